@@ -1,0 +1,17 @@
+base_sources = \
+	src/base/buffer.c \
+	src/base/buffer.h \
+	src/base/clock.c \
+	src/base/clock.h \
+	src/base/error.c \
+	src/base/error.h \
+	src/base/log.c \
+	src/base/log.h \
+	src/base/memory.c \
+	src/base/memory.h \
+	src/base/report.c \
+	src/base/report.h \
+	src/base/strings.c \
+	src/base/strings.h
+
+src_libpgusher_a_SOURCES += $(base_sources)

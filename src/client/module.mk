@@ -1,0 +1,3 @@
+client_sources =
+
+src_libpgusher_a_SOURCES += $(client_sources)

@@ -1,0 +1,3 @@
+config_sources =
+
+src_libpgusher_a_SOURCES += $(config_sources)

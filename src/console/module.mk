@@ -1,0 +1,3 @@
+console_sources =
+
+src_libpgusher_a_SOURCES += $(console_sources)

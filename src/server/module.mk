@@ -1,0 +1,3 @@
+server_sources =
+
+src_libpgusher_a_SOURCES += $(server_sources)

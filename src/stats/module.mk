@@ -1,0 +1,3 @@
+stats_sources =
+
+src_libpgusher_a_SOURCES += $(stats_sources)

@@ -1,0 +1,3 @@
+tenant_sources =
+
+src_libpgusher_a_SOURCES += $(tenant_sources)

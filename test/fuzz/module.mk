@@ -1,0 +1,18 @@
+# Fuzz targets: test/fuzz/fuzz_X.c with its corpus in test/fuzz/corpus/fuzz_X/.
+# "make check" runs every corpus file once.  To fuzz:
+#
+#	./configure CC=clang --enable-fuzz && make check
+#	test/fuzz/fuzz_startup NEW_CORPUS_DIR test/fuzz/corpus/fuzz_startup
+
+fuzz_programs =
+
+if ENABLE_FUZZ
+fuzz_main =
+else
+fuzz_main = test/fuzz/replay.c
+endif
+
+check_PROGRAMS += $(fuzz_programs)
+TESTS += test/fuzz/replay-corpora
+AM_TESTS_ENVIRONMENT = FUZZ_PROGRAMS='$(fuzz_programs)'; export FUZZ_PROGRAMS;
+EXTRA_DIST += test/fuzz/replay-corpora test/fuzz/corpus

@@ -1,0 +1,25 @@
+# Criterion tests: test/unit/FOLDER/test_MODULE.c for src/FOLDER/MODULE.c, one
+# program a folder.  A new file is a line in its folder's list.  A folder's first
+# file is a block of its own:
+#
+#	unit_programs += test/unit/auth/run
+#	test_unit_auth_run_SOURCES = \
+#		test/unit/auth/test_scram.c
+#
+# By hand: test/unit/pg/run --filter 'startup/*' (or --list, --jobs 1).
+
+unit_programs =
+
+# What a program without its own LDADD links: the unit tests.
+LDADD = $(pgusher_libs) $(CRITERION_LIBS)
+
+if HAVE_CRITERION
+check_PROGRAMS += $(unit_programs)
+TESTS += $(unit_programs)
+AM_CPPFLAGS += $(CRITERION_CFLAGS)
+else
+EXTRA_PROGRAMS = $(unit_programs)
+check-local:
+	@echo 'make check: the unit tests need Criterion (Debian: libcriterion-dev); configure again when it is there' >&2
+	@false
+endif
