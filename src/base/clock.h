@@ -1,0 +1,23 @@
+/*
+ * clock: time in microseconds.
+ *
+ * usec_t from clock_now() is monotonic and only good for differences;
+ * clock_wall() is since 1970 (UTC), for people.
+ */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdint.h>
+
+typedef int64_t usec_t;
+
+#define USEC_PER_MSEC 1000LL
+#define USEC_PER_SEC 1000000LL
+
+usec_t clock_now(void);
+usec_t clock_wall(void);
+
+/* "2026-11-25 22:35:13 UTC" of a monotonic time in the past; buf holds at least 32 bytes.  Returns buf. */
+const char *clock_format(usec_t monotonic, char *buf);
+
+#endif
