@@ -6,7 +6,7 @@
  * nothing: all text is copied into it and cut to fit.
  *
  * Messages have no capital and no full stop, as PostgreSQL's style guide asks.
- * SQLSTATEs are in pg/sqlstate.h; this floor only carries the five letters.
+ * SQLSTATEs are in base/sqlstate.h; this floor only carries the five letters.
  *
  * Any thread.
  */

@@ -7,10 +7,13 @@ base_sources = \
 	src/base/error.h \
 	src/base/log.c \
 	src/base/log.h \
+	src/base/log_syslog.c \
+	src/base/log_syslog.h \
 	src/base/memory.c \
 	src/base/memory.h \
 	src/base/report.c \
 	src/base/report.h \
+	src/base/sqlstate.h \
 	src/base/strings.c \
 	src/base/strings.h
 

@@ -1,3 +1,19 @@
-net_sources =
+net_sources = \
+	src/net/address.c \
+	src/net/address.h \
+	src/net/dial.c \
+	src/net/dial.h \
+	src/net/gather.c \
+	src/net/gather.h \
+	src/net/helpers.c \
+	src/net/helpers.h \
+	src/net/listener.c \
+	src/net/listener.h \
+	src/net/loop.c \
+	src/net/loop.h \
+	src/net/mailbox.c \
+	src/net/mailbox.h \
+	src/net/stream.c \
+	src/net/stream.h
 
 src_libpgusher_a_SOURCES += $(net_sources)

@@ -9,7 +9,6 @@ pg_sources = \
 	src/pg/reader.h \
 	src/pg/response.c \
 	src/pg/response.h \
-	src/pg/sqlstate.h \
 	src/pg/startup.c \
 	src/pg/startup.h \
 	src/pg/writer.c \

@@ -2,8 +2,8 @@
  * sqlstate: the codes that pgusher itself sends (PostgreSQL docs, appendix A).
  * The right code is part of the interface: drivers retry or give up by it.
  */
-#ifndef PG_SQLSTATE_H
-#define PG_SQLSTATE_H
+#ifndef BASE_SQLSTATE_H
+#define BASE_SQLSTATE_H
 
 #define SQLSTATE_WARNING "01000"
 #define SQLSTATE_SUCCESS "00000"

@@ -1,0 +1,75 @@
+#include "net/address.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+void
+address_from_sockaddr(struct address *a, const struct sockaddr *sa)
+{
+	memset(a, 0, sizeof(*a));
+	a->family = (uint8_t)sa->sa_family;
+	if (sa->sa_family == AF_INET) {
+		const struct sockaddr_in *in = (const void *)sa;
+		memcpy(a->ip, &in->sin_addr, 4);
+		a->port = ntohs(in->sin_port);
+	} else if (sa->sa_family == AF_INET6) {
+		const struct sockaddr_in6 *in6 = (const void *)sa;
+		memcpy(a->ip, &in6->sin6_addr, 16);
+		a->port = ntohs(in6->sin6_port);
+	}
+}
+
+void
+address_of_peer(struct address *a, int fd)
+{
+	struct sockaddr_storage ss = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof(ss);
+
+	if (getpeername(fd, (struct sockaddr *)&ss, &len) < 0)
+		ss.ss_family = AF_UNSPEC;
+	address_from_sockaddr(a, (struct sockaddr *)&ss);
+	if (a->family == AF_UNIX) {
+		struct ucred cred;
+		len = sizeof(cred);
+		if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0)
+			a->pid = cred.pid;
+	}
+}
+
+void
+address_of_self(struct address *a, int fd)
+{
+	struct sockaddr_storage ss = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof(ss);
+
+	if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0)
+		ss.ss_family = AF_UNSPEC;
+	address_from_sockaddr(a, (struct sockaddr *)&ss);
+}
+
+const char *
+address_host(const struct address *a, char buf[ADDRESS_TEXT])
+{
+	if (a->family == AF_UNIX)
+		snprintf(buf, ADDRESS_TEXT, "unix");
+	else if (a->family == AF_UNSPEC || inet_ntop(a->family, a->ip, buf, ADDRESS_TEXT) == NULL)
+		snprintf(buf, ADDRESS_TEXT, "unknown");
+	return buf;
+}
+
+const char *
+address_text(const struct address *a, int port, char buf[ADDRESS_TEXT])
+{
+	char host[ADDRESS_TEXT];
+
+	address_host(a, host);
+	if (a->family == AF_UNIX)
+		snprintf(buf, ADDRESS_TEXT, "unix(%d):%d", a->pid, port);
+	else if (a->family == AF_INET6)
+		snprintf(buf, ADDRESS_TEXT, "[%.46s]:%d", host, a->port);
+	else
+		snprintf(buf, ADDRESS_TEXT, "%.46s:%d", host, a->port);
+	return buf;
+}

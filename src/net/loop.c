@@ -1,0 +1,201 @@
+#include "net/loop.h"
+
+#include <event2/dns.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "net/gather.h"
+
+STAILQ_HEAD(deferred_list, deferred);
+
+struct ticker {
+	SLIST_ENTRY(ticker) link;
+	struct event event;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+struct loop {
+	struct event_base *base;
+	struct evdns_base *dns;
+	uint8_t *scratch;
+	struct gather *gather;
+	struct deferred_list end_of_turn;
+	struct deferred_list past_ready;
+	struct event end_of_turn_event;
+	struct event past_ready_event;
+	SLIST_HEAD(, ticker) tickers;
+};
+
+static void
+run_list(struct deferred_list *list)
+{
+	struct deferred_list todo = STAILQ_HEAD_INITIALIZER(todo);
+
+	STAILQ_CONCAT(&todo, list);
+	while (!STAILQ_EMPTY(&todo)) {
+		struct deferred *d = STAILQ_FIRST(&todo);
+		void (*run)(struct deferred *) = d->run;
+
+		STAILQ_REMOVE_HEAD(&todo, link);
+		d->run = NULL;
+		run(d);
+	}
+}
+
+static void
+on_end_of_turn(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop *l = arg;
+
+	(void)fd;
+	(void)what;
+	run_list(&l->end_of_turn);
+}
+
+static void
+on_past_ready(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop *l = arg;
+
+	(void)fd;
+	(void)what;
+	run_list(&l->past_ready);
+}
+
+static void
+on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct ticker *t = arg;
+
+	(void)fd;
+	(void)what;
+	t->fn(t->arg);
+}
+
+struct loop *
+loop_new(void)
+{
+	struct loop *l = memory_zalloc(sizeof(*l));
+	struct event_config *config = event_config_new();
+
+	/* Locks inside the base would be taken at every event; threads talk through mailboxes only. */
+	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+	l->base = event_base_new_with_config(config);
+	event_config_free(config);
+	if (l->base == NULL) {
+		log_fatal("cannot create an event loop");
+		abort();
+	}
+	l->scratch = memory_alloc(LOOP_SCRATCH);
+	l->gather = gather_new();
+	STAILQ_INIT(&l->end_of_turn);
+	STAILQ_INIT(&l->past_ready);
+	SLIST_INIT(&l->tickers);
+	event_assign(&l->end_of_turn_event, l->base, -1, 0, on_end_of_turn, l);
+	event_assign(&l->past_ready_event, l->base, -1, 0, on_past_ready, l);
+	return l;
+}
+
+void
+loop_free(struct loop **lp)
+{
+	struct loop *l = *lp;
+
+	if (l == NULL)
+		return;
+	*lp = NULL;
+	run_list(&l->end_of_turn);
+	while (!SLIST_EMPTY(&l->tickers)) {
+		struct ticker *t = SLIST_FIRST(&l->tickers);
+
+		SLIST_REMOVE_HEAD(&l->tickers, link);
+		event_del(&t->event);
+		free(t);
+	}
+	event_del(&l->end_of_turn_event);
+	event_del(&l->past_ready_event);
+	if (l->dns != NULL)
+		evdns_base_free(l->dns, 0);
+	event_base_free(l->base);
+	gather_free(&l->gather);
+	free(l->scratch);
+	free(l);
+}
+
+void
+loop_run(struct loop *l)
+{
+	event_base_loop(l->base, EVLOOP_NO_EXIT_ON_EMPTY);
+}
+
+void
+loop_stop(struct loop *l)
+{
+	event_base_loopbreak(l->base);
+}
+
+void
+loop_defer(struct loop *l, struct deferred *d, void (*run)(struct deferred *d))
+{
+	if (d->run != NULL)
+		return;
+	d->run = run;
+	STAILQ_INSERT_TAIL(&l->end_of_turn, d, link);
+	event_active(&l->end_of_turn_event, EV_TIMEOUT, 0);
+}
+
+void
+loop_defer_past_ready(struct loop *l, struct deferred *d, void (*run)(struct deferred *d))
+{
+	/* A timer of zero fires in the next turn, behind the sockets that turn finds ready. */
+	static const struct timeval at_once = { 0, 0 };
+
+	if (d->run != NULL)
+		return;
+	d->run = run;
+	STAILQ_INSERT_TAIL(&l->past_ready, d, link);
+	event_add(&l->past_ready_event, &at_once);
+}
+
+void
+loop_every(struct loop *l, usec_t period, void (*fn)(void *arg), void *arg)
+{
+	struct ticker *t = memory_zalloc(sizeof(*t));
+	struct timeval tv = { .tv_sec = period / USEC_PER_SEC, .tv_usec = period % USEC_PER_SEC };
+
+	t->fn = fn;
+	t->arg = arg;
+	SLIST_INSERT_HEAD(&l->tickers, t, link);
+	event_assign(&t->event, l->base, -1, EV_PERSIST, on_tick, t);
+	event_add(&t->event, &tv);
+}
+
+uint8_t *
+loop_scratch(struct loop *l)
+{
+	return l->scratch;
+}
+
+struct gather *
+loop_gather(struct loop *l)
+{
+	return l->gather;
+}
+
+struct event_base *
+loop_event_base(struct loop *l)
+{
+	return l->base;
+}
+
+struct evdns_base *
+loop_dns(struct loop *l)
+{
+	if (l->dns == NULL)
+		l->dns = evdns_base_new(l->base, EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+	return l->dns;
+}

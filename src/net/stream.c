@@ -1,0 +1,261 @@
+#include "net/stream.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/memory.h"
+
+struct stream_backlog {
+	struct event event;	/* write interest */
+	struct buffer bytes;
+};
+
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct stream *s = arg;
+
+	(void)fd;
+	(void)what;
+	s->ops->readable(s);
+}
+
+static void
+drop_backlog(struct stream *s)
+{
+	struct stream_backlog *b = s->backlog;
+
+	s->backlog = NULL;
+	event_del(&b->event);
+	buffer_release(&b->bytes);
+	free(b);
+}
+
+static bool
+is_transient(int err)
+{
+	return err == EAGAIN || err == EWOULDBLOCK || err == EINTR || err == ENOBUFS;
+}
+
+static void
+on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct stream *s = arg;
+	struct buffer *b = &s->backlog->bytes;
+	ssize_t n = send(s->fd, buffer_head(b), buffer_left(b), MSG_NOSIGNAL);
+
+	(void)fd;
+	(void)what;
+	if (n < 0 && is_transient(errno))
+		return;
+	if (n < 0)
+		s->broken = true;
+	else
+		buffer_consume(b, (size_t)n);
+	if (n >= 0 && buffer_left(b) > 0)
+		return;
+	drop_backlog(s);
+	s->ops->drained(s);
+}
+
+void
+stream_open(struct stream *s, int fd, const struct stream_ops *ops)
+{
+	memset(s, 0, sizeof(*s));
+	s->fd = fd;
+	s->ops = ops;
+}
+
+static void
+watch_writable(struct stream *s)
+{
+	event_assign(&s->backlog->event, loop_event_base(s->loop), s->fd, EV_WRITE | EV_PERSIST, on_writable, s);
+	event_add(&s->backlog->event, NULL);
+}
+
+void
+stream_attach(struct stream *s, struct loop *l)
+{
+	s->loop = l;
+	event_assign(&s->event, loop_event_base(l), s->fd, EV_READ | EV_PERSIST, on_readable, s);
+	if (!s->paused)
+		event_add(&s->event, NULL);
+	if (s->backlog != NULL)
+		watch_writable(s);
+}
+
+void
+stream_detach(struct stream *s)
+{
+	event_del(&s->event);
+	if (s->backlog != NULL)
+		event_del(&s->backlog->event);
+	s->loop = NULL;
+}
+
+void
+stream_close(struct stream *s)
+{
+	if (s->fd < 0)
+		return;
+	if (s->loop != NULL)
+		event_del(&s->event);
+	if (s->backlog != NULL)
+		drop_backlog(s);
+	close(s->fd);
+	s->fd = -1;
+	s->loop = NULL;
+}
+
+ssize_t
+stream_read(struct stream *s, void *buf, size_t n)
+{
+	ssize_t got = recv(s->fd, buf, n, 0);
+
+	if (got >= 0)
+		return got;
+	if (is_transient(errno))
+		return -1;
+	return errno == EPERM ? -ECONNRESET : -errno;
+}
+
+static void
+add_backlog(struct stream *s, const struct iovec *iov, int n, size_t skip)
+{
+	if (s->backlog == NULL) {
+		s->backlog = memory_zalloc(sizeof(*s->backlog));
+		watch_writable(s);
+	}
+	for (int i = 0; i < n; i++) {
+		if (skip >= iov[i].iov_len) {
+			skip -= iov[i].iov_len;
+			continue;
+		}
+		buffer_append(&s->backlog->bytes, (const uint8_t *)iov[i].iov_base + skip, iov[i].iov_len - skip);
+		skip = 0;
+	}
+}
+
+bool
+stream_send(struct stream *s, const struct iovec *iov, int n)
+{
+	size_t total = 0;
+	ssize_t sent = 0;
+
+	if (s->broken || s->fd < 0)
+		return true;
+	for (int i = 0; i < n; i++)
+		total += iov[i].iov_len;
+	if (s->backlog == NULL) {
+		if (n == 1) {
+			sent = send(s->fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL);
+		} else {
+			struct msghdr m = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n };
+			sent = sendmsg(s->fd, &m, MSG_NOSIGNAL);
+		}
+		if (sent < 0 && !is_transient(errno)) {
+			s->broken = true;
+			return true;
+		}
+		if (sent < 0)
+			sent = 0;
+	}
+	if ((size_t)sent == total)
+		return true;
+	add_backlog(s, iov, n, (size_t)sent);
+	return false;
+}
+
+bool
+stream_send_bytes(struct stream *s, const void *bytes, size_t n)
+{
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)bytes, .iov_len = n };
+
+	return stream_send(s, &iov, 1);
+}
+
+size_t
+stream_backlog_size(const struct stream *s)
+{
+	return s->backlog == NULL ? 0 : buffer_left(&s->backlog->bytes);
+}
+
+void
+stream_pause(struct stream *s)
+{
+	if (s->paused)
+		return;
+	s->paused = true;
+	if (s->loop != NULL)
+		event_del(&s->event);
+}
+
+void
+stream_resume(struct stream *s)
+{
+	if (!s->paused)
+		return;
+	s->paused = false;
+	if (s->loop != NULL)
+		event_add(&s->event, NULL);
+}
+
+static short
+poll_now(const struct stream *s, short events)
+{
+	struct pollfd p = { .fd = s->fd, .events = events };
+
+	return poll(&p, 1, 0) > 0 ? p.revents : 0;
+}
+
+bool
+stream_peer_gone(const struct stream *s)
+{
+	return s->broken || (poll_now(s, POLLRDHUP) & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
+bool
+stream_has_input(const struct stream *s)
+{
+	return poll_now(s, POLLIN) != 0;
+}
+
+static void
+set_option(int fd, int level, int name, int value)
+{
+	/* Tuning: a kernel that knows an option not is no reason to refuse the connection. */
+	(void)setsockopt(fd, level, name, &value, sizeof(value));
+}
+
+void
+stream_tune(int fd, const struct stream_options *o)
+{
+	const struct {
+		int name, value;
+	} keepalive[] = {
+		{ TCP_KEEPCNT, o->keepcnt },
+		{ TCP_KEEPIDLE, o->keepidle },
+		{ TCP_KEEPINTVL, o->keepintvl },
+		{ TCP_USER_TIMEOUT, o->user_timeout_ms },
+	};
+
+	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	if (o->keepalive)
+		set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	for (size_t i = 0; i < lengthof(keepalive); i++) {
+		if (keepalive[i].value > 0 && (o->keepalive || keepalive[i].name == TCP_USER_TIMEOUT))
+			set_option(fd, IPPROTO_TCP, keepalive[i].name, keepalive[i].value);
+	}
+	if (o->socket_buffer > 0) {
+		set_option(fd, SOL_SOCKET, SO_SNDBUF, o->socket_buffer);
+		set_option(fd, SOL_SOCKET, SO_RCVBUF, o->socket_buffer);
+	}
+}
