@@ -151,4 +151,4 @@ FROM (
 ORDER BY day, k;
 
 COMMIT;
-ANALYZE;
+ANALYZE company, resources, sales_orders, production_orders, operations, inventory_transactions;
