@@ -64,7 +64,7 @@ step() {
 	local text=$1 start=$EPOCHREALTIME said
 	said=$(wc -c <"$log")
 	shift
-	printf '   %-70s' "$text"
+	printf '   %-73s' "$text"
 	if "$@" >>"$log" 2>&1; then
 		awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { sub(",", ".", a); sub(",", ".", b)
 			printf "%sdone %5.1f s%s\n", green, b - a, plain }' green="$green" plain="$plain"
