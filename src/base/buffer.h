@@ -40,6 +40,7 @@ void buffer_added(struct buffer *b, size_t n);
 void buffer_append(struct buffer *b, const void *bytes, size_t n);
 
 /* The unread bytes. */
+__attribute__((no_sanitize("pointer-overflow"))) /* NULL + 0 of an empty buffer is meant */
 static inline const uint8_t *
 buffer_head(const struct buffer *b)
 {

@@ -11,13 +11,20 @@
 /* Whole-string parses: false leaves *out alone. */
 bool string_to_int64(const char *s, int64_t *out);
 
+/* ASCII letters in lower case; other bytes as they are. */
+char string_lower(char c);
+
 /* Case-insensitive (ASCII). */
 bool string_equal_nocase(const char *a, const char *b);
 
 /* Is name one of the names in a list like "a, b,c"?  "" is in no list. */
 bool string_in_list(const char *list, const char *name);
 
-/* Copy with cut; always NUL-terminated; returns dst. */
+/* How many of the first n bytes of s are left when a UTF-8 character that was cut at their end is
+ * dropped: n, or up to three less.  Other encodings lose nothing but bytes that look like one. */
+size_t string_whole_chars(const char *s, size_t n);
+
+/* Copy with cut (never through a UTF-8 character); always NUL-terminated; returns dst.  size > 0. */
 char *string_copy(char *dst, const char *src, size_t size);
 
 #endif

@@ -1,0 +1,41 @@
+#include "base/clock.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "base/strings.h"
+
+#define CLOCK_TEXT_SIZE 32
+
+static usec_t
+read_clock(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return ts.tv_sec * USEC_PER_SEC + ts.tv_nsec / 1000;
+}
+
+usec_t
+clock_now(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
+}
+
+usec_t
+clock_wall(void)
+{
+	return read_clock(CLOCK_REALTIME);
+}
+
+const char *
+clock_format(usec_t monotonic, char *buf)
+{
+	time_t t = (time_t)((clock_wall() - (clock_now() - monotonic)) / USEC_PER_SEC);
+	struct tm tm;
+
+	if (gmtime_r(&t, &tm) == NULL ||
+	    strftime(buf, CLOCK_TEXT_SIZE, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
+		string_copy(buf, "?", CLOCK_TEXT_SIZE);
+	return buf;
+}

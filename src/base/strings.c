@@ -1,0 +1,102 @@
+#include "base/strings.h"
+
+#include <string.h>
+
+bool
+string_to_int64(const char *s, int64_t *out)
+{
+	bool negative = *s == '-';
+	int64_t v = 0;
+
+	if (*s == '-' || *s == '+')
+		s++;
+	if (*s == '\0')
+		return false;
+	/* Counted downwards, because INT64_MIN has no positive twin. */
+	for (; *s != '\0'; s++) {
+		if (*s < '0' || *s > '9')
+			return false;
+		if (__builtin_mul_overflow(v, 10, &v) || __builtin_sub_overflow(v, *s - '0', &v))
+			return false;
+	}
+	if (!negative && v == INT64_MIN)
+		return false;
+	*out = negative ? v : -v;
+	return true;
+}
+
+char
+string_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+bool
+string_equal_nocase(const char *a, const char *b)
+{
+	for (; string_lower(*a) == string_lower(*b); a++, b++) {
+		if (*a == '\0')
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_space(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+bool
+string_in_list(const char *list, const char *name)
+{
+	size_t len = strlen(name);
+
+	while (list != NULL && len > 0) {
+		while (is_space(*list))
+			list++;
+		size_t item = strcspn(list, ",");
+		const char *next = list[item] == ',' ? list + item + 1 : NULL;
+		while (item > 0 && is_space(list[item - 1]))
+			item--;
+		if (item == len && memcmp(list, name, len) == 0)
+			return true;
+		list = next;
+	}
+	return false;
+}
+
+/* Bytes of the UTF-8 character that starts with this one; 1 for what starts none. */
+static size_t
+char_size(unsigned char lead)
+{
+	if (lead >= 0xf0)
+		return 4;
+	if (lead >= 0xe0)
+		return 3;
+	return lead >= 0xc0 ? 2 : 1;
+}
+
+size_t
+string_whole_chars(const char *s, size_t n)
+{
+	for (size_t back = 1; back <= 3 && back <= n; back++) {
+		unsigned char c = (unsigned char)s[n - back];
+		if ((c & 0xc0) == 0x80)
+			continue;
+		return char_size(c) > back ? n - back : n;
+	}
+	return n;
+}
+
+char *
+string_copy(char *dst, const char *src, size_t size)
+{
+	size_t n = strnlen(src, size);
+
+	if (n == size)
+		n = string_whole_chars(src, size - 1);
+	memcpy(dst, src, n);
+	dst[n] = '\0';
+	return dst;
+}
