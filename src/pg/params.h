@@ -6,7 +6,7 @@
  * ten thousand clients with the same settings cost one set.
  *
  * A set is a sorted list of (name, value); names compare without case and keep
- * the spelling of their first use in the table.
+ * the spelling of their first use in the table (while a set there has them).
  *
  * A table belongs to one worker and is not locked.  A set that moves to another
  * worker is carried as text (params_name/params_value) and interned there.

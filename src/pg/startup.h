@@ -19,6 +19,11 @@
 #define STARTUP_VERSION_3_0 0x00030000u
 #define STARTUP_VERSION_3_2 0x00030002u
 
+/* What stands in place of a version; the "major version" of each is 1234. */
+#define STARTUP_CODE_CANCEL 80877102u
+#define STARTUP_CODE_SSL 80877103u
+#define STARTUP_CODE_GSSENC 80877104u
+
 enum startup_kind {
 	STARTUP_MESSAGE,	/* version and parameters */
 	STARTUP_CANCEL,		/* pid and key */
