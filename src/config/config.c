@@ -1,0 +1,230 @@
+#include "config/config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/strings.h"
+#include "config/keys.h"
+#include "config/load.h"
+#include "config/snapshot.h"
+#include "config/value.h"
+
+#define HIDDEN "****"
+
+static struct config_index *
+make_index(void)
+{
+	struct config_index *index = memory_zalloc(sizeof(*index));
+
+	atomic_init(&index->refs, 1);
+	index->arena = arena_new();
+	return index;
+}
+
+static void
+drop_index(struct config_index *index)
+{
+	const struct name *at = NULL;
+
+	if (atomic_fetch_sub_explicit(&index->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	for (struct config_user *u; (u = names_next(&index->users, &at)) != NULL;)
+		secret_release(&u->secret);
+	names_release(&index->databases);
+	names_release(&index->users);
+	names_release(&index->peers);
+	arena_free(&index->arena);
+	free(index);
+}
+
+/* Takes over the reference to the index. */
+static struct config *
+make_snapshot(struct config_index *index)
+{
+	struct config_arena *arena = arena_new();
+	struct config *c = arena_alloc(arena, sizeof(*c));
+
+	c->arena = arena;
+	c->index = index;
+	c->refs = arena_alloc(arena, sizeof(*c->refs));
+	atomic_init(c->refs, 1);
+	return c;
+}
+
+static void
+free_snapshot(const struct config *c)
+{
+	struct config_arena *arena = c->arena;
+
+	drop_index(c->index);
+	arena_free(&arena);
+}
+
+const struct config *
+config_load(const char *path, const struct config *running, struct error *e)
+{
+	struct config *c = make_snapshot(make_index());
+
+	if (load_config(c, path, running, e))
+		return c;
+	free_snapshot(c);
+	return NULL;
+}
+
+/* Like base, with text of its own. */
+static struct config *
+copy_snapshot(const struct config *base)
+{
+	struct key_walk w = { 0, 0 };
+	const struct key *k;
+
+	atomic_fetch_add_explicit(&base->index->refs, 1, memory_order_relaxed);
+	struct config *c = make_snapshot(base->index);
+	struct config_arena *arena = c->arena;
+	atomic_int *refs = c->refs;
+	*c = *base;
+	c->arena = arena;
+	c->refs = refs;
+	while ((k = key_next(&section_pgbouncer, &w)) != NULL)
+		value_copy(k, c, base, arena);
+	return c;
+}
+
+static const struct config *
+refuse(struct error *e, const char *sqlstate, const char *fmt, const char *key)
+{
+	char message[sizeof(e->message)];
+
+	snprintf(message, sizeof(message), "%s \"%.60s\"", fmt, key);
+	error_set(e, SEVERITY_ERROR, sqlstate, "%s", message);
+	return NULL;
+}
+
+const struct config *
+config_with(const struct config *base, const char *key, const char *value, struct error *e)
+{
+	const struct key *k = key_find(&section_pgbouncer, key);
+
+	if (k == NULL)
+		return refuse(e, "42704", "unknown setting", key);
+	if ((k->flags & KEY_RESTART) != 0)
+		return refuse(e, "55P02", "only a restart changes", key);
+	struct config *c = copy_snapshot(base);
+	if (!value_parse(k, c, value, c->arena, e)) {
+		string_copy(e->sqlstate, "22023", sizeof(e->sqlstate));
+		free_snapshot(c);
+		return NULL;
+	}
+	if ((k->flags & KEY_LATER) != 0)
+		log_warning("this release does not act on %s", k->name);
+	return c;
+}
+
+const struct config *
+config_ref(const struct config *c)
+{
+	atomic_fetch_add_explicit(c->refs, 1, memory_order_relaxed);
+	return c;
+}
+
+void
+config_unref(const struct config **c)
+{
+	const struct config *old = *c;
+
+	*c = NULL;
+	if (old != NULL && atomic_fetch_sub_explicit(old->refs, 1, memory_order_acq_rel) == 1)
+		free_snapshot(old);
+}
+
+const struct config_database *
+config_find_database(const struct config *c, const char *name)
+{
+	return names_find(&c->index->databases, name);
+}
+
+const struct config_user *
+config_find_user(const struct config *c, const char *name)
+{
+	return names_find(&c->index->users, name);
+}
+
+struct config_database *
+config_make_autodb(const struct config *c, const char *name)
+{
+	if (c->autodb == NULL)
+		return NULL;
+	struct config_database *d = memory_alloc(sizeof(*d));
+	*d = *c->autodb;
+	d->name = name;
+	if (d->dbname == NULL)
+		d->dbname = name;
+	return d;
+}
+
+bool
+config_is_reserved(const char *name)
+{
+	return strcmp(name, "pgbouncer") == 0 || strcmp(name, "pgusher") == 0;
+}
+
+const char *
+pool_mode_name(int mode)
+{
+	return key_word_of(words_pool_mode, mode);
+}
+
+const char *
+auth_type_name(int type)
+{
+	return key_word_of(words_auth_type, type);
+}
+
+const char *
+load_balance_hosts_name(int mode)
+{
+	return key_word_of(words_load_balance_hosts, mode);
+}
+
+static int
+compare_names(const void *a, const void *b)
+{
+	const struct key *const *left = a;
+	const struct key *const *right = b;
+
+	return strcmp((*left)->name, (*right)->name);
+}
+
+static const char *
+show_value(const struct key *k, const struct config *c, char *buf)
+{
+	const char *value = value_print(k, c, buf);
+
+	return value != NULL && (k->flags & KEY_HIDDEN) != 0 ? HIDDEN : value;
+}
+
+void
+config_each_key(const struct config *c,
+	void (*fn)(void *arg, const char *key, const char *value, const char *def, bool changeable), void *arg)
+{
+	struct key_walk w = { 0, 0 };
+	char buf[VALUE_TEXT];
+	const struct key *k, **sorted;
+	size_t n = 0;
+
+	while (key_next(&section_pgbouncer, &w) != NULL)
+		n++;
+	sorted = memory_alloc(n * sizeof(*sorted));
+	w = (struct key_walk){ 0, 0 };
+	for (size_t i = 0; (k = key_next(&section_pgbouncer, &w)) != NULL; i++)
+		sorted[i] = k;
+	qsort(sorted, n, sizeof(*sorted), compare_names);
+	for (size_t i = 0; i < n; i++) {
+		k = sorted[i];
+		fn(arg, k->name, show_value(k, c, buf), k->def, (k->flags & KEY_RESTART) == 0);
+	}
+	free(sorted);
+}

@@ -1,0 +1,266 @@
+/*
+ * config: what the files say, as one immutable snapshot.
+ *
+ * config_load reads the ini file, its %includes, the auth_file, checks the
+ * whole and makes a snapshot, or says exactly what is wrong and where.  A
+ * snapshot never changes after that; it is shared by all threads, counted by
+ * reference (atomically), and freed with the last one.  SET on the console
+ * makes a new snapshot too (config_with).
+ *
+ * The keys stand in tables (config/keys.h): parser, defaults, SHOW CONFIG, the
+ * man page and the sample file all come from there.
+ *
+ * Units in the structs: all times are usec_t microseconds (the files speak
+ * seconds, with a fraction if wanted), sizes are bytes.
+ *
+ * Text of struct config is never NULL: "" means not set (server_check_query is
+ * the one exception).  In struct config_database NULL means not set.
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "auth/secret.h"
+#include "base/clock.h"
+#include "base/error.h"
+
+enum pool_mode {
+	POOL_INHERIT = -1,	/* [databases] and [users]: not set here */
+	POOL_SESSION,
+	POOL_TRANSACTION,
+	POOL_STATEMENT,
+};
+
+enum auth_type {
+	AUTH_ANY,		/* any user name is let in as the forced user */
+	AUTH_TRUST,
+	AUTH_PLAIN,
+	AUTH_MD5,
+	AUTH_SCRAM_SHA_256,
+	AUTH_CERT,		/* this one and the rest: known, brought by a later release */
+	AUTH_HBA,
+	AUTH_LDAP,
+	AUTH_PAM,
+};
+
+enum load_balance_hosts {
+	LOAD_BALANCE_ROUND_ROBIN,
+	LOAD_BALANCE_DISABLE,
+};
+
+#define CONFIG_UNSET (-1)	/* in [databases] and [users]: the wider setting counts */
+
+/* One line of [databases], or the template made from "*". */
+struct config_database {
+	const char *name;		/* as clients ask for it; of the "*" line: "*" */
+	const char *dbname;		/* on the server; equals name when not given; of the "*" line: NULL when not given */
+	const char *host;		/* NULL: Unix socket in /tmp; may list several, comma-separated */
+	int port;			/* 5432 */
+	const char *user;		/* forced user, or NULL */
+	const char *password;		/* of the forced user, or NULL; secret */
+	const char *auth_user;
+	const char *auth_dbname;
+	const char *auth_query;
+	const char *client_encoding;	/* NULL: not set */
+	const char *datestyle;
+	const char *timezone;
+	const char *application_name;
+	const char *connect_query;
+	int pool_size;
+	int min_pool_size;
+	int reserve_pool_size;
+	int max_db_connections;
+	int max_db_client_connections;
+	usec_t server_lifetime;		/* CONFIG_UNSET: not set */
+	usec_t query_wait_timeout;
+	int load_balance_hosts;		/* enum load_balance_hosts */
+	int pool_mode;			/* enum pool_mode */
+	bool autodb;			/* made from the "*" line */
+};
+
+/* One line of [users], of auth_file, or of both. */
+struct config_user {
+	const char *name;
+	bool in_auth_file;
+	struct secret secret;		/* from auth_file; SECRET_NONE otherwise */
+	int pool_mode;
+	int pool_size;
+	int reserve_pool_size;
+	int max_user_connections;
+	int max_user_client_connections;
+	usec_t query_timeout;
+	usec_t idle_transaction_timeout;
+	usec_t transaction_timeout;
+	usec_t client_idle_timeout;
+	usec_t query_wait_timeout;
+};
+
+struct config_peer {
+	int id;
+	const char *host;
+	int port;
+	int pool_size;
+};
+
+struct config {
+	atomic_int *refs;		/* private */
+	const char *conffile;		/* absolute path */
+
+	/* authentication */
+	const char *admin_users;
+	const char *stats_users;
+	int application_name_add_host;
+	const char *auth_dbname;
+	const char *auth_file;
+	const char *auth_hba_file;
+	const char *auth_ident_file;
+	const char *auth_ldap_options;
+	const char *auth_query;
+	int auth_type;			/* enum auth_type */
+	const char *auth_user;
+	int scram_iterations;
+
+	/* timeouts; 0 switches one off */
+	usec_t autodb_idle_timeout;
+	usec_t cancel_wait_timeout;
+	usec_t client_idle_timeout;
+	usec_t client_login_timeout;
+	usec_t idle_transaction_timeout;
+	usec_t transaction_timeout;
+	usec_t query_timeout;
+	usec_t query_wait_timeout;
+	usec_t server_connect_timeout;
+	usec_t server_idle_timeout;
+	usec_t server_lifetime;
+	usec_t server_login_retry;
+	usec_t server_check_delay;
+	usec_t suspend_timeout;
+	usec_t pool_idle_timeout;
+
+	/* limits; 0: none, where that makes sense */
+	int max_client_conn;
+	int max_db_client_connections;
+	int max_db_connections;
+	int max_user_client_connections;
+	int max_user_connections;
+	int default_pool_size;
+	int min_pool_size;
+	int reserve_pool_size;
+	usec_t reserve_pool_timeout;
+	int64_t max_packet_size;
+	int max_prepared_statements;
+	int64_t prepared_text_budget;	/* ours: bytes of prepared statements' texts per tenant */
+	int max_login_clients;		/* ours: connections that may be in login at a time */
+
+	/* TLS: known, brought by a later release */
+	const char *client_tls_sslmode, *client_tls_ca_file, *client_tls_cert_file, *client_tls_key_file;
+	const char *client_tls_protocols, *client_tls_ciphers, *client_tls13_ciphers;
+	const char *client_tls_dheparams, *client_tls_ecdhcurve;
+	const char *server_tls_sslmode, *server_tls_ca_file, *server_tls_cert_file, *server_tls_key_file;
+	const char *server_tls_protocols, *server_tls_ciphers, *server_tls13_ciphers;
+
+	/* behaviour */
+	int pool_mode;			/* enum pool_mode, never POOL_INHERIT */
+	const char *server_check_query;	/* "": an empty query; NULL: no check */
+	int server_fast_close;
+	const char *server_reset_query;
+	int server_reset_query_always;
+	int server_round_robin;
+	int disable_pqexec;
+	const char *ignore_startup_parameters;
+	const char *track_extra_parameters;
+	usec_t query_wait_notify;
+	const char *login_notify_message;
+	int peer_id;
+
+	/* log and statistics */
+	const char *logfile;
+	int log_connections;
+	int log_disconnections;
+	int log_pooler_errors;
+	int log_stats;
+	usec_t stats_period;
+	int syslog;
+	const char *syslog_facility;
+	const char *syslog_ident;
+	int verbose;
+
+	/* process and network */
+	const char *job_name;
+	const char *pidfile;
+	const char *user;
+	int workers;			/* ours: threads that carry queries; 0: one per CPU ("auto") */
+	const char *listen_addr;
+	int listen_port;
+	int listen_backlog;
+	const char *unix_socket_dir;	/* "": no Unix socket */
+	const char *unix_socket_group;
+	int unix_socket_mode;
+	int so_reuseport;
+	int pkt_buf;
+	int sbuf_loopcnt;
+	const char *resolv_conf;
+	usec_t dns_max_ttl;
+	usec_t dns_nxdomain_ttl;
+	usec_t dns_zone_check_period;
+	int tcp_defer_accept;
+	int tcp_keepalive;
+	int tcp_keepcnt, tcp_keepidle, tcp_keepintvl;
+	int tcp_socket_buffer;
+	int tcp_user_timeout;		/* milliseconds, as the kernel takes it */
+
+	/* the lists */
+	const struct config_database **databases;	/* in file order; without "*" */
+	size_t ndatabases;
+	const struct config_database *autodb;		/* the "*" line, or NULL */
+	const struct config_user **users;		/* in order of appearance */
+	size_t nusers;
+	const struct config_peer *peers;
+	size_t npeers;
+
+	struct config_index *index;	/* private: owns the lists and what they point to; shared by config_with */
+	struct config_arena *arena;	/* private: owns this struct and the text of its keys */
+};
+
+/* Read path and check it.  Warnings (keys of a later release that have a value, keys that need a restart and differ
+ * from `running`, which may be NULL and then gives the kept value) are logged.  NULL: e (F0000) names file and line.
+ *
+ * Relative names (%include, auth_file, ...) are taken from the working directory, as PgBouncer does; conffile is made
+ * absolute.  An auth_file that can't be read is logged: without `running` there are no users then, with it its users
+ * stay.  One that can be read but not understood is an error. */
+const struct config *config_load(const char *path, const struct config *running, struct error *e);
+
+/* A snapshot like base in which key = value ([pgbouncer] section).  It shares the lists with base and costs the same
+ * few kilobytes however many there are; auth_file is not read again.
+ * NULL: e says why (42704: unknown key, 22023: bad value, 55P02: needs a restart). */
+const struct config *config_with(const struct config *base, const char *key, const char *value, struct error *e);
+
+const struct config *config_ref(const struct config *c);
+void config_unref(const struct config **c);	/* sets *c to NULL; NULL is fine; secrets are wiped with the last reference */
+
+/* Borrowed from the snapshot; NULL: no such line. */
+const struct config_database *config_find_database(const struct config *c, const char *name);
+const struct config_user *config_find_user(const struct config *c, const char *name);
+
+/* What the "*" line makes of a name: a copy of the template with name, and dbname = name unless the template has one.
+ * Owned by the caller: free().  Its strings are borrowed from the snapshot and from name.  NULL: there is no "*". */
+struct config_database *config_make_autodb(const struct config *c, const char *name);
+
+/* Is this a name of the console's database ("pgbouncer", "pgusher"), which no line may define? */
+bool config_is_reserved(const char *name);
+
+const char *pool_mode_name(int mode);		/* "session", ...; NULL for POOL_INHERIT */
+const char *auth_type_name(int type);
+const char *load_balance_hosts_name(int mode);	/* "round-robin", "disable" */
+
+/* SHOW CONFIG: call fn for each key of [pgbouncer], in name order.  Values are text as the file would say it; value and
+ * def are NULL where nothing is set.  A value that may hold a password is shown as "****". */
+void config_each_key(const struct config *c,
+		     void (*fn)(void *arg, const char *key, const char *value, const char *def, bool changeable),
+		     void *arg);
+
+#endif

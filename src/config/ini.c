@@ -1,0 +1,234 @@
+#include "config/ini.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/sqlstate.h"
+#include "base/strings.h"
+#include "config/file.h"
+
+#define BLANKS " \t\r\v\f"
+#define INCLUDE "%include"
+#define UTF8_BOM "\xef\xbb\xbf"
+
+struct reader {
+	const struct ini_ops *ops;
+	void *arg;
+	struct error *e;
+	int depth;
+	size_t files;
+	size_t bytes;
+	bool placed; /* e says where */
+};
+
+static bool parse_text(struct reader *r, const char *name, char *text, size_t size);
+
+static bool __attribute__((format(printf, 2, 3)))
+refuse(struct reader *r, const char *fmt, ...)
+{
+	char message[sizeof(r->e->message)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(message, sizeof(message), fmt, ap);
+	va_end(ap);
+	error_set(r->e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "%s", message);
+	return false;
+}
+
+static char *
+skip_blanks(char *p)
+{
+	return p + strspn(p, BLANKS);
+}
+
+static void
+trim_end(char *start)
+{
+	size_t n = strlen(start);
+
+	while (n > 0 && strchr(BLANKS, start[n - 1]) != NULL)
+		n--;
+	start[n] = '\0';
+}
+
+static bool
+read_file(struct reader *r, const char *path)
+{
+	size_t size;
+	char *text;
+
+	if (++r->files > INI_FILES_MAX)
+		return refuse(r, "more than %d files are included", INI_FILES_MAX);
+	text = file_read(path, &size, r->e);
+	if (text == NULL)
+		return false;
+	r->bytes += size;
+	bool ok = r->bytes > INI_BYTES_MAX ? refuse(r, "the files hold more than %d bytes", INI_BYTES_MAX) :
+					     parse_text(r, path, text, size);
+	file_free(text, size);
+	return ok;
+}
+
+static bool
+include_file(struct reader *r, char *path)
+{
+	trim_end(path);
+	if (!r->ops->follow_includes)
+		return refuse(r, "%%include is not allowed here");
+	if (*path == '\0')
+		return refuse(r, "%%include needs the name of a file");
+	if (r->depth >= INI_DEPTH_MAX)
+		return refuse(r, "%%include \"%s\": more than %d files include each other", path, INI_DEPTH_MAX);
+	r->depth++;
+	bool ok = read_file(r, path);
+	r->depth--;
+	return ok;
+}
+
+/* p is behind the "["; returns what follows the "]", or NULL. */
+static char *
+parse_section(struct reader *r, char *p, const struct ini_place *at)
+{
+	char *end = strchr(p, ']');
+
+	if (end == NULL) {
+		refuse(r, "the section's name has no closing \"]\"");
+		return NULL;
+	}
+	*end = '\0';
+	if (!r->ops->section(r->arg, p, at, r->e))
+		return NULL;
+	return skip_blanks(end + 1);
+}
+
+/* p is at the quote.  Unquotes in place; returns what follows the closing quote, or NULL. */
+static char *
+take_quoted(char *p, char **key)
+{
+	char quote = *p++;
+	char *to = p;
+
+	*key = p;
+	for (; *p != '\0'; *to++ = *p++) {
+		if (*p != quote)
+			continue;
+		if (p[1] != quote) {
+			*to = '\0';
+			return p + 1;
+		}
+		p++;
+	}
+	return NULL;
+}
+
+static bool
+parse_pair(struct reader *r, char *p, const struct ini_place *at)
+{
+	char *key = p;
+	char *end;
+
+	if (*p == '\'' || *p == '"') {
+		end = take_quoted(p, &key);
+		if (end == NULL)
+			return refuse(r, "a name in quotes has no closing quote");
+	} else {
+		end = p + strcspn(p, BLANKS "=");
+	}
+	char *equals = skip_blanks(end);
+	if (*equals != '=')
+		return refuse(r, "a line must read \"key = value\"; a name with blanks goes in quotes");
+	*end = '\0';
+	if (*key == '\0')
+		return refuse(r, "there is no name before the \"=\"");
+	char *value = skip_blanks(equals + 1);
+	trim_end(value);
+	return r->ops->pair(r->arg, key, value, at, r->e);
+}
+
+static bool
+parse_line(struct reader *r, char *p, const struct ini_place *at)
+{
+	p = skip_blanks(p);
+	while (*p == '[') {
+		p = parse_section(r, p + 1, at);
+		if (p == NULL)
+			return false;
+	}
+	if (*p == '\0' || *p == '#' || *p == ';')
+		return true;
+	if (*p != '%')
+		return parse_pair(r, p, at);
+	size_t n = strcspn(p, BLANKS);
+	if (n != strlen(INCLUDE) || strncmp(p, INCLUDE, n) != 0)
+		return refuse(r, "the only directive is \"%%include FILE\"");
+	return include_file(r, skip_blanks(p + n));
+}
+
+void
+ini_error_place(struct error *e, const struct ini_place *at)
+{
+	char message[sizeof(e->message)];
+
+	string_copy(message, e->message, sizeof(message));
+	int n = snprintf(e->message, sizeof(e->message), "%s:%d: ", at->file, at->line);
+	if (n > 0 && (size_t)n < sizeof(e->message))
+		string_copy(e->message + n, message, sizeof(e->message) - (size_t)n);
+}
+
+/* An error in an included file has its place already, which tells more than the %include line. */
+static bool
+parse_line_at(struct reader *r, char *line, size_t size, const struct ini_place *at)
+{
+	bool ok;
+
+	if (size > INI_LINE_MAX)
+		ok = refuse(r, "the line is longer than %d bytes", INI_LINE_MAX);
+	else if (memchr(line, '\0', size) != NULL)
+		ok = refuse(r, "the line holds a zero byte: is this a text file?");
+	else
+		ok = parse_line(r, line, at);
+	if (!ok && !r->placed) {
+		ini_error_place(r->e, at);
+		r->placed = true;
+	}
+	return ok;
+}
+
+static bool
+parse_text(struct reader *r, const char *name, char *text, size_t size)
+{
+	struct ini_place at = { name, 0 };
+	char *end = text + size;
+	char *line = text;
+
+	*end = '\0';
+	if (size >= strlen(UTF8_BOM) && memcmp(text, UTF8_BOM, strlen(UTF8_BOM)) == 0)
+		line += strlen(UTF8_BOM);
+	while (line < end) {
+		char *eol = memchr(line, '\n', (size_t)(end - line));
+		eol = eol == NULL ? end : eol;
+		*eol = '\0';
+		at.line++;
+		if (!parse_line_at(r, line, (size_t)(eol - line), &at))
+			return false;
+		line = eol + 1;
+	}
+	return true;
+}
+
+bool
+ini_read(const char *path, const struct ini_ops *ops, void *arg, struct error *e)
+{
+	struct reader r = { .ops = ops, .arg = arg, .e = e };
+
+	return read_file(&r, path);
+}
+
+bool
+ini_parse(const char *name, char *text, size_t size, const struct ini_ops *ops, void *arg, struct error *e)
+{
+	struct reader r = { .ops = ops, .arg = arg, .e = e };
+
+	return parse_text(&r, name, text, size);
+}

@@ -1,0 +1,100 @@
+/*
+ * keys: every setting there is, once.
+ *
+ * A row says all that is known of a key: where it lives, how its text is read,
+ * its default, its range, whether a reload is enough, and what it does.  The
+ * parser, the defaults, SHOW CONFIG, the manual page and the sample file are
+ * made from these rows.  A section is a list of groups, which are the chapters
+ * of the manual.
+ *
+ * Constant tables; any thread.
+ */
+#ifndef CONFIG_KEYS_H
+#define CONFIG_KEYS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum key_type {
+	KEY_BOOL,	/* int, 0 or 1 */
+	KEY_INT,	/* int */
+	KEY_AUTO,	/* int; "auto" is 0 */
+	KEY_SIZE,	/* int64_t bytes; kB, MB and GB may follow */
+	KEY_TIME,	/* usec_t; the text is in seconds */
+	KEY_MODE,	/* int; octal */
+	KEY_ENUM,	/* int; one of words */
+	KEY_TEXT,	/* const char * */
+	KEY_WORD,	/* const char *, one of words, or empty */
+	KEY_WORDS,	/* const char *, a list of words */
+	KEY_CHECK,	/* const char *: "<empty>" is "", and empty is NULL */
+	KEY_DATABASE,	/* const char *: a database's name, not one of the console's */
+};
+
+enum key_flag {
+	KEY_RESTART = 1 << 0,	/* a reload keeps the old value */
+	KEY_HIDDEN = 1 << 1,	/* may hold a password: never shown, never in a message */
+	KEY_LATER = 1 << 2,	/* known, but this release does not act on it */
+	KEY_IDLE = 1 << 3,	/* taken so that a PgBouncer file loads; there is nothing here that it could set */
+	KEY_ALIAS = 1 << 4,	/* an old name: in no list */
+	KEY_NULL = 1 << 5,	/* text: NULL when it is not set, instead of "" */
+};
+
+struct key_word {
+	const char *word;
+	int value;
+	const char *later;	/* not NULL: refused by this release, because ... */
+};
+
+/* min and max are in the unit of the text.  A min of -1 is CONFIG_UNSET: the wider setting counts. */
+struct key {
+	const char *name;
+	enum key_type type;
+	unsigned flags;			/* enum key_flag */
+	size_t offset;
+	const char *def;		/* NULL: not set */
+	int64_t min, max;
+	const struct key_word *words;	/* ends with a NULL word */
+	const char *unit;		/* in the manual: "seconds", ...; NULL: none */
+	const char *help;		/* one to four sentences */
+};
+
+struct key_group {
+	const char *title;
+	const char *about;	/* a paragraph before the keys, or NULL */
+	const struct key *keys;
+	size_t nkeys;
+};
+
+struct key_section {
+	const char *name;
+	const char *about;
+	const struct key_group *groups;
+	size_t ngroups;
+};
+
+extern const struct key_section section_pgbouncer;	/* struct config */
+extern const struct key_section section_databases;	/* struct config_database */
+extern const struct key_section section_users;		/* struct config_user */
+extern const struct key_section section_peers;		/* struct config_peer */
+
+/* The names of enum pool_mode, enum auth_type and enum load_balance_hosts. */
+extern const struct key_word words_pool_mode[];
+extern const struct key_word words_auth_type[];
+extern const struct key_word words_load_balance_hosts[];
+
+/* NULL: there is no such key. */
+const struct key *key_find(const struct key_section *s, const char *name);
+
+/* The key whose name is most like this one, for "did you mean"; NULL: none is near. */
+const struct key *key_suggest(const struct key_section *s, const char *name);
+
+/* Walk all keys in the order of the tables: start with a zeroed struct; NULL at the end. */
+struct key_walk {
+	size_t group, key;
+};
+const struct key *key_next(const struct key_section *s, struct key_walk *w);
+
+/* The word of a value, or NULL. */
+const char *key_word_of(const struct key_word *words, int value);
+
+#endif

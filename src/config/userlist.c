@@ -1,0 +1,86 @@
+#include "config/userlist.h"
+
+#include <string.h>
+
+#include "auth/secret.h"
+#include "base/sqlstate.h"
+#include "config/ini.h"
+
+#define BLANKS " \t\r\v\f"
+
+static bool
+refuse(struct error *e, const char *what)
+{
+	error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "%s", what);
+	return false;
+}
+
+/* p is at the opening quote.  Returns what follows the closing one, or NULL. */
+static char *
+take_quoted(char *p, char **field)
+{
+	char *to = ++p;
+
+	*field = p;
+	for (; *p != '\0'; *to++ = *p++) {
+		if (*p != '"')
+			continue;
+		if (p[1] != '"') {
+			*to = '\0';
+			return p + 1;
+		}
+		p++;
+	}
+	return NULL;
+}
+
+static bool
+parse_line(char *p, userlist_fn *fn, void *arg, struct error *e)
+{
+	char *user, *password;
+
+	p += strspn(p, BLANKS);
+	if (*p == '\0' || *p == ';' || *p == '#')
+		return true;
+	if (*p != '"')
+		return refuse(e, "a line must read \"user\" \"password\", both in double quotes");
+	p = take_quoted(p, &user);
+	if (p == NULL)
+		return refuse(e, "the user's name has no closing quote");
+	p += strspn(p, BLANKS);
+	if (*p != '"')
+		return refuse(e, "the password must follow the user's name, in double quotes");
+	p = take_quoted(p, &password);
+	if (p == NULL)
+		return refuse(e, "the password has no closing quote");
+	if (*user == '\0' || strlen(user) > USERLIST_NAME_MAX)
+		return refuse(e, "a user's name has 1 to 127 bytes");
+	if (strlen(password) >= SECRET_MAX)
+		return refuse(e, "a password has at most 65534 bytes");
+	fn(arg, user, password);
+	return true;
+}
+
+bool
+userlist_parse(const char *name, char *text, size_t size, userlist_fn *fn, void *arg, struct error *e)
+{
+	struct ini_place at = { name, 0 };
+	char *end = text + size;
+
+	*end = '\0';
+	for (char *line = text; line < end;) {
+		char *eol = memchr(line, '\n', (size_t)(end - line));
+		eol = eol == NULL ? end : eol;
+		*eol = '\0';
+		at.line++;
+		bool ok = strlen(line) != (size_t)(eol - line) ?
+			refuse(e, "the line holds a zero byte: is this a text file?") :
+			parse_line(line, fn, arg, e);
+		if (!ok) {
+			ini_error_place(e, &at);
+			return false;
+		}
+		line = eol + 1;
+	}
+	return true;
+}
