@@ -6,8 +6,8 @@
 #include "base/sqlstate.h"
 #include "base/strings.h"
 #include "config/file.h"
+#include "config/scan.h"
 
-#define BLANKS " \t\r\v\f"
 #define INCLUDE "%include"
 #define UTF8_BOM "\xef\xbb\xbf"
 
@@ -36,18 +36,12 @@ refuse(struct reader *r, const char *fmt, ...)
 	return false;
 }
 
-static char *
-skip_blanks(char *p)
-{
-	return p + strspn(p, BLANKS);
-}
-
 static void
 trim_end(char *start)
 {
 	size_t n = strlen(start);
 
-	while (n > 0 && strchr(BLANKS, start[n - 1]) != NULL)
+	while (n > 0 && scan_is_blank(start[n - 1]))
 		n--;
 	start[n] = '\0';
 }
@@ -99,27 +93,7 @@ parse_section(struct reader *r, char *p, const struct ini_place *at)
 	*end = '\0';
 	if (!r->ops->section(r->arg, p, at, r->e))
 		return NULL;
-	return skip_blanks(end + 1);
-}
-
-/* p is at the quote.  Unquotes in place; returns what follows the closing quote, or NULL. */
-static char *
-take_quoted(char *p, char **key)
-{
-	char quote = *p++;
-	char *to = p;
-
-	*key = p;
-	for (; *p != '\0'; *to++ = *p++) {
-		if (*p != quote)
-			continue;
-		if (p[1] != quote) {
-			*to = '\0';
-			return p + 1;
-		}
-		p++;
-	}
-	return NULL;
+	return scan_blanks(end + 1);
 }
 
 static bool
@@ -129,19 +103,19 @@ parse_pair(struct reader *r, char *p, const struct ini_place *at)
 	char *end;
 
 	if (*p == '\'' || *p == '"') {
-		end = take_quoted(p, &key);
+		end = scan_quoted(p, &key);
 		if (end == NULL)
 			return refuse(r, "a name in quotes has no closing quote");
 	} else {
-		end = p + strcspn(p, BLANKS "=");
+		end = scan_name(p);
 	}
-	char *equals = skip_blanks(end);
+	char *equals = scan_blanks(end);
 	if (*equals != '=')
 		return refuse(r, "a line must read \"key = value\"; a name with blanks goes in quotes");
 	*end = '\0';
 	if (*key == '\0')
 		return refuse(r, "there is no name before the \"=\"");
-	char *value = skip_blanks(equals + 1);
+	char *value = scan_blanks(equals + 1);
 	trim_end(value);
 	return r->ops->pair(r->arg, key, value, at, r->e);
 }
@@ -149,7 +123,7 @@ parse_pair(struct reader *r, char *p, const struct ini_place *at)
 static bool
 parse_line(struct reader *r, char *p, const struct ini_place *at)
 {
-	p = skip_blanks(p);
+	p = scan_blanks(p);
 	while (*p == '[') {
 		p = parse_section(r, p + 1, at);
 		if (p == NULL)
@@ -159,10 +133,10 @@ parse_line(struct reader *r, char *p, const struct ini_place *at)
 		return true;
 	if (*p != '%')
 		return parse_pair(r, p, at);
-	size_t n = strcspn(p, BLANKS);
+	size_t n = (size_t)(scan_word(p) - p);
 	if (n != strlen(INCLUDE) || strncmp(p, INCLUDE, n) != 0)
 		return refuse(r, "the only directive is \"%%include FILE\"");
-	return include_file(r, skip_blanks(p + n));
+	return include_file(r, scan_blanks(p + n));
 }
 
 void

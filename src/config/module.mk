@@ -15,6 +15,8 @@ config_sources = \
 	src/config/load.h \
 	src/config/names.c \
 	src/config/names.h \
+	src/config/scan.c \
+	src/config/scan.h \
 	src/config/snapshot.h \
 	src/config/userlist.c \
 	src/config/userlist.h \

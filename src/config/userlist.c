@@ -5,8 +5,7 @@
 #include "auth/secret.h"
 #include "base/sqlstate.h"
 #include "config/ini.h"
-
-#define BLANKS " \t\r\v\f"
+#include "config/scan.h"
 
 static bool
 refuse(struct error *e, const char *what)
@@ -15,42 +14,23 @@ refuse(struct error *e, const char *what)
 	return false;
 }
 
-/* p is at the opening quote.  Returns what follows the closing one, or NULL. */
-static char *
-take_quoted(char *p, char **field)
-{
-	char *to = ++p;
-
-	*field = p;
-	for (; *p != '\0'; *to++ = *p++) {
-		if (*p != '"')
-			continue;
-		if (p[1] != '"') {
-			*to = '\0';
-			return p + 1;
-		}
-		p++;
-	}
-	return NULL;
-}
-
 static bool
 parse_line(char *p, userlist_fn *fn, void *arg, struct error *e)
 {
 	char *user, *password;
 
-	p += strspn(p, BLANKS);
+	p = scan_blanks(p);
 	if (*p == '\0' || *p == ';' || *p == '#')
 		return true;
 	if (*p != '"')
 		return refuse(e, "a line must read \"user\" \"password\", both in double quotes");
-	p = take_quoted(p, &user);
+	p = scan_quoted(p, &user);
 	if (p == NULL)
 		return refuse(e, "the user's name has no closing quote");
-	p += strspn(p, BLANKS);
+	p = scan_blanks(p);
 	if (*p != '"')
 		return refuse(e, "the password must follow the user's name, in double quotes");
-	p = take_quoted(p, &password);
+	p = scan_quoted(p, &password);
 	if (p == NULL)
 		return refuse(e, "the password has no closing quote");
 	if (*user == '\0' || strlen(user) > USERLIST_NAME_MAX)
