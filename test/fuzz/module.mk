@@ -12,6 +12,10 @@ else
 fuzz_main = test/fuzz/replay.c
 endif
 
+fuzz_programs += test/fuzz/fuzz_scram_server test/fuzz/fuzz_scram_client
+test_fuzz_fuzz_scram_server_SOURCES = test/fuzz/fuzz_scram_server.c $(fuzz_main)
+test_fuzz_fuzz_scram_client_SOURCES = test/fuzz/fuzz_scram_client.c $(fuzz_main)
+
 check_PROGRAMS += $(fuzz_programs)
 TESTS += test/fuzz/replay-corpora
 AM_TESTS_ENVIRONMENT = FUZZ_PROGRAMS='$(fuzz_programs)'; export FUZZ_PROGRAMS;

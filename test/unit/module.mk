@@ -10,6 +10,13 @@
 
 unit_programs =
 
+unit_programs += test/unit/auth/run
+test_unit_auth_run_SOURCES = \
+	test/unit/auth/test_base64.c \
+	test/unit/auth/test_saslprep.c \
+	test/unit/auth/test_scram.c \
+	test/unit/auth/test_secret.c
+
 # What a program without its own LDADD links: the unit tests.
 LDADD = $(pgusher_libs) $(CRITERION_LIBS)
 
