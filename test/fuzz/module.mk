@@ -4,17 +4,33 @@
 #	./configure CC=clang --enable-fuzz && make check
 #	test/fuzz/fuzz_startup NEW_CORPUS_DIR test/fuzz/corpus/fuzz_startup
 
+# A target is three lines, SOURCES with $(fuzz_main) and LDADD as here.
 fuzz_programs =
 
+fuzz_ldadd = $(pgusher_libs) $(FUZZ_LDFLAGS)
 if ENABLE_FUZZ
 fuzz_main =
 else
 fuzz_main = test/fuzz/replay.c
 endif
 
+fuzz_programs += test/fuzz/fuzz_backend
+test_fuzz_fuzz_backend_SOURCES = test/fuzz/fuzz_backend.c $(fuzz_main)
+test_fuzz_fuzz_backend_LDADD = $(fuzz_ldadd)
+
+fuzz_programs += test/fuzz/fuzz_frontend
+test_fuzz_fuzz_frontend_SOURCES = test/fuzz/fuzz_frontend.c $(fuzz_main)
+test_fuzz_fuzz_frontend_LDADD = $(fuzz_ldadd)
+
+fuzz_programs += test/fuzz/fuzz_startup
+test_fuzz_fuzz_startup_SOURCES = test/fuzz/fuzz_startup.c $(fuzz_main)
+test_fuzz_fuzz_startup_LDADD = $(fuzz_ldadd)
+
 fuzz_programs += test/fuzz/fuzz_scram_server test/fuzz/fuzz_scram_client
 test_fuzz_fuzz_scram_server_SOURCES = test/fuzz/fuzz_scram_server.c $(fuzz_main)
 test_fuzz_fuzz_scram_client_SOURCES = test/fuzz/fuzz_scram_client.c $(fuzz_main)
+test_fuzz_fuzz_scram_server_LDADD = $(fuzz_ldadd)
+test_fuzz_fuzz_scram_client_LDADD = $(fuzz_ldadd)
 
 check_PROGRAMS += $(fuzz_programs)
 TESTS += test/fuzz/replay-corpora

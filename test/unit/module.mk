@@ -6,7 +6,8 @@
 #	test_unit_auth_run_SOURCES = \
 #		test/unit/auth/test_scram.c
 #
-# By hand: test/unit/pg/run --filter 'startup/*' (or --list, --jobs 1).
+# All run under test/unit/run-clean.  By hand:
+# test/unit/pg/run --filter 'startup/*' (or --list, --jobs 1).
 
 unit_programs =
 
@@ -16,6 +17,29 @@ test_unit_auth_run_SOURCES = \
 	test/unit/auth/test_saslprep.c \
 	test/unit/auth/test_scram.c \
 	test/unit/auth/test_secret.c
+
+unit_programs += test/unit/base/run
+test_unit_base_run_SOURCES = \
+	test/unit/base/test_buffer.c \
+	test/unit/base/test_clock.c \
+	test/unit/base/test_error.c \
+	test/unit/base/test_log.c \
+	test/unit/base/test_memory.c \
+	test/unit/base/test_report.c \
+	test/unit/base/test_strings.c
+
+unit_programs += test/unit/pg/run
+test_unit_pg_run_SOURCES = \
+	test/unit/pg/test_cancel.c \
+	test/unit/pg/test_frame.c \
+	test/unit/pg/test_params.c \
+	test/unit/pg/test_reader.c \
+	test/unit/pg/test_response.c \
+	test/unit/pg/test_startup.c \
+	test/unit/pg/test_writer.c
+
+LOG_COMPILER = $(srcdir)/test/unit/run-clean
+EXTRA_DIST += test/unit/run-clean
 
 # What a program without its own LDADD links: the unit tests.
 LDADD = $(pgusher_libs) $(CRITERION_LIBS)

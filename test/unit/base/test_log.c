@@ -1,0 +1,270 @@
+#include "base/log.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <pthread.h>
+#include <regex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char dir[] = "/tmp/pgusher-log-XXXXXX";
+static char path[64];
+static char moved[64];
+
+static void
+open_temporary_log(void)
+{
+	struct error e;
+
+	cr_assert_not_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/log", dir);
+	snprintf(moved, sizeof(moved), "%s/log.1", dir);
+	log_set_stderr(false);
+	cr_assert(log_open_file(path, &e), "%s", e.message);
+}
+
+static void
+remove_temporary_log(void)
+{
+	unlink(path);
+	unlink(moved);
+	rmdir(dir);
+}
+
+TestSuite(log, .init = open_temporary_log, .fini = remove_temporary_log);
+
+/* The whole file; freed by the caller. */
+static char *
+read_file(const char *name)
+{
+	FILE *f = fopen(name, "r");
+	char *text = NULL;
+	size_t size = 0;
+
+	cr_assert_not_null(f, "%s", name);
+	if (getdelim(&text, &size, '\0', f) < 0) {
+		free(text);
+		text = strdup("");
+	}
+	fclose(f);
+	return text;
+}
+
+/* The file has this text behind the head of its only line. */
+static void
+expect_message(const char *want)
+{
+	char *text = read_file(path);
+	char *message = strstr(text, "] ");
+
+	cr_assert_not_null(message, "%s", text);
+	cr_assert_str_eq(message + 2, want);
+	free(text);
+}
+
+Test(log, line_has_time_pid_level_and_prefix)
+{
+	regex_t form;
+
+	log_line(LOG_INFO, "C-0x1: shop/app@[::1]:5", "closing because: %s (age=%ds)", "x", 3);
+	char *text = read_file(path);
+	cr_assert_eq(regcomp(&form,
+			     "^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3} UTC "
+			     "\\[[0-9]+\\] LOG C-0x1: shop/app@\\[::1\\]:5 closing because: x \\(age=3s\\)\n$",
+			     REG_EXTENDED | REG_NOSUB),
+		0);
+	cr_assert_eq(regexec(&form, text, 0, NULL, 0), 0, "%s", text);
+	regfree(&form);
+	free(text);
+}
+
+Test(log, control_characters_are_escaped)
+{
+	log_line(LOG_WARNING, "db\n/u", "a\nb\r\tc\x1b[0m\x7f \xc3\xa4 \xc2\x9b \\");
+	expect_message("WARNING db\\x0a/u a\\x0ab\\x0d\\x09c\\x1b[0m\\x7f \xc3\xa4 \\xc2\\x9b \\\n");
+}
+
+/* A client's database name must not look like a line of its own. */
+Test(log, a_peer_can_not_forge_a_line)
+{
+	log_error("no such database: %s", "x\n2026-01-01 00:00:00.000 UTC [1] LOG all is well");
+	char *text = read_file(path);
+	cr_assert_eq(strchr(text, '\n'), text + strlen(text) - 1);
+	free(text);
+}
+
+Test(log, level_words)
+{
+	static const char *const words[] = { "FATAL", "ERROR", "WARNING", "LOG", "DEBUG", "NOISE" };
+	struct error e;
+
+	log_set_verbose(2);
+	for (int level = LOG_FATAL; level <= LOG_NOISE; level++) {
+		char want[32];
+		unlink(path);
+		cr_assert(log_open_file(path, &e));
+		log_line((enum log_level)level, NULL, "text");
+		snprintf(want, sizeof(want), "%s text\n", words[level]);
+		expect_message(want);
+	}
+}
+
+Test(log, verbose_decides_what_is_written)
+{
+	struct error e;
+
+	for (int verbose = 0; verbose <= 3; verbose++) {
+		log_set_verbose(verbose);
+		cr_assert(log_wants(LOG_INFO));
+		cr_assert_eq(log_wants(LOG_DEBUG), verbose >= 1);
+		cr_assert_eq(log_wants(LOG_NOISE), verbose >= 2);
+	}
+	log_set_verbose(0);
+	log_debug("unwanted");
+	char *text = read_file(path);
+	cr_assert_str_empty(text);
+	free(text);
+	cr_assert(log_open_file("", &e));
+	cr_assert_not(log_wants(LOG_FATAL), "there is no target left");
+	log_set_stderr(true);
+	cr_assert(log_wants(LOG_INFO));
+}
+
+/* Lengths around the limit, and characters that grow by escaping. */
+Test(log, a_long_line_is_cut_and_stays_one)
+{
+	static const char *const units[] = { "a", "\n", "\xe2\x82\xac", "\xc2\x85" };
+	struct error e;
+	char text[6000];
+
+	for (size_t u = 0; u < 4; u++) {
+		for (size_t count = 1000; count < 1400; count += u == 0 ? 1 : 7) {
+			text[0] = '\0';
+			char *end = text;
+			for (size_t i = 0; i < (u == 0 ? count + 2900 : count); i++)
+				end = stpcpy(end, units[u]);
+			unlink(path);
+			cr_assert(log_open_file(path, &e));
+			log_line(LOG_INFO, "prefix", "%s", text);
+			char *got = read_file(path);
+			size_t len = strlen(got);
+			cr_assert_leq(len, 4096);
+			cr_assert_eq(strchr(got, '\n'), got + len - 1);
+			if (len > 4092)
+				cr_assert(strncmp(got + len - 4, "...\n", 4) == 0 || got[len - 2] == text[0]);
+			free(got);
+		}
+	}
+}
+
+Test(log, a_long_prefix_does_no_harm)
+{
+	char prefix[6000];
+
+	memset(prefix, 'p', sizeof(prefix) - 1);
+	prefix[sizeof(prefix) - 1] = '\0';
+	log_line(LOG_INFO, prefix, "%s", prefix);
+	char *got = read_file(path);
+	cr_assert_leq(strlen(got), 4096);
+	cr_assert_not_null(strstr(got, "ppp..."));
+	free(got);
+}
+
+Test(log, reopen_follows_the_path)
+{
+	log_info("first");
+	cr_assert_eq(rename(path, moved), 0);
+	log_info("second");
+	log_reopen();
+	log_info("third");
+	expect_message("LOG third\n");
+	char *old = read_file(moved);
+	cr_assert_not_null(strstr(old, "LOG first\n"));
+	cr_assert_not_null(strstr(old, "LOG second\n"));
+	free(old);
+}
+
+Test(log, a_file_that_can_not_be_opened_leaves_the_old_one)
+{
+	struct error e;
+
+	cr_assert_not(log_open_file("/nonexistent/log", &e));
+	cr_assert_str_eq(e.sqlstate, "58030");
+	cr_assert_not_null(strstr(e.message, "/nonexistent/log"));
+	log_info("still here");
+	expect_message("LOG still here\n");
+}
+
+Test(log, a_path_without_end_is_refused)
+{
+	static char name[10000];
+	struct error e;
+
+	memset(name, 'x', sizeof(name) - 1);
+	cr_assert_not(log_open_file(name, &e));
+	cr_assert_str_eq(e.sqlstate, "58030");
+}
+
+Test(log, file_is_private_to_user_and_group)
+{
+	struct stat st;
+
+	cr_assert_eq(stat(path, &st), 0);
+	cr_assert_eq(st.st_mode & 0137, 0, "mode %o", (unsigned)st.st_mode);
+}
+
+Test(log, errno_survives)
+{
+	errno = EXDEV;
+	log_info("text");
+	cr_assert_eq(errno, EXDEV);
+}
+
+Test(log, unknown_syslog_facility_is_refused)
+{
+	struct error e;
+
+	cr_assert_not(log_open_syslog("pgusher", "local8", &e));
+	cr_assert_str_eq(e.sqlstate, "F0000");
+	cr_assert_str_not_empty(e.hint);
+	cr_assert(log_open_syslog("pgusher", "LOCAL0", &e));
+	cr_assert(log_open_syslog(NULL, NULL, &e));
+}
+
+#define THREADS 4
+#define LINES_EACH 500
+
+static void *
+write_many(void *arg)
+{
+	for (int i = 0; i < LINES_EACH; i++)
+		log_info("thread %s says %0100d and stops", (const char *)arg, i);
+	return NULL;
+}
+
+/* Lines of several threads stay whole while the control thread reopens the file. */
+Test(log, threads_do_not_mix)
+{
+	static char names[THREADS][2] = { "a", "b", "c", "d" };
+	pthread_t threads[THREADS];
+	size_t lines = 0;
+
+	for (int i = 0; i < THREADS; i++)
+		cr_assert_eq(pthread_create(&threads[i], NULL, write_many, names[i]), 0);
+	for (int i = 0; i < 50; i++)
+		log_reopen();
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+
+	char *text = read_file(path);
+	for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"), lines++) {
+		cr_assert_eq(strncmp(line, "20", 2), 0, "%s", line);
+		cr_assert_not_null(strstr(line, "LOG thread "), "%s", line);
+		cr_assert_str_eq(line + strlen(line) - 10, " and stops");
+	}
+	cr_assert_eq(lines, THREADS * LINES_EACH);
+	free(text);
+}
