@@ -7,6 +7,8 @@ net_sources = \
 	src/net/gather.h \
 	src/net/helpers.c \
 	src/net/helpers.h \
+	src/net/inbox.c \
+	src/net/inbox.h \
 	src/net/listener.c \
 	src/net/listener.h \
 	src/net/loop.c \

@@ -1,3 +1,7 @@
-server_sources =
+server_sources = \
+	src/server/login.c \
+	src/server/login.h \
+	src/server/server.c \
+	src/server/server.h
 
 src_libpgusher_a_SOURCES += $(server_sources)

@@ -1,0 +1,158 @@
+/*
+ * client: a connection to an application; speaks PostgreSQL's side of the
+ * protocol up to the end of login, then hands every byte to its owner.
+ *
+ *	CLIENT_STARTUP   ── startup packet ──> ops->startup (or ops->cancel)
+ *	CLIENT_HELD          the owner decides: client_authenticate, client_reject,
+ *	                     or it moves the client to another worker first
+ *	CLIENT_PASSWORD  ── the dialogue ────> ops->authenticated
+ *	CLIENT_HELD          the owner looks for a server, then client_welcome
+ *	CLIENT_READY     ── bytes ───────────> ops->input
+ *	CLIENT_CLOSING       freed at the end of the turn
+ *
+ * A client belongs to one thread at a time; client_detach and client_attach
+ * move it.  What only login needs is in struct login and goes away with it.
+ */
+#ifndef CLIENT_CLIENT_H
+#define CLIENT_CLIENT_H
+
+#include <bsd/sys/queue.h>
+#include <bsd/sys/tree.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "auth/scram.h"
+#include "auth/secret.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "net/address.h"
+#include "net/helpers.h"
+#include "net/inbox.h"
+#include "net/stream.h"
+#include "pg/params.h"
+#include "pg/startup.h"
+
+struct client;
+
+enum client_state {
+	CLIENT_STARTUP,		/* no startup packet yet */
+	CLIENT_HELD,		/* the owner has the next word; bytes wait */
+	CLIENT_PASSWORD,	/* the next message answers our challenge */
+	CLIENT_READY,		/* logged in */
+	CLIENT_CLOSING,
+};
+
+enum login_method {
+	LOGIN_TRUST,
+	LOGIN_PLAIN,
+	LOGIN_MD5,
+	LOGIN_SCRAM,
+};
+
+struct client_ops {
+	void (*startup)(struct client *c);		/* c->login->startup is there */
+	void (*cancel)(struct client *c);		/* likewise; the owner closes or moves c */
+	void (*authenticated)(struct client *c);
+	size_t (*input)(struct client *c, const uint8_t *p, size_t n);	/* returns how many bytes were used */
+	void (*drained)(struct client *c);		/* its backlog is out */
+	void (*closed)(struct client *c);		/* once; the owner lets go of c, which is freed later */
+};
+
+/* What a worker lends to its clients; shared by all of them. */
+struct client_env {
+	struct loop *loop;
+	struct helpers *helpers;
+	struct mailbox *mailbox;
+	int job_mail;				/* the mail kind of finished helper jobs */
+	int port;				/* listen_port, for the log */
+	TAILQ_HEAD(login_list, login) logins;	/* in the order of connecting */
+	int nlogins;
+	bool log_connections, log_disconnections, log_errors;
+};
+
+/* Only while logging in. */
+struct login {
+	TAILQ_ENTRY(login) link;
+	struct client *client;
+	uint8_t *packet;		/* the startup packet that `startup` reads */
+	struct startup startup;
+	const char *user;		/* in packet; "" if none was given */
+	const char *database;		/* in packet; the user's name if none was given */
+	bool ssl_answered, gss_answered;
+	enum login_method method;
+	bool known;			/* there is such a user; false: nothing fits */
+	struct secret secret;
+	uint8_t salt[4];
+	struct scram_server *scram;
+	bool scram_started;
+	bool have_keys;
+	struct scram_keys keys;		/* what the client proved with */
+	struct helper_job *job;		/* under way, or NULL */
+	struct error route_error;	/* told after the password is checked; sqlstate "" if none */
+};
+
+struct client {
+	struct stream stream;
+	struct inbox inbox;
+	const struct client_ops *ops;
+	struct client_env *env;
+	void *owner;			/* the session, or the console's; NULL in login */
+	struct login *login;		/* NULL after login */
+	const char *database, *user;	/* for the log: borrowed from the owner; NULL in login */
+	SPLAY_ENTRY(client) by_id;	/* the owner's set */
+	struct deferred deferred;
+	usec_t connected_at;
+	usec_t request_at;
+	size_t want;			/* length of the unfinished message, 0 if unknown */
+	uint32_t id;			/* process-wide; also the pid of its cancel key */
+	struct address address;
+	uint8_t state;			/* enum client_state */
+	bool protocol_3_2;		/* longer cancel key */
+	bool feeding;			/* its bytes are being looked at, further up the stack */
+};
+
+/* Take an accepted socket and wait for its startup packet. */
+struct client *client_new(struct client_env *env, int fd, uint32_t id, const struct client_ops *ops);
+
+/* --- login: in CLIENT_HELD, on the worker that is to own the client --- */
+
+/* Start the dialogue. secret is copied; NULL: the user is not known, and no password fits. */
+void client_authenticate(struct client *c, enum login_method method, const struct secret *secret);
+
+/* Login is done: send parameters, cancel key and ReadyForQuery, free the login state, be CLIENT_READY.
+ * shown: what the client is told.  notice may be NULL.  Bytes that came meanwhile are for client_resume. */
+void client_welcome(struct client *c, const struct params *shown, const char *notice);
+
+/* --- life --- */
+
+/* Send e (if not NULL) and close.  reason stands in the log. Fine from within any callback of c. */
+void client_close(struct client *c, const struct error *e, const char *reason);
+
+/* client_close with a FATAL error whose message is also the reason. */
+void client_reject(struct client *c, const char *sqlstate, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* Offer kept bytes to ops->input again, and read on. */
+void client_resume(struct client *c);
+
+/* Leave the thread / join another one with the same or another owner.  Nothing of c may be referred to in between. */
+void client_detach(struct client *c);
+void client_attach(struct client *c, struct client_env *env, const struct client_ops *ops);
+
+/* The longest in login are first in env->logins: close those that started before `since`. */
+void clients_expire_logins(struct client_env *env, usec_t since);
+
+void client_log(const struct client *c, enum log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+SPLAY_HEAD(client_set, client);
+
+static inline int
+client_compare(const struct client *a, const struct client *b)
+{
+	return a->id < b->id ? -1 : a->id > b->id;
+}
+
+SPLAY_PROTOTYPE(client_set, client, by_id, client_compare)
+
+#endif

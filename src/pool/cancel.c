@@ -1,0 +1,229 @@
+/*
+ * cancel: carries cancel requests to PostgreSQL, each on a connection of its own.
+ *
+ *	pool_cancel ── room? ──> dial ──> is it still the same lease? ──> send ──> server closes ──> done
+ *	                 └ no: wait for a connection to become free (cancel_wait_timeout)
+ *
+ * While a request is under way its target is not lent to anybody else
+ * (PLACE_HELD): so a cancel that arrives late can't hit another client.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "pool/inside.h"
+
+struct canceller {
+	LIST_ENTRY(canceller) link;
+	struct pool *pool;
+	struct server *target;		/* NULL: it is gone */
+	bool certain;			/* send it even though the target is gone */
+	bool active;			/* dialing, or connected; else it waits for room */
+	usec_t since;
+	struct dial *dial;
+	struct stream stream;		/* fd -1: not connected */
+	char host[128];
+	int port;
+	struct buffer request;
+	void (*done)(void *arg);
+	void *arg;
+	struct deferred deferred;
+};
+
+static void
+on_end(struct deferred *d)
+{
+	free(container_of(d, struct canceller, deferred));
+}
+
+static void
+finish(struct canceller *k)
+{
+	struct pool *p = k->pool;
+	struct server *target = k->target;
+
+	LIST_REMOVE(k, link);
+	if (k->active)
+		p->cancels_active--;
+	else
+		p->cancels_waiting--;
+	dial_cancel(&k->dial);
+	stream_close(&k->stream);
+	buffer_wipe(&k->request);
+	k->done(k->arg);
+	loop_defer(p->pools->env->loop, &k->deferred, on_end);
+	if (target != NULL && --target->cancels == 0 && target->place == PLACE_HELD)
+		pool_settle(target);
+}
+
+/* The server answers a cancel request by closing; what it says is of no interest. */
+static void
+on_readable(struct stream *s)
+{
+	uint8_t trash[256];
+
+	if (stream_read(s, trash, sizeof(trash)) != -1)
+		finish(container_of(s, struct canceller, stream));
+}
+
+static void
+on_drained(struct stream *s)
+{
+	(void)s;
+}
+
+static const struct stream_ops stream_ops = {
+	.readable = on_readable,
+	.drained = on_drained,
+};
+
+static bool
+is_still_due(const struct canceller *k)
+{
+	return k->certain || (k->target != NULL && k->target->place == PLACE_ACTIVE);
+}
+
+static void
+on_dialed(void *arg, int fd, const struct address *at, const struct error *e)
+{
+	struct canceller *k = arg;
+
+	(void)at;
+	k->dial = NULL;
+	if (fd < 0) {
+		log_warning("cannot deliver a cancel request to %s:%d: %s", k->host, k->port, e->message);
+		finish(k);
+		return;
+	}
+	stream_open(&k->stream, fd, &stream_ops);
+	stream_attach(&k->stream, k->pool->pools->env->loop);
+	if (!is_still_due(k)) {
+		finish(k);
+		return;
+	}
+	stream_send_bytes(&k->stream, k->request.data, k->request.len);
+}
+
+static void
+start(struct canceller *k)
+{
+	struct server_env *env = k->pool->pools->env;
+
+	k->active = true;
+	k->pool->cancels_active++;
+	k->dial = dial_start(env->loop, k->host, k->port, &env->stream_options, on_dialed, k);
+}
+
+/* Cancels may use as many connections again as the pool has. */
+static bool
+has_room(const struct pool *p)
+{
+	int size = tenant_pool_size(p->tenant, pool_config(p), p->user_conf);
+
+	return pool_total(p) + p->cancels_active < 2 * size;
+}
+
+static void
+remember_host(struct canceller *k, const struct server *s)
+{
+	const struct config_database *conf = s->pool != NULL ? k->pool->tenant->conf : NULL;
+	char text[ADDRESS_TEXT];
+
+	k->port = s->address.port;
+	if (s->address.family != AF_UNIX) {
+		strncpy(k->host, address_host(&s->address, text), sizeof(k->host) - 1);
+		return;
+	}
+	if (conf != NULL && conf->host != NULL)
+		strncpy(k->host, conf->host, sizeof(k->host) - 1);
+	k->port = conf != NULL ? conf->port : 5432;
+}
+
+void
+pool_cancel(struct server *s, void (*done)(void *arg), void *arg)
+{
+	struct pool *p = s->pool;
+	struct canceller *k = memory_zalloc(sizeof(*k));
+
+	k->pool = p;
+	k->target = s;
+	k->since = clock_now();
+	k->stream.fd = -1;
+	k->done = done;
+	k->arg = arg;
+	remember_host(k, s);
+	cancel_write_request(&k->request, s->backend_pid, s->key, s->key_size);
+	s->cancels++;
+	LIST_INSERT_HEAD(&p->cancellers, k, link);
+	if (has_room(p))
+		start(k);
+	else
+		p->cancels_waiting++;
+}
+
+void
+pool_cancels_outlive(struct server *s)
+{
+	struct pool *p = s->pool;
+	struct canceller *k;
+
+	LIST_FOREACH(k, &p->cancellers, link) {
+		if (k->target == s)
+			k->certain = true;
+	}
+}
+
+void
+pool_cancels_lose(struct server *s)
+{
+	struct pool *p = s->pool;
+	struct canceller *k;
+
+	LIST_FOREACH(k, &p->cancellers, link) {
+		if (k->target == s)
+			k->target = NULL;
+	}
+}
+
+/* Act on the first that is due for something; ending one may touch the list, so the caller starts over. */
+static bool
+serve_one(struct pool *p, usec_t now, usec_t timeout)
+{
+	struct canceller *k;
+
+	LIST_FOREACH(k, &p->cancellers, link) {
+		bool late = timeout > 0 && now - k->since > timeout;
+
+		if (late)
+			log_warning("cancel_wait_timeout: a cancel request to %s:%d is given up", k->host, k->port);
+		if (late || (!k->active && !is_still_due(k))) {
+			finish(k);
+			return true;
+		}
+		if (!k->active && has_room(p)) {
+			p->cancels_waiting--;
+			start(k);
+			return true;
+		}
+	}
+	return false;
+}
+
+void
+pool_serve_cancels(struct pool *p)
+{
+	usec_t now;
+
+	if (LIST_EMPTY(&p->cancellers))
+		return;
+	now = clock_now();
+	while (serve_one(p, now, pool_config(p)->cancel_wait_timeout))
+		;
+}
+
+void
+pool_drop_cancels(struct pool *p)
+{
+	while (!LIST_EMPTY(&p->cancellers))
+		finish(LIST_FIRST(&p->cancellers));
+}

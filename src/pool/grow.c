@@ -1,0 +1,285 @@
+/*
+ * grow: opening connections, one at a time, within every limit.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/sqlstate.h"
+#include "pool/inside.h"
+
+#define BACKOFF_FIRST (50 * USEC_PER_MSEC)
+#define BACKOFF_MAX USEC_PER_SEC
+
+static bool
+is_wanted(const struct pool *p)
+{
+	const struct config *c = pool_config(p);
+
+	if (p->nwaiters > 0 || (p->welcome == NULL && !TAILQ_EMPTY(&p->newcomers)))
+		return true;
+	return pool_total(p) < tenant_min_pool_size(p->tenant, c) && p->tenant->conf != NULL &&
+	       (p->nclients > 0 || p->tenant->conf->user != NULL);
+}
+
+/* May the pool itself have one more? */
+static bool
+has_room(struct pool *p)
+{
+	const struct config *c = pool_config(p);
+	int size = tenant_pool_size(p->tenant, c, p->user_conf);
+	int reserve = tenant_reserve_pool_size(p->tenant, c, p->user_conf);
+	int total = pool_total(p);
+
+	p->from_reserve = false;
+	if (total < size)
+		return true;
+	if (total >= size + reserve || pool_max_wait(p, clock_now()) < c->reserve_pool_timeout)
+		return false;
+	p->from_reserve = true;
+	return true;
+}
+
+static struct server *
+longest_idle(struct pool *p)
+{
+	struct server *s, *found = NULL;
+
+	TAILQ_FOREACH(s, &p->servers[PLACE_IDLE], link) {
+		if (found == NULL || s->free_since < found->free_since)
+			found = s;
+	}
+	return found;
+}
+
+static bool
+evict(struct server *s)
+{
+	if (s == NULL)
+		return false;
+	server_close(s, NULL, "evicted");
+	return true;
+}
+
+static bool
+evict_in_tenant(struct tenant *t)
+{
+	struct server *found = NULL;
+	struct pool *p;
+
+	LIST_FOREACH(p, &t->pools, link) {
+		struct server *s = longest_idle(p);
+
+		if (s != NULL && (found == NULL || s->free_since < found->free_since))
+			found = s;
+	}
+	return evict(found);
+}
+
+bool
+pools_evict_user(struct pools *ps, const char *user)
+{
+	struct server *found = NULL;
+	struct tenant *t = NULL;
+	struct pool *p;
+
+	while ((t = tenants_next(ps->tenants, t)) != NULL) {
+		LIST_FOREACH(p, &t->pools, link) {
+			struct server *s;
+
+			if (strcmp(p->user->name, user) != 0)
+				continue;
+			s = longest_idle(p);
+			if (s != NULL && (found == NULL || s->free_since < found->free_since))
+				found = s;
+		}
+	}
+	return evict(found);
+}
+
+/* One of the tenant's connections. */
+static bool
+take_of_tenant(struct pool *p)
+{
+	int max = tenant_max_connections(p->tenant, pool_config(p));
+
+	if (max > 0 && p->tenant->nservers >= max && !evict_in_tenant(p->tenant))
+		return false;
+	p->tenant->nservers++;
+	return true;
+}
+
+/* One of the user's connections, which may be anywhere. */
+static bool
+take_of_user(struct pool *p)
+{
+	int max = user_max_connections(pool_config(p), p->user_conf);
+
+	if (budget_take(&p->user->servers, max))
+		return true;
+	if (pools_evict_user(p->pools, p->user->name) && budget_take(&p->user->servers, max))
+		return true;
+	/* Mark first, then look again: what is given back in between must not be missed. */
+	budget_wait(&p->user->servers, p->pools->worker);
+	if (budget_take(&p->user->servers, max))
+		return true;
+	p->pools->ops->evict_elsewhere(p->pools, p->user->name);
+	return false;
+}
+
+/* The host to try now: one of a list, in turn; after a failure the next. */
+static const char *
+choose_host(struct tenant *t, char *buf, size_t size)
+{
+	const char *list = t->conf->host != NULL ? t->conf->host : "", *start = list, *comma;
+	unsigned n = 1, i;
+
+	for (comma = strchr(list, ','); comma != NULL; comma = strchr(comma + 1, ','))
+		n++;
+	if (n == 1)
+		return list;
+	i = t->next_host % n;
+	if (t->conf->load_balance_hosts == LOAD_BALANCE_ROUND_ROBIN)
+		t->next_host++;
+	while (i-- > 0)
+		start = strchr(start, ',') + 1;
+	comma = strchr(start, ',');
+	snprintf(buf, size, "%.*s", comma != NULL ? (int)(comma - start) : (int)strlen(start), start);
+	return buf;
+}
+
+struct startup_parameters {
+	const char *list[12];
+	size_t n;
+};
+
+static void
+add_parameter(struct startup_parameters *sp, const char *name, const char *value)
+{
+	if (value == NULL)
+		return;
+	sp->list[sp->n++] = name;
+	sp->list[sp->n++] = value;
+}
+
+static void
+open_server(struct pool *p)
+{
+	const struct config_database *conf = p->tenant->conf;
+	struct startup_parameters sp = { .n = 0 };
+	struct secret own = { .kind = SECRET_NONE };
+	struct server_login_as as = { .user = p->user->name, .database = conf->dbname };
+	char host[256];
+	struct server *s;
+
+	add_parameter(&sp, "client_encoding", conf->client_encoding);
+	add_parameter(&sp, "datestyle", conf->datestyle);
+	add_parameter(&sp, "timezone", conf->timezone);
+	add_parameter(&sp, "application_name", conf->application_name);
+	as.parameters = sp.list;
+	if (conf->password != NULL)
+		secret_parse(&own, conf->password);
+	as.secret = conf->password != NULL ? &own : p->user_conf != NULL ? &p->user_conf->secret : NULL;
+	as.keys = p->have_keys ? &p->keys : NULL;
+	s = server_open(p->pools->env, choose_host(p->tenant, host, sizeof(host)), conf->port, &as,
+			p->pools->ops->next_id(), &pool_keeper, p);
+	secret_release(&own);
+	s->database = p->tenant->name;
+	s->user = p->user->name;
+	s->generation = p->tenant->generation;
+	s->place = PLACE_LOGIN;
+	p->count[PLACE_LOGIN]++;
+	TAILQ_INSERT_TAIL(&p->servers[PLACE_LOGIN], s, link);
+	if (p->from_reserve)
+		server_log(s, LOG_WARNING, "taking connection from reserve_pool");
+}
+
+void
+pool_grow(struct pool *p)
+{
+	if (p->serving || p->count[PLACE_LOGIN] > 0 || p->tenant->paused || p->tenant->conf == NULL)
+		return;
+	if (!is_wanted(p) || clock_now() < p->retry_at || !has_room(p))
+		return;
+	if (!take_of_tenant(p))
+		return;
+	if (!take_of_user(p)) {
+		p->tenant->nservers--;
+		return;
+	}
+	open_server(p);
+}
+
+void
+pool_connected(struct pool *p)
+{
+	p->failures = 0;
+	p->failing_since = 0;
+	p->retry_at = 0;
+}
+
+/* 50 ms, 100, 200 ... 1 s, each a little more or less, so that many pools do not knock in step. */
+static usec_t
+backoff(int failures)
+{
+	usec_t pause = BACKOFF_FIRST << (failures < 6 ? failures - 1 : 5);
+
+	if (pause > BACKOFF_MAX)
+		pause = BACKOFF_MAX;
+	return pause * 3 / 4 + random() % (pause / 4);
+}
+
+/* Did the server itself say no, for good? A server that starts up, stops or is full will say something else soon. */
+static bool
+is_refusal(const struct error *e)
+{
+	static const char *const passing[] = {
+		SQLSTATE_CANNOT_ESTABLISH, SQLSTATE_CONNECTION_FAILURE, SQLSTATE_CANNOT_CONNECT_NOW,
+		SQLSTATE_ADMIN_SHUTDOWN, SQLSTATE_CRASH_SHUTDOWN, SQLSTATE_TOO_MANY_CONNECTIONS,
+	};
+
+	for (size_t i = 0; i < lengthof(passing); i++) {
+		if (strcmp(e->sqlstate, passing[i]) == 0)
+			return false;
+	}
+	return true;
+}
+
+void
+pool_connect_failed(struct pool *p, const struct error *e)
+{
+	const struct config *c = pool_config(p);
+	usec_t now = clock_now();
+	struct error cached;
+
+	p->failures++;
+	p->retry_at = now + backoff(p->failures);
+	p->last_error = *e;
+	if (p->tenant->conf != NULL && p->tenant->conf->load_balance_hosts == LOAD_BALANCE_DISABLE)
+		p->tenant->next_host++;
+	if (p->failing_since == 0)
+		p->failing_since = now;
+	if (is_refusal(e) && pool_total(p) == 0) {
+		pool_refuse_all(p, e);
+		return;
+	}
+	if (now - p->failing_since < c->server_login_retry)
+		return;
+	error_set(&cached, SEVERITY_FATAL, SQLSTATE_CONNECTION_FAILURE,
+		  "server login has been failing, cached error: %.300s (server_login_retry)", e->message);
+	pool_refuse_all(p, &cached);
+}
+
+void
+pool_gave_back(struct pool *p)
+{
+	struct pool *other;
+	uint64_t workers = budget_give(&p->user->servers);
+
+	if (workers != 0)
+		p->pools->ops->wake(p->pools, workers);
+	pool_serve_cancels(p);
+	LIST_FOREACH(other, &p->tenant->pools, link)
+		pool_grow(other);
+}

@@ -1,0 +1,457 @@
+#include "pool/pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/sqlstate.h"
+#include "pg/message.h"
+#include "pool/inside.h"
+
+/* A check that succeeded just now need not be repeated for the one it was made for. */
+#define CHECK_GOOD_FOR USEC_PER_SEC
+
+static const char *const place_names[] = {
+	[PLACE_LOGIN] = "login",
+	[PLACE_IDLE] = "idle",
+	[PLACE_ACTIVE] = "active",
+	[PLACE_TESTED] = "tested",
+	[PLACE_HELD] = "being_canceled",
+};
+
+const char *
+server_place_name(enum server_place place)
+{
+	return place_names[place];
+}
+
+const struct config *
+pool_config(const struct pool *p)
+{
+	return tenants_config(p->pools->tenants);
+}
+
+int
+pool_total(const struct pool *p)
+{
+	int n = 0;
+
+	for (int i = 0; i < PLACES; i++)
+		n += p->count[i];
+	return n;
+}
+
+int
+pool_mode(const struct pool *p)
+{
+	return tenant_pool_mode(p->tenant, pool_config(p), p->user_conf);
+}
+
+usec_t
+pool_max_wait(const struct pool *p, usec_t now)
+{
+	const struct lease_request *r = TAILQ_FIRST(&p->waiters);
+
+	return r == NULL ? 0 : now - r->since;
+}
+
+static struct pool *
+find(struct tenant *t, const char *user)
+{
+	struct pool *p;
+
+	LIST_FOREACH(p, &t->pools, link) {
+		if (strcmp(p->user->name, user) == 0)
+			return p;
+	}
+	return NULL;
+}
+
+struct pool *
+pool_open(struct pools *ps, struct tenant *t, const char *user)
+{
+	struct pool *p = find(t, user);
+
+	if (p != NULL)
+		return p;
+	p = memory_zalloc(sizeof(*p));
+	p->pools = ps;
+	p->tenant = t;
+	p->user = users_get(ps->users, user);
+	p->user_conf = config_find_user(tenants_config(ps->tenants), user);
+	for (int i = 0; i < PLACES; i++)
+		TAILQ_INIT(&p->servers[i]);
+	TAILQ_INIT(&p->waiters);
+	TAILQ_INIT(&p->newcomers);
+	LIST_INIT(&p->cancellers);
+	LIST_INSERT_HEAD(&t->pools, p, link);
+	return p;
+}
+
+void
+pool_close(struct pool **pp, const struct error *e, const char *reason)
+{
+	struct pool *p = *pp;
+
+	*pp = NULL;
+	p->serving = true;	/* nothing is lent or opened from here on */
+	pool_refuse_all(p, e);
+	pool_drop_cancels(p);
+	for (int i = 0; i < PLACES; i++) {
+		while (!TAILQ_EMPTY(&p->servers[i]))
+			server_close(TAILQ_FIRST(&p->servers[i]), e, reason);
+	}
+	LIST_REMOVE(p, link);
+	params_unref(p->pools->env->params, &p->welcome);
+	users_put(p->pools->users, &p->user);
+	memory_wipe(&p->keys, sizeof(p->keys));
+	free(p);
+}
+
+void
+pool_place(struct server *s, enum server_place place)
+{
+	struct pool *p = s->pool;
+	bool at_end = place != PLACE_IDLE || pool_config(p)->server_round_robin;
+
+	TAILQ_REMOVE(&p->servers[s->place], s, link);
+	p->count[s->place]--;
+	s->place = (uint8_t)place;
+	p->count[place]++;
+	/* Last in, first out: the few that are needed stay warm, the rest can time out. */
+	if (at_end)
+		TAILQ_INSERT_TAIL(&p->servers[place], s, link);
+	else
+		TAILQ_INSERT_HEAD(&p->servers[place], s, link);
+}
+
+/* --- lending --- */
+
+static bool
+needs_check(const struct server *s, usec_t now)
+{
+	const struct config *c = pool_config(s->pool);
+	usec_t known_good = now - s->checked_at;
+
+	if (known_good <= CHECK_GOOD_FOR && s->checked)
+		return false;
+	return known_good >= c->server_check_delay;
+}
+
+static void
+start_check(struct server *s)
+{
+	const struct config *c = pool_config(s->pool);
+
+	pool_place(s, PLACE_TESTED);
+	s->checked = true;
+	server_run(s, c->server_check_query);
+}
+
+/* An idle server that may be lent right now. */
+static struct server *
+take_idle(struct pool *p)
+{
+	usec_t now;
+	struct server *s;
+
+	if (p->tenant->paused || p->count[PLACE_IDLE] == 0)
+		return NULL;
+	now = clock_now();
+	while ((s = TAILQ_FIRST(&p->servers[PLACE_IDLE])) != NULL) {
+		const char *why = pool_why_close(s, now);
+
+		if (why != NULL)
+			server_close(s, NULL, why);
+		else if (needs_check(s, now))
+			start_check(s);
+		else
+			return s;
+	}
+	return NULL;
+}
+
+static void
+lend(struct server *s, usec_t since)
+{
+	struct pool *p = s->pool;
+
+	pool_place(s, PLACE_ACTIVE);
+	s->request_at = clock_now();
+	s->checked = false;
+	p->tenant->traffic.server_assignment_count++;
+	p->tenant->traffic.wait_time += s->request_at - since;
+}
+
+static void
+enqueue(struct request_list *list, struct lease_request *r)
+{
+	r->since = clock_now();
+	r->queued = true;
+	r->told = false;
+	TAILQ_INSERT_TAIL(list, r, link);
+}
+
+static void
+dequeue(struct request_list *list, struct lease_request *r)
+{
+	r->queued = false;
+	TAILQ_REMOVE(list, r, link);
+}
+
+struct server *
+pool_acquire(struct pool *p, struct lease_request *r)
+{
+	struct server *s = NULL;
+
+	if (p->nwaiters == 0 && !p->serving)
+		s = take_idle(p);
+	if (s != NULL) {
+		lend(s, clock_now());
+		return s;
+	}
+	enqueue(&p->waiters, r);
+	p->nwaiters++;
+	pool_grow(p);
+	return NULL;
+}
+
+bool
+pool_know_welcome(struct pool *p, struct lease_request *r)
+{
+	if (p->welcome != NULL)
+		return true;
+	enqueue(&p->newcomers, r);
+	pool_grow(p);
+	return false;
+}
+
+void
+pool_forget(struct pool *p, struct lease_request *r)
+{
+	struct lease_request *newcomer;
+
+	if (!r->queued)
+		return;
+	TAILQ_FOREACH(newcomer, &p->newcomers, link) {
+		if (newcomer == r) {
+			dequeue(&p->newcomers, r);
+			return;
+		}
+	}
+	p->nwaiters--;
+	dequeue(&p->waiters, r);
+}
+
+void
+pool_serve(struct pool *p)
+{
+	struct lease_request *r;
+	struct server *s;
+
+	/* Whoever is granted a server may give it back at once, and end up here again: the outer loop sees to it. */
+	if (p->serving)
+		return;
+	p->serving = true;
+	while ((r = TAILQ_FIRST(&p->waiters)) != NULL && (s = take_idle(p)) != NULL) {
+		p->nwaiters--;
+		dequeue(&p->waiters, r);
+		lend(s, r->since);
+		r->ops->granted(r, s);
+	}
+	p->serving = false;
+	pool_grow(p);
+}
+
+static void
+greet_newcomers(struct pool *p)
+{
+	struct lease_request *r;
+
+	while ((r = TAILQ_FIRST(&p->newcomers)) != NULL) {
+		dequeue(&p->newcomers, r);
+		r->ops->granted(r, NULL);
+	}
+}
+
+void
+pool_refuse_all(struct pool *p, const struct error *e)
+{
+	struct lease_request *r;
+
+	while ((r = TAILQ_FIRST(&p->newcomers)) != NULL) {
+		dequeue(&p->newcomers, r);
+		r->ops->failed(r, e);
+	}
+	while ((r = TAILQ_FIRST(&p->waiters)) != NULL) {
+		p->nwaiters--;
+		dequeue(&p->waiters, r);
+		r->ops->failed(r, e);
+	}
+}
+
+/* --- coming back --- */
+
+const char *
+pool_why_close(const struct server *s, usec_t now)
+{
+	const struct pool *p = s->pool;
+	usec_t lifetime = tenant_server_lifetime(p->tenant, pool_config(p));
+
+	if (s->close_needed)
+		return "database configuration changed";
+	if (s->generation != p->tenant->generation || p->tenant->conf == NULL)
+		return "database configuration changed";
+	if (now - s->connected_at > lifetime && (lifetime > 0 || s->used))
+		return "server lifetime over";
+	return NULL;
+}
+
+void
+pool_settle(struct server *s)
+{
+	struct pool *p = s->pool;
+	usec_t now = clock_now();
+	const char *why = pool_why_close(s, now);
+
+	if (why != NULL) {
+		server_close(s, NULL, why);
+		return;
+	}
+	if (s->cancels > 0) {
+		pool_place(s, PLACE_HELD);
+		return;
+	}
+	if (s->reset_needed) {
+		s->reset_needed = false;
+		pool_place(s, PLACE_TESTED);
+		server_run(s, pool_config(p)->server_reset_query);
+		return;
+	}
+	s->free_since = now;
+	pool_place(s, PLACE_IDLE);
+	if (p->tenant->paused) {
+		server_close(s, NULL, "pause");
+		return;
+	}
+	if (p->nwaiters > 0)
+		pool_serve(p);
+}
+
+void
+pool_release(struct server *s, bool reset)
+{
+	struct pool *p = s->pool;
+	const struct config *c = pool_config(p);
+
+	s->used = true;
+	s->checked_at = clock_now();
+	s->reset_needed = (reset || c->server_reset_query_always) && c->server_reset_query[0] != '\0';
+	server_unlease(s);
+	if (s->transaction != TRANSACTION_IDLE) {
+		pool_place(s, PLACE_TESTED);
+		server_run(s, "ROLLBACK");
+		return;
+	}
+	pool_settle(s);
+}
+
+static void
+ignore_end(void *arg)
+{
+	(void)arg;
+}
+
+void
+pool_abandon(struct server *s, const char *reason)
+{
+	/* PostgreSQL notices a closed socket only when it writes: tell it to stop, or the query runs on. */
+	if (s->backend_pid != 0) {
+		pool_cancel(s, ignore_end, NULL);
+		pool_cancels_outlive(s);
+	}
+	server_close(s, NULL, reason);
+}
+
+/* --- what the server says --- */
+
+static void
+finish_login(struct server *s)
+{
+	struct pool *p = s->pool;
+	const char *connect_query = p->tenant->conf != NULL ? p->tenant->conf->connect_query : NULL;
+
+	pool_connected(p);
+	if (p->welcome == NULL)
+		p->welcome = params_ref(s->reported);
+	if (connect_query != NULL && connect_query[0] != '\0') {
+		pool_place(s, PLACE_TESTED);
+		server_run(s, connect_query);
+	} else {
+		pool_settle(s);
+	}
+	greet_newcomers(p);
+	pool_serve(p);
+}
+
+static void
+on_ready(struct server *s)
+{
+	if (s->place == PLACE_LOGIN)
+		finish_login(s);
+	else if (s->transaction != TRANSACTION_IDLE)
+		server_close(s, NULL, "server stays in a transaction");
+	else
+		pool_settle(s);
+}
+
+static void
+on_run_failed(struct server *s, const struct error *e)
+{
+	/* ROLLBACK, a reset or a check that fails leaves a server of unknown state. */
+	server_log(s, LOG_WARNING, "a command of the pooler failed: %s", e->message);
+	s->close_needed = true;
+}
+
+static void
+on_closed(struct server *s, const struct error *e)
+{
+	struct pool *p = s->pool;
+	bool was_connecting = s->place == PLACE_LOGIN;
+
+	TAILQ_REMOVE(&p->servers[s->place], s, link);
+	p->count[s->place]--;
+	p->tenant->nservers--;
+	pool_cancels_lose(s);
+	if (was_connecting)
+		pool_connect_failed(p, e);
+	pool_gave_back(p);
+}
+
+const struct server_keeper pool_keeper = {
+	.ready = on_ready,
+	.run_failed = on_run_failed,
+	.closed = on_closed,
+};
+
+bool
+tenant_is_quiet(const struct tenant *t)
+{
+	return t->nservers == 0;
+}
+
+void
+tenant_close_servers(struct tenant *t, bool all, const char *reason)
+{
+	struct pool *p;
+	struct server *s, *next;
+
+	LIST_FOREACH(p, &t->pools, link) {
+		TAILQ_FOREACH_SAFE(s, &p->servers[PLACE_IDLE], link, next)
+			server_close(s, NULL, reason);
+		for (int i = 0; all && i < PLACES; i++) {
+			TAILQ_FOREACH(s, &p->servers[i], link)
+				s->close_needed = true;
+		}
+	}
+}

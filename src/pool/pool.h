@@ -1,0 +1,163 @@
+/*
+ * pool: lends the server connections of one (tenant, user) to sessions.
+ *
+ *	                 ┌────────────── pool_release ───────────────┐
+ *	                 v                                           │
+ *	LOGIN ──> IDLE ──┴── pool_acquire / granted ──> ACTIVE ──────┤
+ *	            ^                                                │
+ *	            ├── TESTED (reset or check query runs) <─────────┤
+ *	            └── HELD (a cancel for it is under way) <────────┘
+ *
+ * Requests are served in the order in which they came.  A server is lent only
+ * when it is known to answer (server_check_delay), is young enough, and no
+ * cancel for it is in flight.  The pool grows by one connection at a time, as
+ * long as somebody waits and every limit allows it: pool_size (and the
+ * reserve), max_db_connections, max_user_connections.  When a limit that is
+ * shared with other pools stops it, the longest idle connection there is
+ * asked to go.
+ *
+ * While a server can't be reached, attempts go on with growing, jittered
+ * pauses of at most a second, and requests wait; only when it has failed for
+ * server_login_retry are they refused.  What the server itself refuses (wrong
+ * password, no such database) is told at once.
+ *
+ * A pool belongs to its tenant's worker.
+ */
+#ifndef POOL_POOL_H
+#define POOL_POOL_H
+
+#include <bsd/sys/queue.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/server.h"
+#include "tenant/tenant.h"
+#include "tenant/user.h"
+
+struct lease_request;
+struct pool;
+struct pools;
+
+enum server_place {
+	PLACE_LOGIN,		/* connecting or logging in */
+	PLACE_IDLE,
+	PLACE_ACTIVE,		/* lent */
+	PLACE_TESTED,		/* runs a command of ours */
+	PLACE_HELD,		/* given back, but a cancel for it may still arrive */
+	PLACES,
+};
+
+TAILQ_HEAD(server_list, server);
+TAILQ_HEAD(request_list, lease_request);
+
+struct lease_request_ops {
+	void (*granted)(struct lease_request *r, struct server *s);	/* s is SERVER_FREE and the callee's to lease */
+	void (*failed)(struct lease_request *r, const struct error *e);
+	void (*waiting)(struct lease_request *r);			/* once, after query_wait_notify */
+};
+
+/* A place in the queue; embedded in who asks. */
+struct lease_request {
+	TAILQ_ENTRY(lease_request) link;
+	const struct lease_request_ops *ops;
+	usec_t since;
+	bool queued;
+	bool told;		/* ops->waiting was called */
+};
+
+struct pool {
+	LIST_ENTRY(pool) link;			/* tenant->pools */
+	struct pools *pools;
+	struct tenant *tenant;
+	struct user *user;			/* of the server connections; a reference */
+	const struct config_user *user_conf;	/* of the present snapshot, or NULL */
+	struct server_list servers[PLACES];
+	int count[PLACES];
+	struct request_list waiters;		/* want a server */
+	struct request_list newcomers;		/* want to know what the server reports (pool->welcome) */
+	int nwaiters;
+	int nclients;				/* sessions */
+	int cancels_active;			/* cancel requests being sent */
+	int cancels_waiting;			/* cancel requests that wait for a free connection */
+	LIST_HEAD(, canceller) cancellers;
+	const struct params *welcome;		/* what the first server reported; NULL until then */
+	bool have_keys;
+	struct scram_keys keys;			/* that a client proved with, to pass through */
+	usec_t failing_since;			/* 0: the last attempt was good */
+	usec_t retry_at;
+	int failures;
+	struct error last_error;
+	bool serving;				/* pool_serve is on the stack */
+	bool from_reserve;
+};
+
+/* What a worker lends to its pools, and what it does for them. */
+struct pools_ops {
+	uint32_t (*next_id)(void);				/* a process-wide connection id */
+	void (*wake)(struct pools *p, uint64_t workers);	/* a budget has room again: tell these workers */
+	void (*evict_elsewhere)(struct pools *p, const char *user);	/* other workers: drop an idle server of user */
+};
+
+struct pools {
+	struct server_env *env;
+	struct tenants *tenants;
+	struct users *users;
+	const struct pools_ops *ops;
+	int worker;
+};
+
+/* The pool of a tenant for a server user, made if need be. */
+struct pool *pool_open(struct pools *ps, struct tenant *t, const char *user);
+
+/* Close all servers (reason for the log), refuse all waiters with e, free.  Its sessions are gone already. */
+void pool_close(struct pool **p, const struct error *e, const char *reason);
+
+/* --- for sessions --- */
+
+/* A server now, SERVER_FREE and the caller's to lease; or NULL, and r is called when there is one or never will be. */
+struct server *pool_acquire(struct pool *p, struct lease_request *r);
+
+/* Wait until pool->welcome is there: true if it is now; else r->ops->granted (with no server: NULL) or failed. */
+bool pool_know_welcome(struct pool *p, struct lease_request *r);
+
+/* Leave the queue; fine if r is in none. */
+void pool_forget(struct pool *p, struct lease_request *r);
+
+/* Give a leased server back; nothing is outstanding on it.  reset: the session is over, clean up behind it.
+ * An open transaction is rolled back first. */
+void pool_release(struct server *s, bool reset);
+
+/* The lessee died in the middle of something: cancel what runs, drop the connection. */
+void pool_abandon(struct server *s, const char *reason);
+
+/* Ask PostgreSQL to cancel what s runs. done(arg) when the request has been delivered or given up. */
+void pool_cancel(struct server *s, void (*done)(void *arg), void *arg);
+
+/* --- for the worker --- */
+
+/* Several times a second: timeouts, retries, min_pool_size. */
+void pools_upkeep(struct pools *ps);
+
+/* A new snapshot is in ps->tenants. */
+void pools_config_changed(struct pools *ps);
+
+/* A budget may have room: try again to serve whoever waits. */
+void pools_retry(struct pools *ps);
+
+/* Drop the longest idle server of a user (limits across pools). false: none is idle. */
+bool pools_evict_user(struct pools *ps, const char *user);
+
+/* Close idle servers of a tenant, or, with `all`, mark the others to be closed when they come back. */
+void tenant_close_servers(struct tenant *t, bool all, const char *reason);
+
+/* Nothing of the tenant is connected, or being connected, to PostgreSQL. */
+bool tenant_is_quiet(const struct tenant *t);
+
+/* --- for those who look on --- */
+
+int pool_total(const struct pool *p);		/* server connections, those under way included */
+int pool_mode(const struct pool *p);
+usec_t pool_max_wait(const struct pool *p, usec_t now);	/* of the first in the queue; 0: nobody waits */
+const char *server_place_name(enum server_place place);
+
+#endif

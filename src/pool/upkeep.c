@@ -1,0 +1,145 @@
+/*
+ * upkeep: what a pool does without being asked, several times a second.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/sqlstate.h"
+#include "pool/inside.h"
+
+/* Idle too long, or old?  min_pool_size keeps some. */
+static void
+close_stale(struct pool *p, usec_t now)
+{
+	const struct config *c = pool_config(p);
+	int spare = pool_total(p) - tenant_min_pool_size(p->tenant, c);
+	struct server *s, *next;
+
+	TAILQ_FOREACH_REVERSE_SAFE(s, &p->servers[PLACE_IDLE], server_list, link, next) {
+		const char *why = pool_why_close(s, now);
+
+		if (why == NULL && c->server_idle_timeout > 0 && now - s->free_since > c->server_idle_timeout &&
+		    spare > 0)
+			why = "server idle timeout";
+		if (why == NULL)
+			continue;
+		spare--;
+		server_close(s, NULL, why);
+	}
+}
+
+/* A server that does not answer while it connects or runs a command of ours. */
+static void
+close_mute(struct pool *p, usec_t now)
+{
+	usec_t timeout = pool_config(p)->server_connect_timeout;
+	struct server *s, *next;
+	struct error e;
+
+	if (timeout == 0)
+		return;
+	TAILQ_FOREACH_SAFE(s, &p->servers[PLACE_LOGIN], link, next) {
+		if (now - s->connected_at <= timeout)
+			continue;
+		error_set(&e, SEVERITY_FATAL, SQLSTATE_CANNOT_ESTABLISH, "connect timeout");
+		server_close(s, &e, "connect timeout");
+	}
+	TAILQ_FOREACH_SAFE(s, &p->servers[PLACE_TESTED], link, next) {
+		if (now - s->run_at > timeout)
+			server_close(s, NULL, "test query timeout");
+	}
+}
+
+static void
+refuse_tired(struct pool *p, struct request_list *list, usec_t now)
+{
+	usec_t timeout = tenant_query_wait_timeout(p->tenant, pool_config(p), p->user_conf);
+	struct lease_request *r;
+	struct error e;
+
+	if (timeout <= 0)
+		return;
+	while ((r = TAILQ_FIRST(list)) != NULL && now - r->since > timeout) {
+		error_set(&e, SEVERITY_FATAL, SQLSTATE_TOO_MANY_CONNECTIONS, "query_wait_timeout");
+		error_detail(&e, "No server connection of \"%s\" became free in time.", p->tenant->name);
+		error_hint(&e, "Raise pool_size, or shorten transactions.");
+		pool_forget(p, r);
+		r->ops->failed(r, &e);
+	}
+}
+
+static void
+notify_waiting(struct pool *p, usec_t now)
+{
+	usec_t after = pool_config(p)->query_wait_notify;
+	struct lease_request *r;
+
+	if (after <= 0)
+		return;
+	TAILQ_FOREACH(r, &p->waiters, link) {
+		if (now - r->since <= after)
+			return;
+		if (r->told)
+			continue;
+		r->told = true;
+		r->ops->waiting(r);
+	}
+}
+
+static void
+keep_up(struct pool *p, usec_t now)
+{
+	close_stale(p, now);
+	close_mute(p, now);
+	refuse_tired(p, &p->waiters, now);
+	refuse_tired(p, &p->newcomers, now);
+	notify_waiting(p, now);
+	pool_serve_cancels(p);
+	pool_serve(p);
+}
+
+static void
+each_pool(struct pools *ps, void (*fn)(struct pool *p, usec_t now))
+{
+	usec_t now = clock_now();
+	struct tenant *t = NULL;
+	struct pool *p, *next;
+
+	while ((t = tenants_next(ps->tenants, t)) != NULL) {
+		LIST_FOREACH_SAFE(p, &t->pools, link, next)
+			fn(p, now);
+	}
+}
+
+void
+pools_upkeep(struct pools *ps)
+{
+	each_pool(ps, keep_up);
+}
+
+static void
+retry(struct pool *p, usec_t now)
+{
+	(void)now;
+	pool_serve(p);
+}
+
+void
+pools_retry(struct pools *ps)
+{
+	each_pool(ps, retry);
+}
+
+static void
+refresh(struct pool *p, usec_t now)
+{
+	(void)now;
+	p->user_conf = config_find_user(pool_config(p), p->user->name);
+	p->retry_at = 0;	/* the cause of failures may be mended */
+}
+
+void
+pools_config_changed(struct pools *ps)
+{
+	each_pool(ps, refresh);
+}

@@ -1,0 +1,276 @@
+#include "tenant/tenant.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/sqlstate.h"
+
+struct tenants {
+	const struct config *config;
+	struct tenant *by_name;
+};
+
+int
+tenant_worker(const char *name, int n)
+{
+	/* FNV-1a: short names, and it must never change between versions that hand over to each other. */
+	uint32_t h = 2166136261u;
+
+	for (const char *p = name; *p != '\0'; p++)
+		h = (h ^ (uint8_t)*p) * 16777619u;
+	return (int)(h % (uint32_t)n);
+}
+
+struct tenants *
+tenants_new(const struct config *c)
+{
+	struct tenants *t = memory_zalloc(sizeof(*t));
+
+	t->config = config_ref(c);
+	return t;
+}
+
+static void
+free_tenant(struct tenants *t, struct tenant *tenant)
+{
+	HASH_DEL(t->by_name, tenant);
+	free(tenant->autodb);
+	free(tenant);
+}
+
+void
+tenants_free(struct tenants **tp)
+{
+	struct tenants *t = *tp;
+	struct tenant *tenant, *next;
+
+	if (t == NULL)
+		return;
+	*tp = NULL;
+	HASH_ITER(hh, t->by_name, tenant, next)
+		free_tenant(t, tenant);
+	config_unref(&t->config);
+	free(t);
+}
+
+const struct config *
+tenants_config(const struct tenants *t)
+{
+	return t->config;
+}
+
+/* The line of a name in the snapshot; what "*" makes of it is given to *autodb. */
+static const struct config_database *
+find_line(const struct config *c, const char *name, struct config_database **autodb)
+{
+	const struct config_database *db = config_find_database(c, name);
+
+	*autodb = NULL;
+	if (db != NULL)
+		return db;
+	*autodb = config_make_autodb(c, name);
+	return *autodb;
+}
+
+/* Does a change of the line mean that its server connections are of no use any more? */
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool
+same_server(const struct config_database *a, const struct config_database *b)
+{
+	return same_text(a->dbname, b->dbname) && same_text(a->host, b->host) && a->port == b->port &&
+	       same_text(a->user, b->user) && same_text(a->password, b->password) &&
+	       same_text(a->client_encoding, b->client_encoding) && same_text(a->datestyle, b->datestyle) &&
+	       same_text(a->timezone, b->timezone) && same_text(a->application_name, b->application_name) &&
+	       same_text(a->connect_query, b->connect_query);
+}
+
+void
+tenants_set_config(struct tenants *t, const struct config *c)
+{
+	const struct config *old = t->config;
+	struct tenant *tenant, *next;
+
+	t->config = config_ref(c);
+	HASH_ITER(hh, t->by_name, tenant, next) {
+		struct config_database *autodb;
+		const struct config_database *conf = find_line(c, tenant->name, &autodb);
+
+		if (conf != NULL && tenant->conf != NULL && !same_server(conf, tenant->conf))
+			tenant->generation++;
+		free(tenant->autodb);
+		tenant->autodb = autodb;
+		tenant->conf = conf;
+	}
+	config_unref(&old);
+}
+
+struct tenant *
+tenants_find(struct tenants *t, const char *name)
+{
+	struct tenant *tenant;
+
+	HASH_FIND_STR(t->by_name, name, tenant);
+	return tenant;
+}
+
+struct tenant *
+tenants_open(struct tenants *t, const char *name, struct error *e)
+{
+	struct tenant *tenant = tenants_find(t, name);
+	const struct config_database *conf;
+	struct config_database *autodb;
+	size_t size = strlen(name) + 1;
+
+	if (tenant != NULL && tenant->conf != NULL)
+		return tenant;
+	conf = tenant != NULL ? NULL : find_line(t->config, name, &autodb);
+	if (conf == NULL) {
+		error_set(e, SEVERITY_FATAL, SQLSTATE_INVALID_CATALOG_NAME, "no such database: %s", name);
+		return NULL;
+	}
+	tenant = memory_zalloc(sizeof(*tenant) + size);
+	memcpy(tenant->name, name, size);
+	if (autodb != NULL) {
+		/* Its strings may be borrowed from the name we were given. */
+		free(autodb);
+		autodb = config_make_autodb(t->config, tenant->name);
+		conf = autodb;
+	}
+	tenant->conf = conf;
+	tenant->autodb = autodb;
+	LIST_INIT(&tenant->pools);
+	HASH_ADD_STR(t->by_name, name, tenant);
+	return tenant;
+}
+
+void
+tenants_drop(struct tenants *t, struct tenant **tenant)
+{
+	free_tenant(t, *tenant);
+	*tenant = NULL;
+}
+
+struct tenant *
+tenants_next(struct tenants *t, struct tenant *after)
+{
+	return after == NULL ? t->by_name : after->hh.next;
+}
+
+size_t
+tenants_count(const struct tenants *t)
+{
+	return HASH_COUNT(t->by_name);
+}
+
+/* The first that is set. */
+static int64_t
+pick(int64_t narrow, int64_t wide, int64_t widest)
+{
+	if (narrow >= 0)
+		return narrow;
+	return wide >= 0 ? wide : widest;
+}
+
+int
+tenant_pool_mode(const struct tenant *t, const struct config *c, const struct config_user *u)
+{
+	return (int)pick(u != NULL ? u->pool_mode : POOL_INHERIT, t->conf != NULL ? t->conf->pool_mode : POOL_INHERIT,
+			 c->pool_mode);
+}
+
+#define OF_USER(u, field) ((u) != NULL ? (u)->field : CONFIG_UNSET)
+#define OF_TENANT(t, field) ((t)->conf != NULL ? (t)->conf->field : CONFIG_UNSET)
+
+int
+tenant_pool_size(const struct tenant *t, const struct config *c, const struct config_user *u)
+{
+	return (int)pick(OF_USER(u, pool_size), OF_TENANT(t, pool_size), c->default_pool_size);
+}
+
+int
+tenant_min_pool_size(const struct tenant *t, const struct config *c)
+{
+	return (int)pick(CONFIG_UNSET, OF_TENANT(t, min_pool_size), c->min_pool_size);
+}
+
+int
+tenant_reserve_pool_size(const struct tenant *t, const struct config *c, const struct config_user *u)
+{
+	return (int)pick(OF_USER(u, reserve_pool_size), OF_TENANT(t, reserve_pool_size), c->reserve_pool_size);
+}
+
+/* 0 in a line means "as the wider setting says" for these, as in PgBouncer. */
+static int
+pick_limit(int narrow, int wide)
+{
+	return narrow > 0 ? narrow : wide;
+}
+
+int
+tenant_max_connections(const struct tenant *t, const struct config *c)
+{
+	return pick_limit(OF_TENANT(t, max_db_connections), c->max_db_connections);
+}
+
+int
+tenant_max_client_connections(const struct tenant *t, const struct config *c)
+{
+	return pick_limit(OF_TENANT(t, max_db_client_connections), c->max_db_client_connections);
+}
+
+usec_t
+tenant_server_lifetime(const struct tenant *t, const struct config *c)
+{
+	usec_t own = OF_TENANT(t, server_lifetime);
+
+	return own > 0 ? own : c->server_lifetime;
+}
+
+usec_t
+tenant_query_wait_timeout(const struct tenant *t, const struct config *c, const struct config_user *u)
+{
+	return pick(OF_USER(u, query_wait_timeout), OF_TENANT(t, query_wait_timeout), c->query_wait_timeout);
+}
+
+int
+user_max_connections(const struct config *c, const struct config_user *u)
+{
+	return pick_limit(OF_USER(u, max_user_connections), c->max_user_connections);
+}
+
+int
+user_max_client_connections(const struct config *c, const struct config_user *u)
+{
+	return pick_limit(OF_USER(u, max_user_client_connections), c->max_user_client_connections);
+}
+
+usec_t
+user_query_timeout(const struct config *c, const struct config_user *u)
+{
+	return pick(OF_USER(u, query_timeout), CONFIG_UNSET, c->query_timeout);
+}
+
+usec_t
+user_idle_transaction_timeout(const struct config *c, const struct config_user *u)
+{
+	return pick(OF_USER(u, idle_transaction_timeout), CONFIG_UNSET, c->idle_transaction_timeout);
+}
+
+usec_t
+user_transaction_timeout(const struct config *c, const struct config_user *u)
+{
+	return pick(OF_USER(u, transaction_timeout), CONFIG_UNSET, c->transaction_timeout);
+}
+
+usec_t
+user_client_idle_timeout(const struct config *c, const struct config_user *u)
+{
+	return pick(OF_USER(u, client_idle_timeout), CONFIG_UNSET, c->client_idle_timeout);
+}

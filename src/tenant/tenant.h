@@ -1,0 +1,87 @@
+/*
+ * tenant: a database that clients ask for, as one worker knows it.
+ *
+ * A tenant belongs to one worker, which is chosen by its name alone
+ * (tenant_worker), so that every thread agrees without asking.  It is made
+ * when first used; a database that nobody asked for costs only its line of
+ * the configuration.
+ */
+#ifndef TENANT_TENANT_H
+#define TENANT_TENANT_H
+
+#include <bsd/sys/queue.h>
+#include <stdbool.h>
+#include <uthash.h>
+
+#include "base/error.h"
+#include "config/config.h"
+#include "stats/traffic.h"
+
+struct pool;
+struct statements;
+struct tenants;
+
+LIST_HEAD(pool_list, pool);
+
+struct tenant {
+	const struct config_database *conf;	/* of the table's snapshot; NULL: its line is gone, it is being ended */
+	struct config_database *autodb;		/* owned; conf points to it when "*" made this tenant */
+	struct pool_list pools;			/* pool/pool.h */
+	struct statements *statements;		/* session/statement.h; NULL until one is prepared */
+	struct traffic traffic;
+	struct traffic_history history;
+	int nclients;				/* logged in or past the check of max_db_client_connections */
+	int nservers;				/* connected or connecting */
+	unsigned generation;			/* servers of an older one are closed when they come back */
+	unsigned next_host;			/* round robin over host=a,b */
+	usec_t idle_since;			/* autodb: no client since; 0 while there is one */
+	bool paused;				/* no server is lent */
+	bool disabled;				/* no client is let in */
+	UT_hash_handle hh;
+	char name[];
+};
+
+/* Which of n workers owns the tenant of this name. */
+int tenant_worker(const char *name, int n);
+
+/* The tenants of one worker; c is referenced. */
+struct tenants *tenants_new(const struct config *c);
+void tenants_free(struct tenants **t);
+
+const struct config *tenants_config(const struct tenants *t);
+
+/* Take the next snapshot: tenants get their new line, or NULL when it is gone. */
+void tenants_set_config(struct tenants *t, const struct config *c);
+
+/* The tenant in use of this name, or NULL. */
+struct tenant *tenants_find(struct tenants *t, const char *name);
+
+/* The tenant of this name, made if the configuration knows it ("*" included). NULL: e (3D000) says so. */
+struct tenant *tenants_open(struct tenants *t, const char *name, struct error *e);
+
+/* Forget a tenant that has neither pools nor clients. */
+void tenants_drop(struct tenants *t, struct tenant **tenant);
+
+/* For each in use: NULL starts, NULL ends. */
+struct tenant *tenants_next(struct tenants *t, struct tenant *after);
+size_t tenants_count(const struct tenants *t);
+
+/* Settings of a tenant and a user (may be NULL: no such line) with the wider ones behind them. */
+int tenant_pool_mode(const struct tenant *t, const struct config *c, const struct config_user *u);
+int tenant_pool_size(const struct tenant *t, const struct config *c, const struct config_user *u);
+int tenant_min_pool_size(const struct tenant *t, const struct config *c);
+int tenant_reserve_pool_size(const struct tenant *t, const struct config *c, const struct config_user *u);
+int tenant_max_connections(const struct tenant *t, const struct config *c);
+int tenant_max_client_connections(const struct tenant *t, const struct config *c);
+usec_t tenant_server_lifetime(const struct tenant *t, const struct config *c);
+usec_t tenant_query_wait_timeout(const struct tenant *t, const struct config *c, const struct config_user *u);
+
+/* Likewise for what only users have of their own. */
+int user_max_connections(const struct config *c, const struct config_user *u);
+int user_max_client_connections(const struct config *c, const struct config_user *u);
+usec_t user_query_timeout(const struct config *c, const struct config_user *u);
+usec_t user_idle_transaction_timeout(const struct config *c, const struct config_user *u);
+usec_t user_transaction_timeout(const struct config *c, const struct config_user *u);
+usec_t user_client_idle_timeout(const struct config *c, const struct config_user *u);
+
+#endif
