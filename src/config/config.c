@@ -27,15 +27,15 @@ make_index(void)
 static void
 drop_index(struct config_index *index)
 {
-	const struct name *at = NULL;
+	const struct lookup_entry *at = NULL;
 
 	if (atomic_fetch_sub_explicit(&index->refs, 1, memory_order_acq_rel) != 1)
 		return;
-	for (struct config_user *u; (u = names_next(&index->users, &at)) != NULL;)
+	for (struct config_user *u; (u = lookup_next(&index->users, &at)) != NULL;)
 		secret_release(&u->secret);
-	names_release(&index->databases);
-	names_release(&index->users);
-	names_release(&index->peers);
+	lookup_release(&index->databases);
+	lookup_release(&index->users);
+	lookup_release(&index->peers);
 	arena_free(&index->arena);
 	free(index);
 }
@@ -143,13 +143,13 @@ config_unref(const struct config **c)
 const struct config_database *
 config_find_database(const struct config *c, const char *name)
 {
-	return names_find(&c->index->databases, name);
+	return lookup_find(&c->index->databases, name);
 }
 
 const struct config_user *
 config_find_user(const struct config *c, const char *name)
 {
-	return names_find(&c->index->users, name);
+	return lookup_find(&c->index->users, name);
 }
 
 struct config_database *

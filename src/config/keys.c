@@ -543,9 +543,10 @@ key_find(const struct key_section *s, const char *name)
 	return NULL;
 }
 
-/* Levenshtein's distance, for names of at most NAME_MAX_SIZE bytes. */
 #define NAME_MAX_SIZE 40
+#define EDITS_MAX 2 /* two letters changed places */
 
+/* Levenshtein's distance, for names of at most NAME_MAX_SIZE bytes. */
 static size_t
 count_edits(const char *a, const char *b)
 {
@@ -572,7 +573,7 @@ key_suggest(const struct key_section *s, const char *name)
 {
 	struct key_walk w = { 0, 0 };
 	const struct key *k, *best = NULL;
-	size_t least = strlen(name) / 3 + 1;
+	size_t least = EDITS_MAX + 1;
 
 	if (strlen(name) > NAME_MAX_SIZE)
 		return NULL;

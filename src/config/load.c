@@ -110,7 +110,7 @@ static struct config_database *
 find_or_make_database(struct load *l, const char *name, const struct ini_place *at)
 {
 	bool fallback = strcmp(name, "*") == 0;
-	struct config_database *d = fallback ? l->autodb : names_find(&l->index->databases, name);
+	struct config_database *d = fallback ? l->autodb : lookup_find(&l->index->databases, name);
 
 	if (d != NULL) {
 		warn_of_repeat("database", name, at);
@@ -121,7 +121,7 @@ find_or_make_database(struct load *l, const char *name, const struct ini_place *
 	if (fallback)
 		l->autodb = d;
 	else
-		names_add(&l->index->databases, l->index->arena, d->name, d);
+		lookup_add(&l->index->databases, l->index->arena, d->name, d);
 	return d;
 }
 
@@ -153,7 +153,7 @@ make_user(struct load *l, const char *name)
 
 	*u = l->user;
 	u->name = arena_strdup(l->index->arena, name);
-	names_add(&l->index->users, l->index->arena, u->name, u);
+	lookup_add(&l->index->users, l->index->arena, u->name, u);
 	return u;
 }
 
@@ -161,7 +161,7 @@ static bool
 add_user(struct load *l, const char *name, char *value, const struct ini_place *at, struct error *e)
 {
 	struct config_user settings = l->user;
-	struct config_user *u = names_find(&l->index->users, name);
+	struct config_user *u = lookup_find(&l->index->users, name);
 
 	if (!parse_settings(l, &section_users, value, &settings, e))
 		return false;
@@ -194,10 +194,10 @@ add_peer(struct load *l, const char *name, char *value, const struct ini_place *
 	}
 	snprintf(text, sizeof(text), "%d", (int)id);
 	settings.id = (int)id;
-	struct config_peer *p = names_find(&l->index->peers, text);
+	struct config_peer *p = lookup_find(&l->index->peers, text);
 	if (p == NULL) {
 		p = arena_alloc(l->index->arena, sizeof(*p));
-		names_add(&l->index->peers, l->index->arena, arena_strdup(l->index->arena, text), p);
+		lookup_add(&l->index->peers, l->index->arena, arena_strdup(l->index->arena, text), p);
 	} else {
 		warn_of_repeat("peer", text, at);
 	}
@@ -269,13 +269,13 @@ static void
 list_databases(struct load *l)
 {
 	struct config *c = l->c;
-	const struct name *at = NULL;
+	const struct lookup_entry *at = NULL;
 	size_t i = 0;
 
 	c->autodb = l->autodb;
-	c->ndatabases = names_count(&l->index->databases);
+	c->ndatabases = lookup_count(&l->index->databases);
 	c->databases = arena_alloc(l->index->arena, c->ndatabases * sizeof(*c->databases));
-	for (void *d; (d = names_next(&l->index->databases, &at)) != NULL;)
+	for (void *d; (d = lookup_next(&l->index->databases, &at)) != NULL;)
 		c->databases[i++] = d;
 }
 
@@ -283,12 +283,12 @@ static void
 list_users(struct load *l)
 {
 	struct config *c = l->c;
-	const struct name *at = NULL;
+	const struct lookup_entry *at = NULL;
 	size_t i = 0;
 
-	c->nusers = names_count(&l->index->users);
+	c->nusers = lookup_count(&l->index->users);
 	c->users = arena_alloc(l->index->arena, c->nusers * sizeof(*c->users));
-	for (void *u; (u = names_next(&l->index->users, &at)) != NULL;)
+	for (void *u; (u = lookup_next(&l->index->users, &at)) != NULL;)
 		c->users[i++] = u;
 }
 
@@ -296,20 +296,20 @@ static void
 list_peers(struct load *l)
 {
 	struct config *c = l->c;
-	const struct name *at = NULL;
+	const struct lookup_entry *at = NULL;
 	size_t i = 0;
 
-	c->npeers = names_count(&l->index->peers);
+	c->npeers = lookup_count(&l->index->peers);
 	struct config_peer *peers = arena_alloc(l->index->arena, c->npeers * sizeof(*peers));
 	c->peers = peers;
-	for (const struct config_peer *p; (p = names_next(&l->index->peers, &at)) != NULL;)
+	for (const struct config_peer *p; (p = lookup_next(&l->index->peers, &at)) != NULL;)
 		peers[i++] = *p;
 }
 
 static struct config_user *
 add_file_user(struct load *l, const char *name)
 {
-	struct config_user *u = names_find(&l->index->users, name);
+	struct config_user *u = lookup_find(&l->index->users, name);
 
 	if (u == NULL)
 		u = make_user(l, name);

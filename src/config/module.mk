@@ -13,8 +13,8 @@ config_sources = \
 	src/config/keys.h \
 	src/config/load.c \
 	src/config/load.h \
-	src/config/names.c \
-	src/config/names.h \
+	src/config/lookup.c \
+	src/config/lookup.h \
 	src/config/scan.c \
 	src/config/scan.h \
 	src/config/snapshot.h \

@@ -15,14 +15,14 @@
 #include <stdatomic.h>
 
 #include "config/arena.h"
-#include "config/names.h"
+#include "config/lookup.h"
 
 struct config_index {
 	atomic_int refs;
 	struct config_arena *arena;
-	struct names databases; /* struct config_database; without "*" */
-	struct names users;	/* struct config_user */
-	struct names peers;	/* struct config_peer, by number without leading zeros */
+	struct lookup databases; /* struct config_database; without "*" */
+	struct lookup users;	/* struct config_user */
+	struct lookup peers;	/* struct config_peer, by number without leading zeros */
 };
 
 #endif

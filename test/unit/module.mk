@@ -28,6 +28,15 @@ test_unit_base_run_SOURCES = \
 	test/unit/base/test_report.c \
 	test/unit/base/test_strings.c
 
+unit_programs += test/unit/config/run
+test_unit_config_run_SOURCES = \
+	test/unit/config/test_config.c \
+	test/unit/config/test_connstr.c \
+	test/unit/config/test_ini.c \
+	test/unit/config/test_keys.c \
+	test/unit/config/test_userlist.c \
+	test/unit/config/test_value.c
+
 unit_programs += test/unit/pg/run
 test_unit_pg_run_SOURCES = \
 	test/unit/pg/test_cancel.c \

@@ -1,4 +1,4 @@
-#include "config/names.h"
+#include "config/lookup.h"
 
 #include <string.h>
 
@@ -7,44 +7,44 @@
 #define uthash_malloc(size) memory_alloc(size)
 #include <uthash.h>
 
-struct name {
+struct lookup_entry {
 	UT_hash_handle hh;
 	void *thing;
 };
 
 void
-names_add(struct names *n, struct config_arena *arena, const char *name, void *thing)
+lookup_add(struct lookup *n, struct config_arena *arena, const char *name, void *thing)
 {
-	struct name *entry = arena_alloc(arena, sizeof(*entry));
+	struct lookup_entry *entry = arena_alloc(arena, sizeof(*entry));
 
 	entry->thing = thing;
 	HASH_ADD_KEYPTR(hh, n->first, name, strlen(name), entry);
 }
 
 void *
-names_find(const struct names *n, const char *name)
+lookup_find(const struct lookup *n, const char *name)
 {
-	struct name *entry;
+	struct lookup_entry *entry;
 
 	HASH_FIND(hh, n->first, name, strlen(name), entry);
 	return entry == NULL ? NULL : entry->thing;
 }
 
 size_t
-names_count(const struct names *n)
+lookup_count(const struct lookup *n)
 {
 	return HASH_COUNT(n->first);
 }
 
 void *
-names_next(const struct names *n, const struct name **position)
+lookup_next(const struct lookup *n, const struct lookup_entry **position)
 {
 	*position = *position == NULL ? n->first : (*position)->hh.next;
 	return *position == NULL ? NULL : (*position)->thing;
 }
 
 void
-names_release(struct names *n)
+lookup_release(struct lookup *n)
 {
 	HASH_CLEAR(hh, n->first);
 }

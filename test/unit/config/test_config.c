@@ -1,0 +1,559 @@
+#include "config/config.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/strings.h"
+#include "config/snapshot.h"
+
+/* Each test runs in a directory of its own, with the log in log.txt. */
+static char dir[] = "/tmp/pgusher-config-XXXXXX";
+
+static void
+enter_dir(void)
+{
+	struct error e;
+
+	cr_assert_not_null(mkdtemp(dir));
+	cr_assert_eq(chdir(dir), 0);
+	log_set_stderr(false);
+	cr_assert(log_open_file("log.txt", &e), "%s", e.message);
+}
+
+static void
+leave_dir(void)
+{
+	char command[100];
+
+	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
+	cr_assert_eq(system(command), 0);
+}
+
+TestSuite(config, .init = enter_dir, .fini = leave_dir);
+
+static void
+write_file(const char *name, const char *text)
+{
+	FILE *f = fopen(name, "w");
+
+	cr_assert_not_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+/* How often does the log say this? */
+static int
+count_logged(const char *text)
+{
+	static char log[100000];
+	FILE *f = fopen("log.txt", "r");
+	int n = 0;
+
+	cr_assert_not_null(f);
+	log[fread(log, 1, sizeof(log) - 1, f)] = '\0';
+	fclose(f);
+	for (const char *p = log; (p = strstr(p, text)) != NULL; p++)
+		n++;
+	return n;
+}
+
+static const struct config *
+load_after(const char *text, const struct config *running)
+{
+	struct error e;
+
+	write_file("t.ini", text);
+	const struct config *c = config_load("t.ini", running, &e);
+	cr_assert_not_null(c, "%s", e.message);
+	return c;
+}
+
+static const struct config *
+load(const char *text)
+{
+	return load_after(text, NULL);
+}
+
+static void
+refuse(const char *text, const char *message)
+{
+	struct error e;
+
+	write_file("t.ini", text);
+	cr_assert_null(config_load("t.ini", NULL, &e), "\"%s\" was taken", text);
+	cr_assert_str_eq(e.sqlstate, "F0000");
+	cr_assert_eq(strncmp(e.message, message, strlen(message)), 0, "\"%s\" gave \"%s\"", text, e.message);
+}
+
+Test(config, defaults)
+{
+	const struct config *c = load("[pgbouncer]\n");
+
+	cr_assert_eq(c->auth_type, AUTH_MD5);
+	cr_assert_eq(c->pool_mode, POOL_SESSION);
+	cr_assert_eq(c->default_pool_size, 20);
+	cr_assert_eq(c->max_client_conn, 100);
+	cr_assert_eq(c->max_login_clients, 1000);
+	cr_assert_eq(c->prepared_text_budget, 16 * 1024 * 1024);
+	cr_assert_eq(c->max_packet_size, 2147483647);
+	cr_assert_eq(c->query_wait_timeout, 120 * USEC_PER_SEC);
+	cr_assert_eq(c->server_lifetime, 3600 * USEC_PER_SEC);
+	cr_assert_eq(c->listen_port, 6432);
+	cr_assert_eq(c->unix_socket_mode, 0777);
+	cr_assert_eq(c->workers, 0);
+	cr_assert_str_eq(c->server_reset_query, "DISCARD ALL");
+	cr_assert_str_eq(c->server_check_query, "");
+	cr_assert_str_eq(c->unix_socket_dir, "/tmp");
+	cr_assert_str_eq(c->listen_addr, "");
+	cr_assert_str_eq(c->auth_file, "");
+	cr_assert_str_eq(c->user, "");
+	cr_assert_eq(c->ndatabases, 0);
+	cr_assert_eq(c->nusers, 0);
+	cr_assert_eq(c->npeers, 0);
+	cr_assert_null(c->autodb);
+	config_unref(&c);
+	cr_assert_null(c);
+	config_unref(&c);
+}
+
+Test(config, conffile_is_absolute)
+{
+	const struct config *c = load("[pgbouncer]\n");
+	char cwd[200], path[300];
+
+	snprintf(path, sizeof(path), "%s/t.ini", getcwd(cwd, sizeof(cwd)));
+	cr_assert_str_eq(c->conffile, path);
+	config_unref(&c);
+}
+
+static const char databases_ini[] =
+	"[databases]\n"
+	"  shop = host=10.0.0.1 port=5433 dbname=shop_live user=app password='it''s' pool_size=7\n"
+	"plain =\n"
+	"\"my db\" = host='/run/a b' pool_mode=transaction server_lifetime=0.5 query_wait_timeout=0\n"
+	"list = host=a,b load_balance_hosts=disable reserve_pool=3 min_pool_size=1\n"
+	"[pgbouncer]\n"
+	"auth_type = any\n"
+	"[databases]\n"
+	"late = connect_query='set a = ''b''' client_encoding=UTF8 max_db_connections=9\n";
+
+static void
+test_shop(const struct config_database *d)
+{
+	cr_assert_str_eq(d->name, "shop");
+	cr_assert_str_eq(d->dbname, "shop_live");
+	cr_assert_str_eq(d->host, "10.0.0.1");
+	cr_assert_eq(d->port, 5433);
+	cr_assert_str_eq(d->user, "app");
+	cr_assert_str_eq(d->password, "it's");
+	cr_assert_eq(d->pool_size, 7);
+	cr_assert_not(d->autodb);
+}
+
+static void
+test_plain(const struct config_database *d)
+{
+	cr_assert_str_eq(d->dbname, "plain");
+	cr_assert_null(d->host);
+	cr_assert_eq(d->port, 5432);
+	cr_assert_null(d->user);
+	cr_assert_null(d->password);
+	cr_assert_null(d->connect_query);
+	cr_assert_eq(d->pool_size, CONFIG_UNSET);
+	cr_assert_eq(d->min_pool_size, CONFIG_UNSET);
+	cr_assert_eq(d->reserve_pool_size, CONFIG_UNSET);
+	cr_assert_eq(d->max_db_connections, CONFIG_UNSET);
+	cr_assert_eq(d->max_db_client_connections, CONFIG_UNSET);
+	cr_assert_eq(d->server_lifetime, CONFIG_UNSET);
+	cr_assert_eq(d->query_wait_timeout, CONFIG_UNSET);
+	cr_assert_eq(d->pool_mode, POOL_INHERIT);
+	cr_assert_eq(d->load_balance_hosts, LOAD_BALANCE_ROUND_ROBIN);
+}
+
+Test(config, databases_in_file_order)
+{
+	static const char *const names[] = { "shop", "plain", "my db", "list", "late" };
+	const struct config *c = load(databases_ini);
+
+	cr_assert_eq(c->ndatabases, 5);
+	for (size_t i = 0; i < 5; i++) {
+		cr_assert_str_eq(c->databases[i]->name, names[i]);
+		cr_assert_eq(config_find_database(c, names[i]), c->databases[i]);
+	}
+	cr_assert_null(config_find_database(c, "Shop"));
+	test_shop(c->databases[0]);
+	test_plain(c->databases[1]);
+	cr_assert_str_eq(c->databases[2]->host, "/run/a b");
+	cr_assert_eq(c->databases[2]->pool_mode, POOL_TRANSACTION);
+	cr_assert_eq(c->databases[2]->server_lifetime, 500000);
+	cr_assert_eq(c->databases[2]->query_wait_timeout, 0);
+	cr_assert_eq(c->databases[3]->load_balance_hosts, LOAD_BALANCE_DISABLE);
+	cr_assert_eq(c->databases[3]->reserve_pool_size, 3);
+	cr_assert_str_eq(c->databases[4]->connect_query, "set a = 'b'");
+	config_unref(&c);
+}
+
+Test(config, the_last_line_of_a_name_counts)
+{
+	const struct config *c = load("[pgbouncer]\n[databases]\na = host=one port=1\nb =\na = host=two\n"
+				      "* = host=three\n* = host=four\n"
+				      "[users]\nu = pool_size=1\nu = pool_mode=session\n");
+
+	cr_assert_eq(c->ndatabases, 2);
+	cr_assert_str_eq(c->databases[0]->host, "two");
+	cr_assert_eq(c->databases[0]->port, 5432);
+	cr_assert_eq(config_find_database(c, "a"), c->databases[0]);
+	cr_assert_str_eq(c->autodb->host, "four");
+	cr_assert_eq(c->nusers, 1);
+	cr_assert_eq(c->users[0]->pool_size, CONFIG_UNSET);
+	cr_assert_eq(count_logged("t.ini:5: database \"a\" is there already"), 1);
+	cr_assert_eq(count_logged("t.ini:7: database \"*\" is there already"), 1);
+	cr_assert_eq(count_logged("t.ini:10: user \"u\" is there already"), 1);
+	config_unref(&c);
+}
+
+Test(config, fallback)
+{
+	const struct config *c = load("[pgbouncer]\n[databases]\n* = host=h pool_size=3\n");
+	struct config_database *d = config_make_autodb(c, "x");
+
+	cr_assert_eq(c->ndatabases, 0);
+	cr_assert_null(config_find_database(c, "*"));
+	cr_assert_null(config_find_database(c, "x"));
+	cr_assert_str_eq(d->name, "x");
+	cr_assert_str_eq(d->dbname, "x");
+	cr_assert_str_eq(d->host, "h");
+	cr_assert_eq(d->pool_size, 3);
+	cr_assert(d->autodb);
+	free(d);
+	config_unref(&c);
+
+	c = load("[pgbouncer]\n[databases]\n* = dbname=all\n");
+	d = config_make_autodb(c, "x");
+	cr_assert_str_eq(d->name, "x");
+	cr_assert_str_eq(d->dbname, "all");
+	free(d);
+	config_unref(&c);
+
+	c = load("[pgbouncer]\n");
+	cr_assert_null(config_make_autodb(c, "x"));
+	config_unref(&c);
+}
+
+Test(config, errors)
+{
+	static const struct {
+		const char *text, *message;
+	} cases[] = {
+		{ "", "t.ini: the section [pgbouncer] is missing" },
+		{ "[databases]\na = host=h\n", "t.ini: the section [pgbouncer] is missing" },
+		{ "a = b\n", "t.ini:1: \"a\" stands before the first [section]" },
+		{ "[pgbouncers]\n", "t.ini:1: unknown section [pgbouncers]: there are [pgbouncer]" },
+		{ "[pgbouncer]\n\nfoo_bar_baz = 1\n", "t.ini:3: unknown key \"foo_bar_baz\" in [pgbouncer]" },
+		{ "[pgbouncer]\npool_moed = session\n",
+			"t.ini:2: unknown key \"pool_moed\" in [pgbouncer]: do you mean pool_mode?" },
+		{ "[pgbouncer]\npool_mode = trans\n", "t.ini:2: invalid value \"trans\" for pool_mode: it must be "
+						       "one of session, transaction, statement" },
+		{ "[pgbouncer]\nlisten_port = 0\n", "t.ini:2: invalid value \"0\" for listen_port: it must be a "
+						     "whole number from 1 to 65535" },
+		{ "[pgbouncer]\nauth_type = hba\n", "t.ini:2: auth_type = hba is not in this release" },
+		{ "[pgbouncer]\nauth_type = cert\n", "t.ini:2: auth_type = cert is not in this release" },
+		{ "[pgbouncer]\nauth_type = ldap\n", "t.ini:2: auth_type = ldap is not in this release" },
+		{ "[pgbouncer]\nauth_type = pam\n", "t.ini:2: auth_type = pam is not in this release" },
+		{ "[pgbouncer]\nserver_tls_sslmode = verify-full\n",
+			"t.ini:2: server_tls_sslmode = verify-full is not in this release: TLS comes" },
+		{ "[pgbouncer]\nclient_tls_sslmode = require\n",
+			"t.ini:2: client_tls_sslmode = require is not in this release: TLS comes" },
+		{ "[pgbouncer]\nclient_tls_sslmode = requires\n", "t.ini:2: invalid value \"requires\" for" },
+		{ "[pgbouncer]\nclient_tls_protocols = tlsv1.4\n", "t.ini:2: invalid value \"tlsv1.4\" for" },
+		{ "[databases]\na = hots=h\n", "t.ini:2: unknown key \"hots\" in [databases]: do you mean host?" },
+		{ "[databases]\na = port=x\n", "t.ini:2: invalid value \"x\" for port" },
+		{ "[databases]\na = port=0\n", "t.ini:2: invalid value \"0\" for port" },
+		{ "[databases]\na = host\n", "t.ini:2: the settings must read" },
+		{ "[databases]\na = host=''\n", "t.ini:2: host has no value: leave the key out" },
+		{ "[databases]\na b = host=h\n", "t.ini:2: a line must read" },
+		{ "[databases]\npgbouncer =\n", "t.ini:2: the name \"pgbouncer\" is reserved" },
+		{ "[databases]\npgusher =\n", "t.ini:2: the name \"pgusher\" is reserved" },
+		{ "[databases]\na = auth_dbname=pgbouncer\n", "t.ini:2: invalid value \"pgbouncer\" for auth_dbname" },
+		{ "[users]\na = host=h\n", "t.ini:2: unknown key \"host\" in [users]" },
+		{ "[peers]\na = host=h\n", "t.ini:2: \"a\" is no peer: [peers] names them by numbers" },
+		{ "[peers]\n0 = host=h\n", "t.ini:2: \"0\" is no peer" },
+		{ "[peers]\n65536 = host=h\n", "t.ini:2: \"65536\" is no peer" },
+		{ "[peers]\n1 = port=1\n", "t.ini:2: peer 1 needs a host" },
+		{ "%include none.ini\n", "t.ini:1: could not read \"none.ini\": No such file" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		refuse(cases[i].text, cases[i].message);
+}
+
+Test(config, a_missing_file_is_named)
+{
+	struct error e;
+
+	cr_assert_null(config_load("none.ini", NULL, &e));
+	cr_assert_str_eq(e.message, "could not read \"none.ini\": No such file or directory");
+}
+
+Test(config, peers)
+{
+	const struct config *c = load("[pgbouncer]\npeer_id = 2\n[peers]\n1 = host=a\n02 = host=b port=7 pool_size=4\n");
+
+	cr_assert_eq(c->npeers, 2);
+	cr_assert_eq(c->peers[0].id, 1);
+	cr_assert_str_eq(c->peers[0].host, "a");
+	cr_assert_eq(c->peers[0].port, 6432);
+	cr_assert_eq(c->peers[0].pool_size, CONFIG_UNSET);
+	cr_assert_eq(c->peers[1].id, 2);
+	cr_assert_eq(c->peers[1].port, 7);
+	cr_assert_eq(c->peers[1].pool_size, 4);
+	cr_assert_eq(count_logged("this release does not act on peer_id, [peers]"), 1);
+	config_unref(&c);
+}
+
+Test(config, keys_of_a_later_release_are_named_in_one_line)
+{
+	const struct config *c = load("[databases]\na = auth_user=u\nb = auth_user=u\n"
+				      "[pgbouncer]\nclient_tls_key_file = k\nauth_user = x\nauth_hba_file =\n");
+
+	cr_assert_eq(count_logged("WARNING t.ini: this release does not act on auth_user, client_tls_key_file, "
+				  "auth_user in [databases]"), 1);
+	cr_assert_eq(count_logged("does not act"), 1);
+	cr_assert_str_eq(c->client_tls_key_file, "k");
+	cr_assert_str_eq(c->databases[1]->auth_user, "u");
+	config_unref(&c);
+}
+
+Test(config, keys_at_their_defaults_are_not_warned_of)
+{
+	const struct config *c = load("[pgbouncer]\nauth_type = any\nserver_tls_sslmode = disable\n"
+				      "client_tls_sslmode = disable\nclient_tls_ciphers = default\n");
+
+	cr_assert_eq(count_logged("WARNING"), 0);
+	config_unref(&c);
+}
+
+Test(config, users_of_both_files_are_one)
+{
+	write_file("users.txt", "\"a\" \"secret\"\n\"b\" \"md500112233445566778899aabbccddeeff\"\n\"a\" \"newer\"\n");
+	const struct config *c = load("[pgbouncer]\nauth_file = users.txt\n"
+				      "[users]\na = pool_size=3 query_timeout=0\nc = pool_mode=statement\n");
+	const struct config_user *a = config_find_user(c, "a"), *b = config_find_user(c, "b");
+
+	cr_assert_eq(c->nusers, 3);
+	cr_assert_eq(c->users[0], a);
+	cr_assert_eq(c->users[2], b);
+	cr_assert(a->in_auth_file);
+	cr_assert_eq(a->secret.kind, SECRET_PLAIN);
+	cr_assert_str_eq(a->secret.text, "newer");
+	cr_assert_eq(a->pool_size, 3);
+	cr_assert_eq(a->query_timeout, 0);
+	cr_assert_eq(a->transaction_timeout, CONFIG_UNSET);
+	cr_assert_eq(a->pool_mode, POOL_INHERIT);
+	cr_assert_eq(b->secret.kind, SECRET_MD5);
+	cr_assert_eq(b->pool_size, CONFIG_UNSET);
+	const struct config_user *only_in_ini = config_find_user(c, "c");
+	cr_assert_not(only_in_ini->in_auth_file);
+	cr_assert_eq(only_in_ini->secret.kind, SECRET_NONE);
+	cr_assert_eq(only_in_ini->pool_mode, POOL_STATEMENT);
+	cr_assert_null(config_find_user(c, "d"));
+	config_unref(&c);
+}
+
+Test(config, an_auth_file_with_a_fault_is_an_error)
+{
+	write_file("users.txt", "\"a\" \"b\"\n\"c\"\n");
+	refuse("[pgbouncer]\nauth_file = users.txt\n", "users.txt:2: the password must follow");
+}
+
+Test(config, a_missing_auth_file_leaves_no_users_at_start)
+{
+	const struct config *c = load("[pgbouncer]\nauth_file = none.txt\n");
+
+	cr_assert_eq(c->nusers, 0);
+	cr_assert_eq(count_logged("ERROR could not open auth_file none.txt: No such file"), 1);
+	config_unref(&c);
+}
+
+Test(config, a_missing_auth_file_keeps_the_users_at_a_reload)
+{
+	static const char text[] = "[pgbouncer]\nauth_file = users.txt\n[users]\nb = pool_size=1\n";
+
+	write_file("users.txt", "\"a\" \"secret\"\n");
+	const struct config *old = load(text);
+	cr_assert_eq(unlink("users.txt"), 0);
+	const struct config *c = load_after(text, old);
+	config_unref(&old);
+	cr_assert_eq(c->nusers, 2);
+	cr_assert_str_eq(config_find_user(c, "a")->secret.text, "secret");
+	cr_assert_eq(count_logged("the users stay as they are"), 1);
+	config_unref(&c);
+}
+
+Test(config, no_auth_file_is_warned_of_where_one_is_needed)
+{
+	const struct config *c = load("[pgbouncer]\nauth_type = trust\n");
+
+	cr_assert_eq(count_logged("WARNING auth_type trust needs an auth_file"), 1);
+	config_unref(&c);
+}
+
+Test(config, a_reload_keeps_what_needs_a_restart)
+{
+	const struct config *old = load("[pgbouncer]\nlisten_port = 7000\nlisten_addr = a\npool_mode = statement\n"
+					"max_client_conn = 5\n");
+	const struct config *c = load_after("[pgbouncer]\nlisten_port = 8000\npool_mode = transaction\n", old);
+
+	config_unref(&old);
+	cr_assert_eq(c->listen_port, 7000);
+	cr_assert_str_eq(c->listen_addr, "a");
+	cr_assert_eq(c->pool_mode, POOL_TRANSACTION);
+	cr_assert_eq(c->max_client_conn, 100, "a key that is gone has its default again");
+	cr_assert_eq(count_logged("listen_port stays \"7000\" until the next restart, which makes it \"8000\""), 1);
+	cr_assert_eq(count_logged("listen_addr stays \"a\""), 1);
+	cr_assert_eq(count_logged("stays"), 2);
+	config_unref(&c);
+}
+
+Test(config, with_changes_one_value)
+{
+	const struct config *c = load("[pgbouncer]\nadmin_users = a\n[databases]\nd = host=h\n");
+	struct error e;
+	const struct config *next = config_with(c, "query_timeout", "1.5", &e);
+
+	cr_assert_eq(c->query_timeout, 0);
+	cr_assert_eq(next->query_timeout, 1500000);
+	cr_assert_neq(next->admin_users, c->admin_users);
+	cr_assert_eq(next->databases, c->databases);
+	config_unref(&c);
+	cr_assert_str_eq(next->admin_users, "a");
+	cr_assert_str_eq(config_find_database(next, "d")->host, "h");
+	config_unref(&next);
+}
+
+Test(config, with_refuses)
+{
+	static const struct {
+		const char *key, *value, *sqlstate, *message;
+	} cases[] = {
+		{ "no_such", "1", "42704", "unknown setting \"no_such\"" },
+		{ "listen_port", "1", "55P02", "only a restart changes \"listen_port\"" },
+		{ "pool_mode", "x", "22023", "invalid value \"x\" for pool_mode: it must be one of" },
+		{ "auth_type", "hba", "22023", "auth_type = hba is not in this release" },
+	};
+	const struct config *c = load("[pgbouncer]\n");
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct error e;
+		cr_assert_null(config_with(c, cases[i].key, cases[i].value, &e));
+		cr_assert_str_eq(e.sqlstate, cases[i].sqlstate);
+		cr_assert_eq(strncmp(e.message, cases[i].message, strlen(cases[i].message)), 0, "%s", e.message);
+	}
+	config_unref(&c);
+}
+
+/* Snapshots once hung on each other in a chain: a million SETs must not cost a million structs. */
+Test(config, many_sets_leave_nothing_behind)
+{
+	const struct config *c = load("[pgbouncer]\n[databases]\nd = host=h\n");
+	struct error e;
+	size_t size = arena_size(c->arena), lists = arena_size(c->index->arena);
+
+	for (int i = 0; i < 1000; i++) {
+		const struct config *next = config_with(c, "logfile", i % 2 ? "aaaa" : "bbbb", &e);
+		config_unref(&c);
+		c = next;
+	}
+	cr_assert_leq(arena_size(c->arena), size);
+	cr_assert_eq(arena_size(c->index->arena), lists);
+	cr_assert_eq(atomic_load(&c->index->refs), 1);
+	config_unref(&c);
+}
+
+Test(config, references_are_counted)
+{
+	const struct config *a = load("[pgbouncer]\n");
+	const struct config *b = config_ref(a);
+
+	cr_assert_eq(a, b);
+	config_unref(&a);
+	cr_assert_eq(b->listen_port, 6432);
+	config_unref(&b);
+}
+
+Test(config, ten_thousand_databases_cost_less_than_512_bytes_each)
+{
+	FILE *f = fopen("t.ini", "w");
+	struct error e;
+
+	fputs("[pgbouncer]\nauth_type = any\n[databases]\n", f);
+	for (int i = 0; i < 10000; i++)
+		fprintf(f, "tenant_%05d = host=db%d.internal.example.com dbname=erp_%05d user=app_%05d "
+			   "password=0123456789abcdef0123456789abcdef\n", i, i % 20, i, i);
+	fclose(f);
+	const struct config *c = config_load("t.ini", NULL, &e);
+	cr_assert_not_null(c, "%s", e.message);
+	cr_assert_eq(c->ndatabases, 10000);
+	cr_assert_lt(arena_size(c->index->arena), 10000 * 512);
+	for (int i = 0; i < 10000; i += 777) {
+		char name[20];
+		snprintf(name, sizeof(name), "tenant_%05d", i);
+		cr_assert_eq(config_find_database(c, name), c->databases[i]);
+	}
+	config_unref(&c);
+}
+
+struct shown {
+	char last[100];
+	int count, unsorted;
+	char auth_file[50], ldap[50], port[50];
+	bool port_changeable, mode_changeable;
+};
+
+static void
+see_key(void *arg, const char *key, const char *value, const char *def, bool changeable)
+{
+	struct shown *s = arg;
+
+	s->count++;
+	s->unsorted += strcmp(s->last, key) >= 0;
+	string_copy(s->last, key, sizeof(s->last));
+	if (strcmp(key, "auth_file") == 0)
+		snprintf(s->auth_file, sizeof(s->auth_file), "%s,%s", value ? value : "-", def ? def : "-");
+	if (strcmp(key, "auth_ldap_options") == 0)
+		snprintf(s->ldap, sizeof(s->ldap), "%s", value);
+	if (strcmp(key, "listen_port") == 0) {
+		snprintf(s->port, sizeof(s->port), "%s,%s", value, def);
+		s->port_changeable = changeable;
+	}
+	if (strcmp(key, "pool_mode") == 0)
+		s->mode_changeable = changeable;
+}
+
+Test(config, each_key_in_name_order_with_secrets_hidden)
+{
+	const struct config *c = load("[pgbouncer]\nlisten_port = 7777\nauth_ldap_options = ldapbindpasswd=x\n");
+	struct shown s = { .last = "" };
+
+	config_each_key(c, see_key, &s);
+	cr_assert_gt(s.count, 90);
+	cr_assert_eq(s.unsorted, 0);
+	cr_assert_str_eq(s.auth_file, "-,-");
+	cr_assert_str_eq(s.ldap, "****");
+	cr_assert_str_eq(s.port, "7777,6432");
+	cr_assert_not(s.port_changeable);
+	cr_assert(s.mode_changeable);
+	config_unref(&c);
+}
+
+Test(config, names_of_enums)
+{
+	cr_assert_str_eq(pool_mode_name(POOL_STATEMENT), "statement");
+	cr_assert_null(pool_mode_name(POOL_INHERIT));
+	cr_assert_str_eq(auth_type_name(AUTH_SCRAM_SHA_256), "scram-sha-256");
+	cr_assert_str_eq(load_balance_hosts_name(LOAD_BALANCE_DISABLE), "disable");
+}
