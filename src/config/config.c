@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/strings.h"
+#include "config/file.h"
 #include "config/keys.h"
 #include "config/load.h"
 #include "config/snapshot.h"
@@ -69,6 +70,22 @@ config_load(const char *path, const struct config *running, struct error *e)
 	struct config *c = make_snapshot(make_index());
 
 	if (load_config(c, path, running, e))
+		return c;
+	free_snapshot(c);
+	return NULL;
+}
+
+const struct config *
+config_from_text(const char *text, size_t size, struct error *e)
+{
+	struct config *c = make_snapshot(make_index());
+	char *copy = memory_alloc(size + 1);
+
+	if (size > 0)
+		memcpy(copy, text, size);
+	bool ok = load_text(c, "text", copy, size, e);
+	file_free(copy, size);
+	if (ok)
 		return c;
 	free_snapshot(c);
 	return NULL;

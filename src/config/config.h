@@ -234,6 +234,10 @@ struct config {
  * stay.  One that can be read but not understood is an error. */
 const struct config *config_load(const char *path, const struct config *running, struct error *e);
 
+/* The same from size bytes of text in memory, without %include and auth_file; messages name the file "text".
+ * For tests and the fuzzer. */
+const struct config *config_from_text(const char *text, size_t size, struct error *e);
+
 /* A snapshot like base in which key = value ([pgbouncer] section).  It shares the lists with base and costs the same
  * few kilobytes however many there are; auth_file is not read again.
  * NULL: e says why (42704: unknown key, 22023: bad value, 55P02: needs a restart). */

@@ -22,6 +22,10 @@ fuzz_programs += test/fuzz/fuzz_frontend
 test_fuzz_fuzz_frontend_SOURCES = test/fuzz/fuzz_frontend.c $(fuzz_main)
 test_fuzz_fuzz_frontend_LDADD = $(fuzz_ldadd)
 
+fuzz_programs += test/fuzz/fuzz_ini
+test_fuzz_fuzz_ini_SOURCES = test/fuzz/fuzz_ini.c $(fuzz_main)
+test_fuzz_fuzz_ini_LDADD = $(fuzz_ldadd)
+
 fuzz_programs += test/fuzz/fuzz_startup
 test_fuzz_fuzz_startup_SOURCES = test/fuzz/fuzz_startup.c $(fuzz_main)
 test_fuzz_fuzz_startup_LDADD = $(fuzz_ldadd)
