@@ -22,7 +22,8 @@ count_padding(const char *text, size_t size)
 }
 
 /* EVP_DecodeBlock is lax (it trims white space, it ignores the bits under the
- * padding), so what it read is written again: only the canonical text is equal. */
+ * padding), so what it read is written again, size characters of it: only the
+ * canonical text is equal. */
 static bool
 decode_canonical(const char *text, size_t size, uint8_t *raw, size_t n)
 {
@@ -32,7 +33,7 @@ decode_canonical(const char *text, size_t size, uint8_t *raw, size_t n)
 	if (EVP_DecodeBlock(raw, (const unsigned char *)text, (int)size) < (int)n)
 		return false;
 	base64_encode(raw, n, again);
-	same = strlen(again) == size && memcmp(again, text, size) == 0;
+	same = memcmp(again, text, size) == 0;
 	memory_wipe(again, sizeof(again));
 	return same;
 }
@@ -44,7 +45,7 @@ base64_decode(const char *text, size_t size, uint8_t *out, size_t max, size_t *n
 	size_t want;
 	bool good;
 
-	if (size % 4 != 0 || size > BASE64_LENGTH(BASE64_BYTES_MAX))
+	if (size % 4 != 0)
 		return false;
 	want = size / 4 * 3 - count_padding(text, size);
 	if (want > max || want > BASE64_BYTES_MAX)
