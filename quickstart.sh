@@ -10,7 +10,7 @@ keep=no
 seconds=5
 binary=
 mode=prepared
-packages=(build-essential autoconf automake pkg-config libevent-dev libssl-dev libsystemd-dev
+packages=(build-essential autoconf automake pkg-config libevent-dev libssl-dev libidn-dev libsystemd-dev
 	libbsd-dev uthash-dev postgresql-15)
 
 # database        role      trade      seed orders company/city
