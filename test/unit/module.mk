@@ -51,7 +51,13 @@ LOG_COMPILER = $(srcdir)/test/unit/run-clean
 EXTRA_DIST += test/unit/run-clean
 
 # What a program without its own LDADD links: the unit tests.
-LDADD = $(pgusher_libs) $(CRITERION_LIBS)
+LDADD = $(pgusher_libs) $(tsan_arena) $(CRITERION_LIBS)
+# As an object, because libtsan has a rand_r that would win over one of an archive.
+EXTRA_LIBRARIES = test/unit/libtsan_arena.a
+test_unit_libtsan_arena_a_SOURCES = test/unit/tsan_arena.c
+if ENABLE_TSAN
+tsan_arena = test/unit/tsan_arena.$(OBJEXT)
+endif
 
 if HAVE_CRITERION
 check_PROGRAMS += $(unit_programs)

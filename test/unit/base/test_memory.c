@@ -52,11 +52,18 @@ Test(memory, wipe_zeroes_no_more_than_asked)
 	memory_free_secret(memory_strdup("secret"));
 }
 
-/* Under ASan malloc must fail as it does elsewhere, not report. */
+/* Under a sanitizer malloc must fail as it does elsewhere, not report. */
 const char *__asan_default_options(void);
+const char *__tsan_default_options(void);
 
 const char *
 __asan_default_options(void)
+{
+	return "allocator_may_return_null=1";
+}
+
+const char *
+__tsan_default_options(void)
 {
 	return "allocator_may_return_null=1";
 }
