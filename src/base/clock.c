@@ -35,7 +35,7 @@ clock_format(usec_t monotonic, char *buf)
 	struct tm tm;
 
 	if (gmtime_r(&t, &tm) == NULL ||
-	    strftime(buf, CLOCK_TEXT_SIZE, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
+		strftime(buf, CLOCK_TEXT_SIZE, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
 		string_copy(buf, "?", CLOCK_TEXT_SIZE);
 	return buf;
 }

@@ -209,8 +209,8 @@ log_open_file(const char *path, struct error *e)
 	}
 	int fd = strlen(path) < sizeof(file_path) ? open_log(path) : (errno = ENAMETOOLONG, -1);
 	if (fd < 0) {
-		error_set(e, SEVERITY_ERROR, SQLSTATE_IO_ERROR, "can't open log file \"%s\": %s", path,
-			strerror(errno));
+		error_set(e, SEVERITY_ERROR, SQLSTATE_IO_ERROR, "can't open log file \"%s\": %s",
+			path, strerror(errno));
 		return false;
 	}
 	move_over_file_fd(fd);
@@ -236,8 +236,10 @@ log_open_syslog(const char *ident, const char *facility, struct error *e)
 	bool wanted = ident != NULL && facility != NULL;
 
 	if (wanted && !log_syslog_open(ident, facility)) {
-		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "unknown syslog facility \"%s\"", facility);
-		error_hint(e, "Use \"daemon\", \"auth\", \"authpriv\", \"user\" or \"local0\" to \"local7\".");
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "unknown syslog facility \"%s\"",
+			facility);
+		error_hint(e,
+			"Use \"daemon\", \"auth\", \"authpriv\", \"user\" or \"local0\" to \"local7\".");
 		return false;
 	}
 	syslog_on = wanted;

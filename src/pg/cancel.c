@@ -30,7 +30,8 @@ cancel_init(void)
 void
 cancel_client_key(uint32_t id, uint8_t *key, size_t size)
 {
-	uint8_t text[4] = { (uint8_t)(id >> 24), (uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id };
+	uint8_t text[4] = { (uint8_t)(id >> 24), (uint8_t)(id >> 16), (uint8_t)(id >> 8),
+		(uint8_t)id };
 	uint8_t mac[MAC_SIZE];
 
 	assert(size == CANCEL_KEY_3_0 || size == CANCEL_KEY_3_2);

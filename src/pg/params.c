@@ -171,12 +171,14 @@ find_place(const struct params *p, const struct name *name, bool *there)
 /* base with the entry at place, if there is one to be replaced (old is its value), changed to
  * name = value; value NULL: left out. */
 static struct params *
-build_changed(const struct params *base, size_t place, const char *old, struct name *name, const char *value)
+build_changed(const struct params *base, size_t place, const char *old, struct name *name,
+	const char *value)
 {
 	size_t removed = old != NULL ? strlen(old) + 1 : 0;
 	size_t added = value != NULL ? strlen(value) + 1 : 0;
 	size_t removes = old != NULL, adds = value != NULL;
-	struct params *p = set_new(base->count - removes + adds, values_size(base) - removed + added);
+	struct params *p =
+		set_new(base->count - removes + adds, values_size(base) - removed + added);
 	const char *from = values_of(base);
 	size_t before = (size_t)(params_value(base, place) - from);
 	char *to = (char *)(p->names + p->count);

@@ -37,7 +37,7 @@ static bool
 is_sqlstate(const char *s)
 {
 	return strlen(s) == SQLSTATE_LENGTH &&
-	       strspn(s, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == SQLSTATE_LENGTH;
+		strspn(s, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == SQLSTATE_LENGTH;
 }
 
 /* The next { field-byte string }.  false: the end, and reader_done tells if it is the right one. */

@@ -10,7 +10,8 @@
 static enum startup_result
 refuse(struct error *e, const char *what)
 {
-	error_set(e, SEVERITY_FATAL, SQLSTATE_PROTOCOL_VIOLATION, "invalid startup packet: %s", what);
+	error_set(e, SEVERITY_FATAL, SQLSTATE_PROTOCOL_VIOLATION, "invalid startup packet: %s",
+		what);
 	return STARTUP_INVALID;
 }
 
@@ -21,7 +22,8 @@ parse_cancel(struct startup *s, struct reader *r, struct error *e)
 	s->cancel_pid = reader_u32(r);
 	s->cancel_key_size = reader_left(r);
 	s->cancel_key = reader_bytes(r, s->cancel_key_size);
-	if (!reader_ok(r) || s->cancel_key_size < CANCEL_KEY_3_0 || s->cancel_key_size > CANCEL_KEY_MAX)
+	if (!reader_ok(r) || s->cancel_key_size < CANCEL_KEY_3_0 ||
+		s->cancel_key_size > CANCEL_KEY_MAX)
 		return refuse(e, "a cancel request has a process id and a key of 4 to 256 bytes");
 	return STARTUP_OK;
 }
@@ -49,8 +51,9 @@ parse_message(struct startup *s, struct reader *r, struct error *e)
 	reader_init(&s->parameters, r->pos, left - 1);
 	while (reader_ok(r) && *reader_string(r) != '\0')
 		reader_string(r);
-	return reader_done(r) ? STARTUP_OK
-			      : refuse(e, "the parameters must be pairs of strings and end in one NUL");
+	return reader_done(r)
+		? STARTUP_OK
+		: refuse(e, "the parameters must be pairs of strings and end in one NUL");
 }
 
 static enum startup_result
@@ -66,8 +69,8 @@ parse_body(struct startup *s, struct reader *r, struct error *e)
 	}
 	if (s->version >> 16 == STARTUP_VERSION_3_0 >> 16)
 		return parse_message(s, r, e);
-	error_set(e, SEVERITY_FATAL, SQLSTATE_FEATURE_NOT_SUPPORTED, "unsupported frontend protocol %u.%u",
-		s->version >> 16, s->version & 0xffff);
+	error_set(e, SEVERITY_FATAL, SQLSTATE_FEATURE_NOT_SUPPORTED,
+		"unsupported frontend protocol %u.%u", s->version >> 16, s->version & 0xffff);
 	error_detail(e, "The versions from 3.0 to 3.2 are understood.");
 	return STARTUP_INVALID;
 }
@@ -85,7 +88,8 @@ startup_parse(const uint8_t *p, size_t n, size_t *size, struct startup *s, struc
 	}
 	*size = length;
 	if (length < HEADER_SIZE || length > STARTUP_MAX)
-		return refuse(e, "its length is out of range; does the client speak PostgreSQL's protocol?");
+		return refuse(e,
+			"its length is out of range; does the client speak PostgreSQL's protocol?");
 	if (n < length)
 		return STARTUP_SHORT;
 	reader_init(&r, p + sizeof(length), length - sizeof(length));

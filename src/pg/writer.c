@@ -159,7 +159,8 @@ type_length(uint32_t oid)
 }
 
 void
-writer_row_description(struct buffer *b, size_t ncolumns, const char *const *names, const uint32_t *oids)
+writer_row_description(struct buffer *b, size_t ncolumns, const char *const *names,
+	const uint32_t *oids)
 {
 	size_t m = writer_begin(b, BE_ROW_DESCRIPTION);
 
@@ -172,7 +173,7 @@ writer_row_description(struct buffer *b, size_t ncolumns, const char *const *nam
 		writer_u32(b, oids[i]);
 		writer_u16(b, (uint16_t)type_length(oids[i]));
 		writer_u32(b, UINT32_MAX); /* no type modifier */
-		writer_u16(b, 0); /* text format */
+		writer_u16(b, 0);	   /* text format */
 	}
 	writer_end(b, m);
 }

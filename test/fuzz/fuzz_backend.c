@@ -33,7 +33,8 @@ take_response(const uint8_t *body, size_t n)
 	response_parse(body, n, &e);
 	check(strcmp(e.sqlstate, state) == 0 || state[0] == '\0');
 	writer_error(&b, &e);
-	check(response_parse(buffer_head(&b) + FRAME_HEADER, buffer_left(&b) - FRAME_HEADER, &again));
+	check(response_parse(buffer_head(&b) + FRAME_HEADER, buffer_left(&b) - FRAME_HEADER,
+		&again));
 	check(again.severity == e.severity && strcmp(again.message, e.message) == 0);
 	buffer_release(&b);
 }

@@ -42,7 +42,8 @@ read_bind(struct reader *r)
 		uint32_t length = reader_u32(r);
 		size_t left = reader_left(r);
 		if (length != UINT32_MAX)
-			check((reader_bytes(r, length) != NULL) == (reader_ok(r) && length <= left));
+			check((reader_bytes(r, length) != NULL) ==
+				(reader_ok(r) && length <= left));
 	}
 	for (unsigned formats = reader_u16(r); formats > 0 && reader_ok(r); formats--)
 		reader_u16(r);

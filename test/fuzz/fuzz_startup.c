@@ -46,7 +46,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check(whole >= 8 && whole <= size);
 		if (s.kind == STARTUP_CANCEL)
 			check(s.cancel_key_size <= CANCEL_KEY_MAX &&
-			      s.cancel_key + s.cancel_key_size == data + whole);
+				s.cancel_key + s.cancel_key_size == data + whole);
 		if (s.kind == STARTUP_MESSAGE) {
 			const char *user = startup_get(&s, "user");
 			check(user == NULL || (const uint8_t *)user < data + whole);

@@ -50,8 +50,17 @@ Test(buffer, keeps_the_order_whatever_the_steps)
 	static const struct {
 		size_t append, consume;
 	} steps[] = {
-		{ 1, 0 }, { 127, 1 }, { 128, 100 }, { 1, 156 }, { 5000, 1 }, { 0, 4999 },
-		{ 4096, 4095 }, { 1, 2 }, { 65536, 0 }, { 3, 65000 }, { 300, 10 },
+		{ 1, 0 },
+		{ 127, 1 },
+		{ 128, 100 },
+		{ 1, 156 },
+		{ 5000, 1 },
+		{ 0, 4999 },
+		{ 4096, 4095 },
+		{ 1, 2 },
+		{ 65536, 0 },
+		{ 3, 65000 },
+		{ 300, 10 },
 	};
 	struct buffer b = BUFFER_INIT;
 	size_t in = 0, out = 0;

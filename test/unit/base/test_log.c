@@ -71,10 +71,11 @@ Test(log, line_has_time_pid_level_and_prefix)
 
 	log_line(LOG_INFO, "C-0x1: shop/app@[::1]:5", "closing because: %s (age=%ds)", "x", 3);
 	char *text = read_file(path);
-	cr_assert_eq(regcomp(&form,
-			     "^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3} UTC "
-			     "\\[[0-9]+\\] LOG C-0x1: shop/app@\\[::1\\]:5 closing because: x \\(age=3s\\)\n$",
-			     REG_EXTENDED | REG_NOSUB),
+	cr_assert_eq(
+		regcomp(&form,
+			"^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3} UTC "
+			"\\[[0-9]+\\] LOG C-0x1: shop/app@\\[::1\\]:5 closing because: x \\(age=3s\\)\n$",
+			REG_EXTENDED | REG_NOSUB),
 		0);
 	cr_assert_eq(regexec(&form, text, 0, NULL, 0), 0, "%s", text);
 	regfree(&form);
@@ -84,7 +85,8 @@ Test(log, line_has_time_pid_level_and_prefix)
 Test(log, control_characters_are_escaped)
 {
 	log_line(LOG_WARNING, "db\n/u", "a\nb\r\tc\x1b[0m\x7f \xc3\xa4 \xc2\x9b \\");
-	expect_message("WARNING db\\x0a/u a\\x0ab\\x0d\\x09c\\x1b[0m\\x7f \xc3\xa4 \\xc2\\x9b \\\n");
+	expect_message(
+		"WARNING db\\x0a/u a\\x0ab\\x0d\\x09c\\x1b[0m\\x7f \xc3\xa4 \\xc2\\x9b \\\n");
 }
 
 /* A client's database name must not look like a line of its own. */
@@ -154,7 +156,8 @@ Test(log, a_long_line_is_cut_and_stays_one)
 			cr_assert_leq(len, 4096);
 			cr_assert_eq(strchr(got, '\n'), got + len - 1);
 			if (len > 4092)
-				cr_assert(strncmp(got + len - 4, "...\n", 4) == 0 || got[len - 2] == text[0]);
+				cr_assert(strncmp(got + len - 4, "...\n", 4) == 0 ||
+					got[len - 2] == text[0]);
 			free(got);
 		}
 	}

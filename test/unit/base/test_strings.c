@@ -35,7 +35,8 @@ Test(strings, to_int64)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		int64_t v = UNTOUCHED;
-		cr_assert_eq(string_to_int64(cases[i].text, &v), cases[i].ok, "\"%s\"", cases[i].text);
+		cr_assert_eq(string_to_int64(cases[i].text, &v), cases[i].ok, "\"%s\"",
+			cases[i].text);
 		cr_assert_eq(v, cases[i].value, "\"%s\"", cases[i].text);
 	}
 }
@@ -77,8 +78,8 @@ Test(strings, in_list)
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		cr_assert_eq(string_in_list(cases[i].list, cases[i].name), cases[i].in, "\"%s\" in \"%s\"",
-			cases[i].name, cases[i].list);
+		cr_assert_eq(string_in_list(cases[i].list, cases[i].name), cases[i].in,
+			"\"%s\" in \"%s\"", cases[i].name, cases[i].list);
 	}
 }
 

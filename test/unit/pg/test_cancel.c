@@ -17,7 +17,8 @@ Test(cancel, a_key_fits_its_client_only)
 			uint8_t key[CANCEL_KEY_3_2];
 			cancel_client_key(ids[i], key, sizes[s]);
 			for (size_t j = 0; j < 5; j++)
-				cr_assert_eq(cancel_client_key_matches(ids[j], key, sizes[s]), i == j);
+				cr_assert_eq(cancel_client_key_matches(ids[j], key, sizes[s]),
+					i == j);
 		}
 	}
 }
@@ -31,7 +32,8 @@ Test(cancel, every_bit_counts)
 		cancel_client_key(4711, key, sizes[s]);
 		for (size_t bit = 0; bit < 8 * sizes[s]; bit++) {
 			key[bit / 8] ^= (uint8_t)(1 << bit % 8);
-			cr_assert_not(cancel_client_key_matches(4711, key, sizes[s]), "bit %zu", bit);
+			cr_assert_not(cancel_client_key_matches(4711, key, sizes[s]), "bit %zu",
+				bit);
 			key[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		}
 		cr_assert(cancel_client_key_matches(4711, key, sizes[s]));
@@ -72,7 +74,8 @@ Test(cancel, request_is_read_by_startup)
 		struct error e;
 		size_t size;
 		cancel_write_request(&b, 0xdeadbeef, key, sizes[i]);
-		cr_assert_eq(startup_parse(buffer_head(&b), buffer_left(&b), &size, &s, &e), STARTUP_OK);
+		cr_assert_eq(startup_parse(buffer_head(&b), buffer_left(&b), &size, &s, &e),
+			STARTUP_OK);
 		cr_assert_eq(size, buffer_left(&b));
 		cr_assert_eq(s.kind, STARTUP_CANCEL);
 		cr_assert_eq(s.cancel_pid, 0xdeadbeef);

@@ -43,7 +43,8 @@ take_frames(struct buffer *b, char *seen)
 {
 	struct frame f;
 
-	while (frame_peek(buffer_head(b), buffer_left(b), &f) == FRAME_OK && f.size <= buffer_left(b)) {
+	while (frame_peek(buffer_head(b), buffer_left(b), &f) == FRAME_OK &&
+		f.size <= buffer_left(b)) {
 		strncat(seen, (const char *)&f.type, 1);
 		buffer_consume(b, f.size);
 	}

@@ -94,7 +94,8 @@ Test(params, change_at_every_place)
 			const struct params *p = params_with(table, base, names[i], values[v]);
 			cr_assert_eq(params_count(p), 4);
 			for (size_t j = 0; j < 4; j++)
-				cr_assert_str_eq(params_get(p, names[j]), j == i ? values[v] : "12");
+				cr_assert_str_eq(params_get(p, names[j]),
+					j == i ? values[v] : "12");
 			params_unref(table, &p);
 		}
 		const struct params *p = params_with(table, base, names[i], NULL);

@@ -4,12 +4,12 @@
 #include <string.h>
 
 static const uint8_t message[] = {
-	0x01,				/* u8 */
-	0x02, 0x03,			/* u16 */
-	0xfc, 0x05, 0x06, 0x07,		/* u32 */
-	'a', 'b', 0,			/* string */
-	0,				/* empty string */
-	9, 8, 7,			/* bytes */
+	0x01,			/* u8 */
+	0x02, 0x03,		/* u16 */
+	0xfc, 0x05, 0x06, 0x07, /* u32 */
+	'a', 'b', 0,		/* string */
+	0,			/* empty string */
+	9, 8, 7,		/* bytes */
 };
 
 /* What a reader of the first n bytes sees when it reads all fields: the sum of what each step is

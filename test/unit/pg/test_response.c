@@ -58,7 +58,8 @@ Test(response, severities)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct error e;
-		cr_assert(response_parse((const uint8_t *)cases[i].body, cases[i].n, &e), "case %zu", i);
+		cr_assert(response_parse((const uint8_t *)cases[i].body, cases[i].n, &e),
+			"case %zu", i);
 		cr_assert_eq(e.severity, cases[i].severity, "case %zu", i);
 	}
 }

@@ -24,7 +24,8 @@ make_packet(uint32_t code, const void *body, size_t n)
 /* From a heap block of the exact size, so that a sanitizer sees a step too far.  The block lives on in
  * *copy, because the result borrows from it. */
 static enum startup_result
-parse_exact(const uint8_t *bytes, size_t n, size_t *size, struct startup *s, struct error *e, uint8_t **copy)
+parse_exact(const uint8_t *bytes, size_t n, size_t *size, struct startup *s, struct error *e,
+	uint8_t **copy)
 {
 	*copy = malloc(n + (n == 0));
 	memcpy(*copy, bytes, n);
@@ -66,8 +67,8 @@ Test(startup, bytes_behind_the_packet_are_not_touched)
 
 Test(startup, lengths_out_of_range_are_refused_at_once)
 {
-	static const uint32_t lengths[] = { 0, 1, 4, 7, STARTUP_MAX + 1, 0x7fffffff, 0x80000000, UINT32_MAX,
-		0x47455420 /* GET */, 0x16030102 /* a TLS ClientHello */ };
+	static const uint32_t lengths[] = { 0, 1, 4, 7, STARTUP_MAX + 1, 0x7fffffff, 0x80000000,
+		UINT32_MAX, 0x47455420 /* GET */, 0x16030102 /* a TLS ClientHello */ };
 
 	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
 		struct buffer b = BUFFER_INIT;
@@ -113,16 +114,16 @@ Test(startup, parameter_lists)
 		{ BODY("a\0\0\0"), 1 },
 		{ BODY("a\0\0b\0\0\0"), 2 },
 		{ BODY("a\0b\0c\0d\0\0"), 2 },
-		{ BODY(""), REFUSED },			/* no end */
+		{ BODY(""), REFUSED }, /* no end */
 		{ BODY("a"), REFUSED },
-		{ BODY("a\0"), REFUSED },		/* a name alone */
+		{ BODY("a\0"), REFUSED }, /* a name alone */
 		{ BODY("a\0b"), REFUSED },
-		{ BODY("a\0b\0"), REFUSED },		/* the last NUL is missing */
-		{ BODY("a\0b\0c\0\0"), REFUSED },	/* an odd one */
+		{ BODY("a\0b\0"), REFUSED },	  /* the last NUL is missing */
+		{ BODY("a\0b\0c\0\0"), REFUSED }, /* an odd one */
 		{ BODY("a\0b\0x"), REFUSED },
-		{ BODY("\0\0"), REFUSED },		/* empty name */
+		{ BODY("\0\0"), REFUSED }, /* empty name */
 		{ BODY("\0b\0\0"), REFUSED },
-		{ BODY("a\0b\0\0\0"), REFUSED },	/* bytes behind the end */
+		{ BODY("a\0b\0\0\0"), REFUSED }, /* bytes behind the end */
 		{ BODY("a\0b\0\0c\0d\0\0"), REFUSED },
 	};
 
@@ -135,7 +136,8 @@ Test(startup, parameter_lists)
 		uint8_t *copy;
 		enum startup_result result =
 			parse_exact(buffer_head(&b), buffer_left(&b), &size, &s, &e, &copy);
-		cr_assert_eq(result, cases[i].pairs == REFUSED ? STARTUP_INVALID : STARTUP_OK, "case %zu", i);
+		cr_assert_eq(result, cases[i].pairs == REFUSED ? STARTUP_INVALID : STARTUP_OK,
+			"case %zu", i);
 		if (result == STARTUP_OK) {
 			while (startup_next(&s, &name, &value))
 				pairs++;

@@ -39,8 +39,9 @@ Test(writer, length_counts_itself_but_not_the_letter)
 	size_t m = writer_begin(&b, FE_CLOSE);
 	writer_string(&b, "Sabc");
 	writer_end(&b, m);
-	EXPECT(&b, "S\0\0\0\x04"
-		   "C\0\0\0\x09Sabc\0");
+	EXPECT(&b,
+		"S\0\0\0\x04"
+		"C\0\0\0\x09Sabc\0");
 }
 
 Test(writer, a_message_without_a_letter)
@@ -85,11 +86,12 @@ Test(writer, whole_messages)
 	writer_command_complete(&b, "SHOW");
 	writer_parameter_status(&b, "TimeZone", "UTC");
 	writer_query(&b, "DISCARD ALL");
-	EXPECT(&b, "Z\0\0\0\x05T"
-		   "C\0\0\0\x09SHOW\0"
-		   "S\0\0\0\x11TimeZone\0UTC\0"
-		   "Q\0\0\0\x10"
-		   "DISCARD ALL\0");
+	EXPECT(&b,
+		"Z\0\0\0\x05T"
+		"C\0\0\0\x09SHOW\0"
+		"S\0\0\0\x11TimeZone\0UTC\0"
+		"Q\0\0\0\x10"
+		"DISCARD ALL\0");
 }
 
 Test(writer, error_has_all_fields)
