@@ -25,7 +25,6 @@
 	ROW(field, KEY_TIME), .min = CONFIG_UNSET, .max = SECONDS_MAX, .unit = "seconds"
 #define OWN_TEXT(field) ROW(field, KEY_TEXT), .flags = KEY_NULL
 
-#define SECONDS_MAX 1000000000
 #define PEER_ID_MAX 65535
 
 #define GROUP(heading, paragraph, table) \
@@ -112,7 +111,8 @@ static const struct key keys_login[] = {
 		.help = "How clients prove who they are. md5 and scram-sha-256 challenge for a password, and "
 			"a user whose entry in auth_file is a SCRAM verifier is always asked for SCRAM. plain "
 			"asks for the password itself. trust asks for nothing but wants the name in auth_file; "
-			"any takes every name, and every database needs a user= of its own." },
+			"any takes every name, and every database needs a user= of its own. cert, hba, "
+			"ldap and pam are refused until a later release brings them." },
 	{ TEXT(auth_file, NULL),
 		.help = "The file with user names and their passwords or verifiers. A relative name is taken "
 			"from the working directory. If the file can't be read at start, pgusher logs that and "
@@ -421,7 +421,8 @@ static const struct key keys_database[] = {
 	{ OWN_COUNT(pool_size),
 		.help = "The size of this database's pools, instead of default_pool_size." },
 	{ OWN_COUNT(min_pool_size), .help = "As in [pgbouncer], for this database." },
-	{ OWN_COUNT(reserve_pool_size), .help = "As in [pgbouncer], for this database." },
+	{ OWN_COUNT(reserve_pool_size),
+		.help = "As in [pgbouncer], for this database. reserve_pool is its old name." },
 	{ .name = "reserve_pool", .type = KEY_INT, .offset = offsetof(OWNER, reserve_pool_size),
 		.min = CONFIG_UNSET, .max = INT_MAX, .flags = KEY_ALIAS,
 		.help = "The old name of reserve_pool_size." },

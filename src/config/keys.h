@@ -39,6 +39,8 @@ enum key_flag {
 	KEY_NULL = 1 << 5,	/* text: NULL when it is not set, instead of "" */
 };
 
+#define SECONDS_MAX 1000000000 /* 31 years: no bound but that of the arithmetic */
+
 struct key_word {
 	const char *word;
 	int value;

@@ -15,6 +15,8 @@ config_sources = \
 	src/config/load.h \
 	src/config/lookup.c \
 	src/config/lookup.h \
+	src/config/reference.c \
+	src/config/reference.h \
 	src/config/scan.c \
 	src/config/scan.h \
 	src/config/snapshot.h \
@@ -24,3 +26,14 @@ config_sources = \
 	src/config/value.h
 
 src_libpgusher_a_SOURCES += $(config_sources)
+
+# What the key tables say, as documents.  test/unit/config fails when one has fallen behind.
+check_PROGRAMS += doc/print_reference
+doc_print_reference_SOURCES = doc/print_reference.c
+doc_print_reference_LDADD = $(pgusher_libs)
+
+reference: doc/print_reference
+	doc/print_reference manual > pgusher.5.new && mv pgusher.5.new $(srcdir)/doc/pgusher.5
+	doc/print_reference sample > pgusher.ini.new && mv pgusher.ini.new $(srcdir)/etc/pgusher.ini
+
+.PHONY: reference

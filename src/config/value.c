@@ -423,22 +423,30 @@ append_text(char *buf, size_t size, const char *fmt, ...)
 	va_end(ap);
 }
 
+/* Not those of a later release: they would be refused. */
 static void
 append_words(const struct key *k, char *buf, size_t size)
 {
-	for (const struct key_word *w = k->words; w->word != NULL; w++)
-		append_text(buf, size, "%s%s", w == k->words ? "" : ", ", w->word);
+	const char *comma = "";
+
+	for (const struct key_word *w = k->words; w->word != NULL; w++) {
+		if (w->later != NULL)
+			continue;
+		append_text(buf, size, "%s%s", comma, w->word);
+		comma = ", ";
+	}
 }
 
 static void
 append_range(const struct key *k, char *buf, size_t size)
 {
 	int64_t min = k->min == CONFIG_UNSET ? 0 : k->min;
+	bool open = k->max == INT_MAX || (k->type == KEY_TIME && k->max == SECONDS_MAX);
 
-	if (k->max == INT_MAX)
+	if (open)
 		append_text(buf, size, ", at least %lld", (long long)min);
 	else
-		append_text(buf, size, " from %lld to %lld", (long long)min, (long long)k->max);
+		append_text(buf, size, "%s from %lld to %lld", k->type == KEY_SIZE ? "," : "", (long long)min, (long long)k->max);
 }
 
 const char *
@@ -448,8 +456,8 @@ value_describe(const struct key *k, char *buf, size_t size)
 		[KEY_BOOL] = "0 or 1 (or off, on, false, true, no, yes)",
 		[KEY_INT] = "a whole number",
 		[KEY_AUTO] = "auto, or a whole number",
-		[KEY_SIZE] = "a number of bytes like 1048576 or 1MB,",
-		[KEY_TIME] = "a number of seconds like 15 or 0.5,",
+		[KEY_SIZE] = "a number of bytes like 1048576 or 1MB",
+		[KEY_TIME] = "a number of seconds like 15 or 0.5",
 		[KEY_MODE] = "an octal mode like 0770",
 		[KEY_ENUM] = "one of ",
 		[KEY_TEXT] = "text",

@@ -34,6 +34,7 @@ test_unit_config_run_SOURCES = \
 	test/unit/config/test_connstr.c \
 	test/unit/config/test_ini.c \
 	test/unit/config/test_keys.c \
+	test/unit/config/test_reference.c \
 	test/unit/config/test_userlist.c \
 	test/unit/config/test_value.c
 

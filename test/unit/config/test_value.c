@@ -193,10 +193,12 @@ Test(value, errors_say_what_would_be_right)
 		{ &int_key, "0", "invalid value \"0\" for k: it must be a whole number from 1 to 65535" },
 		{ &own_key, "x", "invalid value \"x\" for k: it must be a whole number, at least 0" },
 		{ &auto_key, "x", "invalid value \"x\" for k: it must be auto, or a whole number from 0 to 256" },
-		{ &enum_key, "x", "invalid value \"x\" for k: it must be one of red, green, blue" },
+		{ &enum_key, "x", "invalid value \"x\" for k: it must be one of red, green" },
 		{ &enum_key, "Blue", "k = blue is not in this release: the paint is not there yet" },
 		{ &time_key, "x", "invalid value \"x\" for k: it must be a number of seconds like 15 or 0.5, "
-				  "from 0 to 1000000000" },
+				  "at least 0" },
+		{ &size_key, "x", "invalid value \"x\" for k: it must be a number of bytes like 1048576 or 1MB, "
+				  "from 64 to 1099511627776" },
 		{ &mode_key, "9", "invalid value \"9\" for k: it must be an octal mode like 0770" },
 	};
 	struct config_arena *arena = arena_new();

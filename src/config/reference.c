@@ -1,0 +1,360 @@
+#include "config/reference.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "config/keys.h"
+#include "config/value.h"
+
+#define TEXT_WIDTH 78
+
+/* What the sample sets; all else stands there as a comment with its default. */
+static const struct {
+	const char *key, *value;
+} sample_settings[] = {
+	{ "auth_type", "scram-sha-256" },
+	{ "auth_file", "/etc/pgusher/userlist.txt" },
+	{ "admin_users", "admin" },
+	{ "max_client_conn", "1000" },
+	{ "pool_mode", "transaction" },
+	{ "ignore_startup_parameters", "extra_float_digits" },
+	{ "listen_addr", "127.0.0.1" },
+};
+
+/* Print words, with breaks so that no line is longer than TEXT_WIDTH; begin stands before each line. */
+static void
+print_wrapped(FILE *out, const char *begin, const char *text)
+{
+	size_t column = 0;
+
+	while (*text != '\0') {
+		size_t n = strcspn(text, " ");
+		if (column > 0 && column + 1 + n > TEXT_WIDTH) {
+			fputc('\n', out);
+			column = 0;
+		}
+		column += (size_t)fprintf(out, "%s%.*s", column == 0 ? begin : " ", (int)n, text);
+		text += n + strspn(text + n, " ");
+	}
+	fputc('\n', out);
+}
+
+/* Running text for man(7): a line must not begin with a control character, and a minus is no hyphen. */
+static void
+print_roff(FILE *out, const char *text)
+{
+	char escaped[3000];
+	size_t n = 0;
+	bool starts_word = true;
+
+	for (const char *p = text; *p != '\0' && n < sizeof(escaped) - 4; p++) {
+		if (starts_word && (*p == '.' || *p == '\''))
+			n += (size_t)sprintf(escaped + n, "\\&");
+		if (*p == '\\')
+			n += (size_t)sprintf(escaped + n, "\\e");
+		else if (*p == '-')
+			n += (size_t)sprintf(escaped + n, "\\-");
+		else
+			escaped[n++] = *p;
+		starts_word = *p == ' ';
+	}
+	escaped[n] = '\0';
+	print_wrapped(out, "", escaped);
+}
+
+static const char *const manual_top[] = {
+	".\\\" Made by \"make reference\" from src/config/keys.c and reference.c: change it there.",
+	".TH PGUSHER 5 \"\" pgusher \"File formats\"",
+	".SH NAME",
+	"pgusher.ini, userlist.txt \\- configuration of pgusher",
+	".SH DESCRIPTION",
+	"The configuration is one ini file, named on the command line, and the file of",
+	"users that its",
+	".B auth_file",
+	"names.",
+	"Both have the form of PgBouncer's, whose files can be used as they are.",
+	".PP",
+	"A line of the ini file is a",
+	".BI [ section ]\\fR,",
+	"a setting",
+	".IB key \" = \" value\\fR,",
+	"a comment that begins with",
+	".B ;",
+	"or",
+	".BR # ,",
+	"or empty.",
+	"Blanks around a line, a key and a value do not count.",
+	"A value goes on to the end of its line, and a",
+	".B ;",
+	"or",
+	".B #",
+	"in it is a part of it.",
+	"It may be empty.",
+	"A key that holds blanks stands in single or double quotes; a doubled quote",
+	"stands for one.",
+	"A section may be opened several times.",
+	"An unknown key, or a value that its key can't take, is an error that names the",
+	"file and the line.",
+	".PP",
+	"The line",
+	".BI \"%include \" file",
+	"is replaced by that file, up to ten deep.",
+	".PP",
+	"Names of files that are not absolute are taken from the working directory of",
+	"the process.",
+	".PP",
+	"Times are in seconds, and may have a fraction.",
+	"Sizes are in bytes, or have one of the units kB, MB and GB behind them.",
+	"Switches are 0 or 1; off, on, false, true, no and yes are understood too.",
+	".SS Reload",
+	"SIGHUP, or RELOAD on the console, reads all files again.",
+	"If there is an error in them, nothing changes.",
+	"A key that is no longer there has its default again.",
+	"A key that needs a restart keeps its value, and a warning says so.",
+};
+
+static const char *const manual_databases[] = {
+	"A line makes a database that clients may ask for:",
+	".PP",
+	".RS",
+	".nf",
+	"shop   = host=10.0.0.7 pool_size=5",
+	"erp    = host=db1,db2 dbname=erp_live user=app password='it''s secret'",
+	"\"my db\" =",
+	"*      = host=10.0.0.8",
+	".fi",
+	".RE",
+	".PP",
+	"The value is a list of",
+	".IB key = value",
+	"pairs with blanks between them.",
+	"A value that holds blanks stands in single quotes, in which a doubled one",
+	"stands for itself.",
+	"If two lines have the same name, the later one counts.",
+	".PP",
+	"The line",
+	".B *",
+	"is for all databases that have no line of their own; their name on the server",
+	"is the one that the client gave, unless",
+	".B dbname",
+	"is set.",
+	"The names",
+	".B pgbouncer",
+	"and",
+	".B pgusher",
+	"are those of the console and can't be used here.",
+};
+
+static const char *const manual_users[] = {
+	"A line gives settings to a user, in the form of [databases]:",
+	".PP",
+	".RS",
+	".nf",
+	"reports = pool_mode=session max_user_connections=3",
+	".fi",
+	".RE",
+	".PP",
+	"It does not let the user in: that needs an entry in",
+	".BR auth_file .",
+	"A setting here counts before that of the database, and that before the one of",
+	"[pgbouncer].",
+};
+
+static const char *const manual_peers[] = {
+	"A line is another process that stands behind the same address:",
+	".PP",
+	".RS",
+	".nf",
+	"1 = host=10.0.0.11",
+	"2 = host=10.0.0.12 port=6433",
+	".fi",
+	".RE",
+	".PP",
+	"The number is that process's",
+	".BR peer_id .",
+	"This release reads the section and does not act on it.",
+};
+
+static const char *const manual_end[] = {
+	".SH AUTH_FILE",
+	"Each line is a user's name and password, both in double quotes, in which a",
+	"doubled one stands for itself.",
+	"Lines that begin with",
+	".B ;",
+	"or",
+	".BR # ,",
+	"and what follows the password, are ignored.",
+	".PP",
+	".RS",
+	".nf",
+	"\"app\"   \"SCRAM\\-SHA\\-256$4096:<salt>$<StoredKey>:<ServerKey>\"",
+	"\"old\"   \"md5<32 hex digits>\"",
+	"\"plain\" \"a password\"",
+	".fi",
+	".RE",
+	".PP",
+	"The password is what",
+	".I pg_authid.rolpassword",
+	"of the server holds, or the password itself.",
+	"It serves twice: a client is checked against it, and pgusher logs in to the",
+	"server with it.",
+	"A SCRAM verifier works for the second only when the client has logged in with",
+	"SCRAM too, and client and server use the very same verifier; an md5 value, only",
+	"when the server asks for md5.",
+	".PP",
+	"The file holds secrets: only the user that pgusher runs as should be able to",
+	"read it.",
+	".SH SEE ALSO",
+	".BR pgusher (1)",
+};
+
+static void
+print_lines(FILE *out, const char *const *lines, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		fprintf(out, "%s\n", lines[i]);
+}
+
+#define PRINT_LINES(out, lines) print_lines(out, lines, lengthof(lines))
+
+static const char *
+describe_default(const struct key *k)
+{
+	if (k->def == NULL)
+		return "not set";
+	return k->def[0] == '\0' ? "empty" : k->def;
+}
+
+/* "Value: ... Default: ... Needs a restart." */
+static void
+print_facts(FILE *out, const struct key *k)
+{
+	char wanted[300], facts[900];
+	bool says_unit = k->type == KEY_TIME || k->type == KEY_SIZE || k->unit == NULL;
+
+	snprintf(facts, sizeof(facts), "Value: %s%s%s. Default: %s.%s%s%s",
+		value_describe(k, wanted, sizeof(wanted)), says_unit ? "" : ", in ",
+		says_unit ? "" : k->unit, describe_default(k),
+		(k->flags & KEY_RESTART) != 0 ? " A change needs a restart." : " A reload is enough.",
+		(k->flags & KEY_LATER) != 0 ? " This release checks the value and does not act on it." : "",
+		(k->flags & KEY_IDLE) != 0 ? " It has no effect here." : "");
+	fputs(".br\n", out);
+	print_roff(out, facts);
+}
+
+static void
+print_key(FILE *out, const struct key *k)
+{
+	if ((k->flags & KEY_ALIAS) != 0)
+		return;
+	fprintf(out, ".TP\n.B %s\n", k->name);
+	print_roff(out, k->help);
+	print_facts(out, k);
+}
+
+static void
+print_section(FILE *out, const struct key_section *s)
+{
+	for (size_t i = 0; i < s->ngroups; i++) {
+		const struct key_group *g = &s->groups[i];
+		if (g->title != NULL)
+			fprintf(out, ".SS %s\n", g->title);
+		if (g->about != NULL)
+			print_roff(out, g->about);
+		for (size_t j = 0; j < g->nkeys; j++)
+			print_key(out, &g->keys[j]);
+	}
+}
+
+static void
+print_manual(FILE *out)
+{
+	PRINT_LINES(out, manual_top);
+	fputs(".SH SECTION [pgbouncer]\n", out);
+	print_section(out, &section_pgbouncer);
+	fputs(".SH SECTION [databases]\n", out);
+	PRINT_LINES(out, manual_databases);
+	print_section(out, &section_databases);
+	fputs(".SH SECTION [users]\n", out);
+	PRINT_LINES(out, manual_users);
+	print_section(out, &section_users);
+	fputs(".SH SECTION [peers]\n", out);
+	PRINT_LINES(out, manual_peers);
+	print_section(out, &section_peers);
+	PRINT_LINES(out, manual_end);
+}
+
+static const char *const sample_top[] = {
+	";; pgusher.ini: every key there is, with its default where a line begins with",
+	";; one semicolon.  pgusher(5) says more; \"make reference\" makes this file.",
+	";;",
+	";; Under the systemd unit set unix_socket_dir = /run/pgusher.",
+	"",
+	"[databases]",
+	";; name = key=value ...",
+	";shop = host=10.0.0.7 pool_size=5",
+	";erp = host=db1,db2 dbname=erp_live user=app password='it''s secret'",
+	"",
+	";; all others",
+	"* = host=127.0.0.1",
+	"",
+	"[users]",
+	";reports = pool_mode=session max_user_connections=3",
+	"",
+	"[peers]",
+	";; for a later release",
+	";1 = host=10.0.0.11",
+	"",
+	"[pgbouncer]",
+};
+
+static const char *
+find_sample_value(const struct key *k)
+{
+	for (size_t i = 0; i < lengthof(sample_settings); i++)
+		if (strcmp(sample_settings[i].key, k->name) == 0)
+			return sample_settings[i].value;
+	return NULL;
+}
+
+static void
+print_sample_key(FILE *out, const struct key *k)
+{
+	const char *value = find_sample_value(k);
+	const char *def = k->def == NULL ? "" : k->def;
+
+	fputc('\n', out);
+	print_wrapped(out, ";; ", k->help);
+	if ((k->flags & KEY_RESTART) != 0)
+		fputs(";; A change needs a restart.\n", out);
+	if ((k->flags & KEY_LATER) != 0)
+		fputs(";; This release does not act on it.\n", out);
+	if ((k->flags & KEY_IDLE) != 0)
+		fputs(";; It has no effect here.\n", out);
+	fprintf(out, ";%s =%s%s\n", k->name, *def == '\0' ? "" : " ", def);
+	if (value != NULL)
+		fprintf(out, "%s = %s\n", k->name, value);
+}
+
+static void
+print_sample(FILE *out)
+{
+	const struct key_section *s = &section_pgbouncer;
+
+	PRINT_LINES(out, sample_top);
+	for (size_t i = 0; i < s->ngroups; i++) {
+		fprintf(out, "\n;;;\n;;; %s\n;;;\n", s->groups[i].title);
+		for (size_t j = 0; j < s->groups[i].nkeys; j++)
+			print_sample_key(out, &s->groups[i].keys[j]);
+	}
+}
+
+void
+config_print_reference(FILE *out, enum reference_format format)
+{
+	if (format == REFERENCE_MANUAL)
+		print_manual(out);
+	else
+		print_sample(out);
+}
