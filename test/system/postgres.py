@@ -120,11 +120,12 @@ class Postgres:
                 c.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'")
             c.execute("ALTER ROLE noconn CONNECTION LIMIT 0")
             c.execute("GRANT pg_signal_backend TO app")
+            c.execute("CREATE DATABASE tenant_template OWNER app TEMPLATE template0")
+        with self.connect("tenant_template", user="app") as c:
+            c.execute("CREATE VIEW who AS SELECT current_database()::text AS tenant")
+        with self.connect() as c:
             for db in TENANTS + ["db_plain", "db_md5", "db_scram"]:
-                c.execute(f"CREATE DATABASE {db} OWNER app TEMPLATE template0")
-        for db in TENANTS:
-            with self.connect(db, user="app") as c:
-                c.execute("CREATE TABLE who AS SELECT current_database()::text AS tenant")
+                c.execute(f"CREATE DATABASE {db} OWNER app TEMPLATE tenant_template")
         self.scram_verifier = self.value("SELECT rolpassword FROM pg_authid WHERE rolname = 'scramuser'")
         self.md5_verifier = self.value("SELECT rolpassword FROM pg_authid WHERE rolname = 'md5user'")
 
@@ -171,5 +172,5 @@ class Postgres:
         wait_until(seen, 5, "PostgreSQL has read pg_hba.conf")
 
     def close(self):
-        self.stop()
+        self.stop(signal.SIGQUIT)
         remove_dir(self.dir)

@@ -63,7 +63,7 @@ def test_wrong_password(by_type, user, password):
         got = by_type.refused("shop", user, password=password)
     if PEER is None:
         assert got["C"] == "28P01"
-        assert got["M"] == f'password authentication failed for user "{user}"'
+        assert re.search("(password|SASL) authentication failed|empty password", got["M"])
         assert got["S"] == got["V"] == "FATAL"
 
 
@@ -200,7 +200,7 @@ def test_very_long_password(pgusher):
     assert p.refused("shop", "long", password=word[:-1])
 
 
-@pytest.mark.ours("plain password in a userlist is cut", since=(9,))
+@pytest.mark.ours("plain password in a userlist is cut")
 def test_password_packet_over_the_limit(pgusher):
     p = pgusher(auth_type="plain")
     with p.wire() as c:
@@ -221,7 +221,7 @@ def test_unknown_database(by_type):
     with by_type.logs(r"no such database: nosuch|database \"nosuch\" does not exist"):
         got = by_type.refused("nosuch", "plain_u", password=WORDS["plain_u"])
     if PEER is None:
-        assert got["C"] == "3D000" and got["M"] == 'database "nosuch" does not exist'
+        assert got["C"] == "3D000" and "nosuch" in got["M"]
 
 
 def test_unknown_database_is_told_only_after_the_password(by_type):
