@@ -7,16 +7,18 @@
 
 #include "config/config.h"
 
+/* Both fit with room to spare; a cut text would not be in step. */
+static char printed[200000];
+
 static char *
 print(enum reference_format format)
 {
-	char *text;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
+	FILE *out = fmemopen(printed, sizeof(printed), "w");
 
+	cr_assert_not_null(out);
 	config_print_reference(out, format);
-	fclose(out);
-	return text;
+	cr_assert_eq(fclose(out), 0);
+	return printed;
 }
 
 /* path is below the source's top, which make check names. */
@@ -38,10 +40,9 @@ read_source(const char *path)
 static void
 compare(enum reference_format format, const char *path)
 {
-	char *made = print(format), *there = read_source(path);
+	char *there = read_source(path);
 
-	cr_assert(strcmp(made, there) == 0, "%s is not what the tables say: run \"make reference\"", path);
-	free(made);
+	cr_assert(strcmp(print(format), there) == 0, "%s is not what the tables say: run \"make reference\"", path);
 	free(there);
 }
 
@@ -80,14 +81,13 @@ Test(reference, the_samples_commented_keys_load)
 	char *text = print(REFERENCE_SAMPLE);
 	struct error e;
 
-	for (char *p = strstr(text, "[pgbouncer]"); (p = strstr(p, "\n;")) != NULL; p++)
-		if (p[2] != ';')
+	for (char *p = strstr(text, "[pgbouncer]"); p != NULL; p = strstr(p + 1, "\n;"))
+		if (*p == '\n' && p[2] != ';')
 			p[1] = ' ';
 	const struct config *c = config_from_text(text, strlen(text), &e);
 	cr_assert_not_null(c, "%s", e.message);
 	cr_assert_eq(c->default_pool_size, 20);
 	config_unref(&c);
-	free(text);
 }
 
 Test(reference, no_line_of_the_sample_is_long)
@@ -97,5 +97,4 @@ Test(reference, no_line_of_the_sample_is_long)
 	for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"))
 		if (line[0] == ';' && line[1] == ';')
 			cr_assert_leq(strlen(line), 81, "%s", line);
-	free(text);
 }
