@@ -1,6 +1,7 @@
 #include "base/strings.h"
 
 #include <string.h>
+#include <strings.h>
 
 bool
 string_to_int64(const char *s, int64_t *out)
@@ -47,8 +48,8 @@ is_space(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-bool
-string_in_list(const char *list, const char *name)
+static bool
+in_list(const char *list, const char *name, int (*compare)(const char *, const char *, size_t))
 {
 	size_t len = strlen(name);
 
@@ -59,11 +60,23 @@ string_in_list(const char *list, const char *name)
 		const char *next = list[item] == ',' ? list + item + 1 : NULL;
 		while (item > 0 && is_space(list[item - 1]))
 			item--;
-		if (item == len && memcmp(list, name, len) == 0)
+		if (item == len && compare(list, name, len) == 0)
 			return true;
 		list = next;
 	}
 	return false;
+}
+
+bool
+string_in_list(const char *list, const char *name)
+{
+	return in_list(list, name, strncmp);
+}
+
+bool
+string_in_list_nocase(const char *list, const char *name)
+{
+	return in_list(list, name, strncasecmp);
 }
 
 /* Bytes of the UTF-8 character that starts with this one; 1 for what starts none. */

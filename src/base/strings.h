@@ -19,6 +19,7 @@ bool string_equal_nocase(const char *a, const char *b);
 
 /* Is name one of the names in a list like "a, b,c"?  "" is in no list. */
 bool string_in_list(const char *list, const char *name);
+bool string_in_list_nocase(const char *list, const char *name);
 
 /* How many of the first n bytes of s are left when a UTF-8 character that was cut at their end is
  * dropped: n, or up to three less.  Other encodings lose nothing but bytes that look like one. */

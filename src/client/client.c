@@ -197,6 +197,7 @@ on_closed(struct deferred *d)
 {
 	struct client *c = container_of(d, struct client, deferred);
 
+	c->ops->freed(c);
 	inbox_release(&c->inbox);
 	free(c);
 }

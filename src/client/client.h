@@ -56,7 +56,8 @@ struct client_ops {
 	void (*authenticated)(struct client *c);
 	size_t (*input)(struct client *c, const uint8_t *p, size_t n);	/* returns how many bytes were used */
 	void (*drained)(struct client *c);		/* its backlog is out */
-	void (*closed)(struct client *c);		/* once; the owner lets go of c, which is freed later */
+	void (*closed)(struct client *c);		/* once; c stays in place until: */
+	void (*freed)(struct client *c);		/* the end of the turn; the last call */
 };
 
 /* What a worker lends to its clients; shared by all of them. */
@@ -109,6 +110,7 @@ struct client {
 	struct address address;
 	uint8_t state;			/* enum client_state */
 	bool protocol_3_2;		/* longer cancel key */
+	uint8_t cancel_hops;		/* shards that its cancel request has been to */
 	bool feeding;			/* its bytes are being looked at, further up the stack */
 };
 

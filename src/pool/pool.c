@@ -307,6 +307,12 @@ pool_why_close(const struct server *s, usec_t now)
 	return NULL;
 }
 
+bool
+pool_must_close(const struct server *s)
+{
+	return pool_why_close(s, clock_now()) != NULL;
+}
+
 void
 pool_settle(struct server *s)
 {

@@ -133,6 +133,9 @@ void pool_abandon(struct server *s, const char *reason);
 /* Ask PostgreSQL to cancel what s runs. done(arg) when the request has been delivered or given up. */
 void pool_cancel(struct server *s, void (*done)(void *arg), void *arg);
 
+/* Is s not to be lent again (RECONNECT, changed configuration, age)? */
+bool pool_must_close(const struct server *s);
+
 /* --- for the worker --- */
 
 /* Several times a second: timeouts, retries, min_pool_size. */

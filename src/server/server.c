@@ -41,7 +41,7 @@ server_set_parameter(struct server *s, const char *name, const char *value)
 
 	s->reported = params_with(t, old, name, value);
 	params_unref(t, &old);
-	if (!string_in_list(s->env->tracked, name))
+	if (!string_in_list_nocase(s->env->tracked, name))
 		return;
 	old = s->tracked;
 	s->tracked = params_with(t, old, name, value);

@@ -1,3 +1,21 @@
-session_sources =
+session_sources = \
+	src/session/link.c \
+	src/session/link.h \
+	src/session/login.c \
+	src/session/names.c \
+	src/session/names.h \
+	src/session/pipeline.c \
+	src/session/pipeline.h \
+	src/session/prepared.c \
+	src/session/prepared.h \
+	src/session/reply.c \
+	src/session/request.c \
+	src/session/session.c \
+	src/session/session.h \
+	src/session/shard.c \
+	src/session/shard.h \
+	src/session/statement.c \
+	src/session/statement.h \
+	src/session/upkeep.c
 
 src_libpgusher_a_SOURCES += $(session_sources)

@@ -1,0 +1,110 @@
+#include "session/link.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+char link_parameters_mark[] = "parameters";
+
+struct effect *
+effect_new(struct statement *st, const char *name)
+{
+	size_t size = name == NULL ? 1 : strlen(name) + 1;
+	struct effect *e = memory_zalloc(sizeof(*e) + size);
+
+	e->statement = statement_ref(st);
+	memcpy(e->name, name == NULL ? "" : name, size);
+	return e;
+}
+
+static void
+free_effect(struct effect *e)
+{
+	statement_unref(&e->statement);
+	name_free(&e->closed);
+	free(e);
+}
+
+static void
+free_ref(const struct pipeline_entry *e)
+{
+	if (e->ref == NULL || e->ref == link_parameters_mark)
+		return;
+	if (e->action == REPLY_REPLACE)
+		free(e->ref);
+	else
+		free_effect(e->ref);
+}
+
+static void
+on_done(void *arg, const struct pipeline_entry *e)
+{
+	(void)arg;
+	free_ref(e);
+}
+
+static void
+undo_parse(struct link *k, const struct pipeline_entry *entry)
+{
+	struct effect *e = entry->ref;
+	struct name *name = k->session != NULL ? names_find(k->session->names, e->name) : NULL;
+
+	if (entry->action != REPLY_ANSWER)
+		prepared_remove(&k->prepared, e->statement);
+	if (e->name[0] != '\0' && name != NULL && name->statement == e->statement) {
+		names_take(k->session->names, name);
+		name_free(&name);
+	}
+}
+
+static void
+undo_close(struct link *k, struct effect *e)
+{
+	if (e->evicted)
+		prepared_add(&k->prepared, e->statement);
+	if (e->closed != NULL && k->session != NULL && k->session->names != NULL)
+		names_restore(k->session->names, &e->closed);
+}
+
+static void
+on_undone(void *arg, const struct pipeline_entry *e)
+{
+	struct link *k = arg;
+
+	if (e->ref == NULL || e->ref == link_parameters_mark)
+		return;
+	if (e->action != REPLY_REPLACE && e->kind == REQUEST_PARSE)
+		undo_parse(k, e);
+	else if (e->action != REPLY_REPLACE && e->kind == REQUEST_CLOSE)
+		undo_close(k, e->ref);
+	free_ref(e);
+}
+
+static void
+free_link(struct server *server)
+{
+	struct link *k = server->lease;
+
+	server->lease = NULL;
+	k->session = NULL;
+	pipeline_release(&k->pipeline);
+	prepared_clear(&k->prepared);
+	free(k);
+}
+
+struct link *
+link_of(struct server *server)
+{
+	struct link *k = server->lease;
+
+	if (k != NULL)
+		return k;
+	k = memory_zalloc(sizeof(*k));
+	k->server = server;
+	pipeline_init(&k->pipeline, on_done, on_undone, k);
+	prepared_init(&k->prepared);
+	server->lease = k;
+	server->free_lease = free_link;
+	return k;
+}

@@ -1,0 +1,41 @@
+/*
+ * link: what a session needs to know of a server while it uses it, and what
+ * outlives the lease: which statements the server has prepared.
+ *
+ * Made at the server's first lease (server->lease), freed with the server.
+ */
+#ifndef SESSION_LINK_H
+#define SESSION_LINK_H
+
+#include "server/server.h"
+#include "session/pipeline.h"
+#include "session/prepared.h"
+#include "session/session.h"
+
+struct link {
+	struct server *server;
+	struct session *session;	/* NULL: not lent */
+	struct pipeline pipeline;
+	struct prepared prepared;
+	size_t reply_left;		/* bytes of the present reply still to come */
+	enum reply_action reply_action;	/* of them */
+	bool fatal_told;		/* the client has had the server's last words */
+};
+
+/* What is undone if a request does not happen after all. */
+struct effect {
+	struct statement *statement;	/* a reference */
+	struct name *closed;		/* a name that the client closed, or NULL */
+	bool evicted;			/* the statement was closed to make room */
+	char name[];			/* that the client gave the statement; "" if none */
+};
+
+/* The entry of the SET commands that bring the client's parameters to a server. */
+extern char link_parameters_mark[];
+
+struct link *link_of(struct server *server);		/* made if need be */
+
+/* name may be NULL; takes neither reference. */
+struct effect *effect_new(struct statement *st, const char *name);
+
+#endif

@@ -1,0 +1,331 @@
+/*
+ * login: which tenant a client asks for, whether it may, and what it is told.
+ *
+ *	login_route          startup packet ──> tenant, its worker, the user's secret
+ *	login_authenticated  password is right ──> limits ──> a session
+ *	login_welcome        the pool knows its server ──> parameters, key, ReadyForQuery
+ *
+ * A database that does not exist is told only to who has proved a password.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/sqlstate.h"
+#include "base/strings.h"
+#include "session/session.h"
+
+/* Startup parameters that are not session parameters. */
+static const char *const own_parameters[] = { "user", "database", "replication", "options" };
+
+static bool
+is_own_parameter(const char *name)
+{
+	for (size_t i = 0; i < lengthof(own_parameters); i++) {
+		if (strcmp(name, own_parameters[i]) == 0)
+			return true;
+	}
+	return strncmp(name, "_pq_.", 5) == 0;
+}
+
+static bool
+is_console(const char *database)
+{
+	return strcmp(database, "pgbouncer") == 0 || strcmp(database, "pgusher") == 0;
+}
+
+/* --- options=-c name=value --name=value --- */
+
+/* Cut the next word of an options value off, undoing its backslashes; NULL: there is none. */
+static char *
+next_word(char **rest)
+{
+	char *in = *rest, *out, *word;
+
+	while (*in == ' ' || *in == '\t' || *in == '\n')
+		in++;
+	if (*in == '\0')
+		return NULL;
+	word = out = in;
+	while (*in != '\0' && *in != ' ' && *in != '\t' && *in != '\n') {
+		if (*in == '\\' && in[1] != '\0')
+			in++;
+		*out++ = *in++;
+	}
+	*rest = *in == '\0' ? in : in + 1;
+	*out = '\0';
+	return word;
+}
+
+typedef bool parameter_fn(void *arg, const char *name, const char *value);
+
+/* Call fn for each setting in an options value; false: it has something else, or fn said no. */
+static bool
+each_option(const char *options, parameter_fn *fn, void *arg)
+{
+	char *copy = memory_strdup(options), *rest = copy, *word;
+	bool ok = true;
+
+	while (ok && (word = next_word(&rest)) != NULL) {
+		char *equals;
+
+		if (strcmp(word, "-c") == 0)
+			word = next_word(&rest);
+		else if (strncmp(word, "-c", 2) == 0 || strncmp(word, "--", 2) == 0)
+			word += 2;
+		else
+			word = NULL;
+		equals = word != NULL ? strchr(word, '=') : NULL;
+		if (equals == NULL) {
+			ok = false;
+			break;
+		}
+		*equals = '\0';
+		ok = fn(arg, word, equals + 1);
+	}
+	free(copy);
+	return ok;
+}
+
+/* Call fn for each session parameter of a startup packet, those in `options` first. */
+static bool
+each_parameter(const struct login *l, const struct config *c, parameter_fn *fn, void *arg, const char **bad)
+{
+	struct startup s = l->startup;
+	const char *options = startup_get(&s, "options"), *name, *value;
+
+	*bad = "options";
+	if (options != NULL && !string_in_list(c->ignore_startup_parameters, "options") &&
+	    !each_option(options, fn, arg))
+		return false;
+	while (startup_next(&s, &name, &value)) {
+		*bad = name;
+		if (!is_own_parameter(name) && !fn(arg, name, value))
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_supported(void *arg, const char *name, const char *value)
+{
+	const struct shard *s = arg;
+
+	(void)value;
+	return string_in_list_nocase(s->server_env.tracked, name) ||
+	       string_in_list(shard_config(s)->ignore_startup_parameters, name);
+}
+
+/* --- routing --- */
+
+static bool
+check_parameters(struct shard *s, struct client *c)
+{
+	struct login *l = c->login;
+	const char *replication = startup_get(&l->startup, "replication"), *bad;
+
+	if (replication != NULL && strcmp(replication, "0") != 0 && strcmp(replication, "off") != 0 &&
+	    strcmp(replication, "false") != 0 && strcmp(replication, "no") != 0) {
+		client_reject(c, SQLSTATE_FEATURE_NOT_SUPPORTED, "replication connections are not supported");
+		return false;
+	}
+	if (each_parameter(l, shard_config(s), is_supported, s, &bad))
+		return true;
+	client_reject(c, SQLSTATE_PROTOCOL_VIOLATION, "unsupported startup parameter%s: %.64s",
+		      strcmp(bad, "options") == 0 ? " in options" : "", bad);
+	return false;
+}
+
+static enum login_method
+choose_method(const struct config *c, const struct secret *secret)
+{
+	switch (c->auth_type) {
+	case AUTH_ANY:
+	case AUTH_TRUST:
+		return LOGIN_TRUST;
+	case AUTH_PLAIN:
+		return LOGIN_PLAIN;
+	case AUTH_SCRAM_SHA_256:
+		return LOGIN_SCRAM;
+	default:
+		/* md5 means "at least md5": who has a SCRAM verifier is asked for SCRAM. */
+		return secret != NULL && secret->kind == SECRET_SCRAM ? LOGIN_SCRAM : LOGIN_MD5;
+	}
+}
+
+void
+login_route(struct client *c)
+{
+	struct shard *s = container_of(c->env, struct shard, client_env);
+	const struct config *conf = shard_config(s);
+	struct login *l = c->login;
+	int owner = tenant_worker(l->database, s->nworkers);
+	const struct config_user *u = config_find_user(conf, l->user);
+	const struct secret *secret = u != NULL && u->in_auth_file ? &u->secret : NULL;
+	struct tenant *t;
+
+	if (is_console(l->database)) {
+		s->ops->move_to_console(s, c);
+		return;
+	}
+	if (owner != s->index) {
+		s->ops->move(s, c, owner);
+		return;
+	}
+	if (!check_parameters(s, c))
+		return;
+	if (conf->log_connections)
+		client_log(c, LOG_INFO, "login attempt: db=%.64s user=%.64s tls=no", l->database, l->user);
+	l->route_error.sqlstate[0] = '\0';
+	t = tenants_open(s->tenants, l->database, &l->route_error);
+	if (conf->auth_type == AUTH_TRUST && secret == NULL)
+		client_reject(c, SQLSTATE_INVALID_AUTHORIZATION, "\"trust\" authentication failed");
+	else if (conf->auth_type == AUTH_ANY && t != NULL && t->conf->user == NULL)
+		client_reject(c, SQLSTATE_INVALID_AUTHORIZATION,
+			      "auth_type=any requires forced user: database \"%s\" has no user=", t->name);
+	else
+		client_authenticate(c, choose_method(conf, secret), secret);
+}
+
+/* --- admission --- */
+
+static bool
+has_room_for(struct shard *s, struct tenant *t, struct user *user, const char **limit)
+{
+	const struct config *c = shard_config(s);
+	int max = tenant_max_client_connections(t, c);
+
+	*limit = "max_db_client_connections";
+	if (max > 0 && t->nclients >= max)
+		return false;
+	*limit = "max_user_client_connections";
+	if (!budget_take(&user->clients, user_max_client_connections(c, config_find_user(c, user->name))))
+		return false;
+	*limit = "max_client_conn";
+	if (!budget_take(&s->commons->clients, c->max_client_conn)) {
+		budget_give(&user->clients);
+		return false;
+	}
+	t->nclients++;
+	return true;
+}
+
+/* What the client proved with logs us in on servers, if it is the server's user and its password is not known. */
+static void
+pass_keys_through(struct session *session, const struct login *l)
+{
+	struct pool *p = session->pool;
+
+	if (!l->have_keys || strcmp(p->user->name, session->user->name) != 0)
+		return;
+	p->keys = l->keys;
+	p->have_keys = true;
+}
+
+static struct tenant *
+find_tenant(struct shard *s, struct client *c)
+{
+	struct login *l = c->login;
+	struct tenant *t = NULL;
+
+	if (l->route_error.sqlstate[0] == '\0')
+		t = tenants_open(s->tenants, l->database, &l->route_error);
+	if (t == NULL) {
+		client_close(c, &l->route_error, l->route_error.message);
+	} else if (t->disabled) {
+		client_reject(c, SQLSTATE_CANNOT_CONNECT_NOW, "database \"%s\" is disabled", t->name);
+		t = NULL;
+	} else if (atomic_load(&s->commons->stopping)) {
+		client_reject(c, SQLSTATE_CANNOT_CONNECT_NOW, "the pooler is shutting down");
+		t = NULL;
+	}
+	return t;
+}
+
+void
+login_authenticated(struct client *c)
+{
+	struct shard *s = container_of(c->env, struct shard, client_env);
+	struct tenant *t = find_tenant(s, c);
+	struct session *session;
+	struct user *user;
+	const char *limit;
+
+	if (t == NULL)
+		return;
+	user = users_get(s->commons->users, c->login->user);
+	if (!has_room_for(s, t, user, &limit)) {
+		users_put(s->commons->users, &user);
+		client_reject(c, SQLSTATE_TOO_MANY_CONNECTIONS, "client connections exceeded (%s)", limit);
+		return;
+	}
+	session = session_new(c, t, user, t->conf->user != NULL ? t->conf->user : user->name);
+	session->counted = true;
+	pass_keys_through(session, c->login);
+	if (pool_know_welcome(session->pool, &session->wait))
+		login_welcome(session);
+}
+
+/* --- welcome --- */
+
+static bool
+set_parameter(void *arg, const char *name, const char *value)
+{
+	struct session *s = arg;
+	const struct params *old = s->params;
+
+	/* What the server does not report can't be carried along. */
+	if (params_get(s->pool->welcome, name) == NULL || !string_in_list_nocase(s->shard->server_env.tracked, name))
+		return true;
+	s->params = params_with(s->shard->params, old, name, value);
+	params_unref(s->shard->params, &old);
+	return true;
+}
+
+static void
+add_host_to_name(struct session *s)
+{
+	const char *name = params_get(s->params, "application_name");
+	char value[256], host[ADDRESS_TEXT];
+
+	if (name == NULL || !shard_config(s->shard)->application_name_add_host)
+		return;
+	snprintf(value, sizeof(value), "%.128s%s%s", name[0] != '\0' ? name : "app",
+		 " - ", address_text(&s->client->address, s->client->env->port, host));
+	set_parameter(s, "application_name", value);
+}
+
+/* All that the server reports, with the client's own wishes on top. */
+static const struct params *
+shown_parameters(struct session *s)
+{
+	struct params_table *t = s->shard->params;
+	const struct params *shown = params_ref(s->pool->welcome);
+
+	for (size_t i = 0; i < params_count(s->params); i++) {
+		const struct params *old = shown;
+
+		shown = params_with(t, old, params_name(s->params, i), params_value(s->params, i));
+		params_unref(t, &old);
+	}
+	return shown;
+}
+
+void
+login_welcome(struct session *s)
+{
+	const struct config *c = shard_config(s->shard);
+	const struct params *welcome = s->pool->welcome, *shown;
+	const char *bad;
+
+	for (size_t i = 0; i < params_count(welcome); i++)
+		set_parameter(s, params_name(welcome, i), params_value(welcome, i));
+	each_parameter(s->client->login, c, set_parameter, s, &bad);
+	add_host_to_name(s);
+	shown = shown_parameters(s);
+	s->pool->tenant->traffic.client_login_count++;
+	client_welcome(s->client, shown, c->login_notify_message);
+	params_unref(s->shard->params, &shown);
+	client_resume(s->client);
+}

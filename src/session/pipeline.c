@@ -1,0 +1,246 @@
+#include "session/pipeline.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/sqlstate.h"
+#include "pg/message.h"
+
+void
+pipeline_init(struct pipeline *p, void (*done)(void *, const struct pipeline_entry *),
+	      void (*undone)(void *, const struct pipeline_entry *), void *arg)
+{
+	memset(p, 0, sizeof(*p));
+	p->ring = p->inside;
+	p->size = PIPELINE_INLINE;
+	p->done = done;
+	p->undone = undone;
+	p->arg = arg;
+}
+
+static struct pipeline_entry *
+at(struct pipeline *p, uint32_t i)
+{
+	return &p->ring[(p->head + i) & (p->size - 1)];
+}
+
+static void
+drop_head(struct pipeline *p)
+{
+	p->head = (p->head + 1) & (p->size - 1);
+	p->count--;
+}
+
+static void
+undo_head(struct pipeline *p)
+{
+	struct pipeline_entry e = p->ring[p->head];
+
+	drop_head(p);
+	p->undone(p->arg, &e);
+}
+
+static void
+finish_head(struct pipeline *p)
+{
+	struct pipeline_entry e = p->ring[p->head];
+
+	drop_head(p);
+	if (e.ref != NULL)
+		p->done(p->arg, &e);
+}
+
+void
+pipeline_reset(struct pipeline *p)
+{
+	while (p->count > 0)
+		undo_head(p);
+	p->in_copy = p->skipping = p->uncertain = false;
+	if (p->ring != p->inside) {
+		free(p->ring);
+		p->ring = p->inside;
+		p->size = PIPELINE_INLINE;
+	}
+	p->head = 0;
+}
+
+void
+pipeline_release(struct pipeline *p)
+{
+	pipeline_reset(p);
+}
+
+static void
+grow(struct pipeline *p)
+{
+	struct pipeline_entry *ring = memory_alloc(2 * p->size * sizeof(*ring));
+
+	for (uint32_t i = 0; i < p->count; i++)
+		ring[i] = *at(p, i);
+	if (p->ring != p->inside)
+		free(p->ring);
+	p->ring = ring;
+	p->size *= 2;
+	p->head = 0;
+}
+
+void
+pipeline_push(struct pipeline *p, enum request_kind kind, enum reply_action action, void *ref)
+{
+	if (p->count == p->size)
+		grow(p);
+	*at(p, p->count) = (struct pipeline_entry){
+		.kind = (uint8_t)kind,
+		.action = (uint8_t)action,
+		.tentative = p->in_copy && kind == REQUEST_SYNC,
+		.ref = ref,
+	};
+	p->count++;
+	/* A Sync that is not part of a copy ends the skipping when the server comes to it; what we send behind it counts. */
+	if (kind == REQUEST_SYNC && !p->in_copy)
+		p->skipping = false;
+}
+
+/* The entries that a copy swallowed, up to the message that ended it. */
+static void
+end_copy(struct pipeline *p)
+{
+	p->in_copy = false;
+	for (uint32_t i = 1; i < p->count; i++) {
+		struct pipeline_entry *e = at(p, i);
+
+		if (e->kind == REQUEST_SYNC && e->tentative)
+			continue;
+		if (e->kind == REQUEST_COPY_END)
+			i++;
+		/* Close the gap: what stood in front moves up to here. */
+		uint32_t gone = i - 1;
+		*at(p, gone) = p->ring[p->head];
+		p->head = (p->head + gone) & (p->size - 1);
+		p->count -= gone;
+		return;
+	}
+	p->count = 1;
+}
+
+/* The server starts to read CopyData: Syncs that were sent right behind the request are part of the copy. */
+static void
+begin_copy(struct pipeline *p)
+{
+	p->in_copy = true;
+	for (uint32_t i = 1; i < p->count; i++) {
+		struct pipeline_entry *e = at(p, i);
+
+		if (e->kind != REQUEST_SYNC)
+			return;
+		e->tentative = true;
+	}
+}
+
+/* Which entries does a reply of this type end? */
+static bool
+ends(uint8_t type, uint8_t kind)
+{
+	switch (type) {
+	case BE_PARSE_COMPLETE:
+		return kind == REQUEST_PARSE;
+	case BE_BIND_COMPLETE:
+		return kind == REQUEST_BIND;
+	case BE_ROW_DESCRIPTION:
+	case BE_NO_DATA:
+		return kind == REQUEST_DESCRIBE;
+	case BE_COMMAND_COMPLETE:
+	case BE_EMPTY_QUERY_RESPONSE:
+	case BE_PORTAL_SUSPENDED:
+		return kind == REQUEST_EXECUTE;
+	case BE_CLOSE_COMPLETE:
+		return kind == REQUEST_CLOSE;
+	case BE_READY_FOR_QUERY:
+		return kind == REQUEST_QUERY || kind == REQUEST_SYNC || kind == REQUEST_FUNCTION_CALL;
+	default:
+		return false;
+	}
+}
+
+/* Left over from a copy that had ended before the client knew. */
+static void
+drop_stale_copy_ends(struct pipeline *p)
+{
+	while (p->count > 0 && p->ring[p->head].kind == REQUEST_COPY_END)
+		drop_head(p);
+}
+
+enum reply_action
+pipeline_take_reply(struct pipeline *p, uint8_t type)
+{
+	enum reply_action action;
+
+	drop_stale_copy_ends(p);
+	if (p->count == 0)
+		return REPLY_PASS;
+	action = (enum reply_action)p->ring[p->head].action;
+	if (type == BE_COPY_IN_RESPONSE || type == BE_COPY_BOTH_RESPONSE)
+		begin_copy(p);
+	else if (type == BE_COMMAND_COMPLETE && p->in_copy)
+		end_copy(p);
+	if (ends(type, p->ring[p->head].kind))
+		finish_head(p);
+	if (type == BE_READY_FOR_QUERY)
+		drop_stale_copy_ends(p);
+	return action;
+}
+
+static bool
+is_sync_point(const struct pipeline_entry *e)
+{
+	return e->kind == REQUEST_SYNC;
+}
+
+static bool
+was_stopped_from_outside(const char *sqlstate)
+{
+	return strcmp(sqlstate, SQLSTATE_QUERY_CANCELED) == 0 || strncmp(sqlstate, "57P", 3) == 0 ||
+	       strcmp(sqlstate, SQLSTATE_TRANSACTION_TIMEOUT) == 0;
+}
+
+static void
+skip_to_sync(struct pipeline *p)
+{
+	while (p->count > 0 && !is_sync_point(&p->ring[p->head]))
+		undo_head(p);
+	if (p->count == 0)
+		p->skipping = true;
+}
+
+enum reply_action
+pipeline_take_error(struct pipeline *p, const char *sqlstate)
+{
+	enum reply_action action;
+	bool simple;
+
+	drop_stale_copy_ends(p);
+	if (p->count == 0)
+		return REPLY_PASS;
+	action = (enum reply_action)p->ring[p->head].action;
+	simple = p->ring[p->head].kind == REQUEST_QUERY || p->ring[p->head].kind == REQUEST_FUNCTION_CALL;
+	if (p->in_copy) {
+		if (p->count > 1 && at(p, 1)->tentative && was_stopped_from_outside(sqlstate))
+			p->uncertain = true;
+		end_copy(p);
+	}
+	/* A simple query and a Sync end with ReadyForQuery in any case. */
+	if (!simple && !is_sync_point(&p->ring[p->head]))
+		skip_to_sync(p);
+	return action;
+}
+
+bool
+pipeline_take_answer(struct pipeline *p, struct pipeline_entry *e)
+{
+	if (p->count == 0 || p->ring[p->head].action != REPLY_ANSWER)
+		return false;
+	*e = p->ring[p->head];
+	drop_head(p);
+	return true;
+}

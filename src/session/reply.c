@@ -1,0 +1,305 @@
+/*
+ * reply: from the server to the client.
+ *
+ * Rows and copy data are passed on as they come, in pieces if they are large.
+ * The other messages end entries of the pipeline, which says for each what to
+ * do.  A few are looked into: ReadyForQuery, ParameterStatus, errors, and the
+ * two command tags that make prepared statements vanish.
+ */
+#include <string.h>
+
+#include "base/memory.h"
+#include "net/gather.h"
+#include "pg/frame.h"
+#include "pg/message.h"
+#include "pg/reader.h"
+#include "pg/response.h"
+#include "pg/writer.h"
+#include "session/link.h"
+
+/* A message that is to be looked into has an end within this. */
+#define INSPECTED_MAX (1024 * 1024)
+
+/* One look at what a server sent. */
+struct haul {
+	struct link *link;
+	struct session *session;
+	struct gather *gather;
+	const uint8_t *pos, *end;
+	bool ready;		/* the last ReadyForQuery left nothing outstanding */
+};
+
+/* Put in our own answers where it is their turn. */
+static void
+put_answers(struct link *k, struct gather *g)
+{
+	struct pipeline_entry e;
+
+	while (pipeline_take_answer(&k->pipeline, &e)) {
+		struct buffer *out = gather_write(g);
+		uint8_t type = e.kind == REQUEST_PARSE ? BE_PARSE_COMPLETE : BE_CLOSE_COMPLETE;
+
+		writer_end(out, writer_begin(out, type));
+		gather_wrote(g);
+		if (e.ref != NULL)
+			k->pipeline.done(k->pipeline.arg, &e);
+	}
+}
+
+void
+session_answer(struct session *s)
+{
+	struct gather *g = loop_gather(s->shard->loop);
+
+	gather_begin(g, &s->client->stream);
+	put_answers(s->link, g);
+	gather_flush(g);
+}
+
+/* --- messages that are looked into; they are whole --- */
+
+static void
+take_parameter(struct haul *h, const uint8_t *body, size_t n, enum reply_action action)
+{
+	struct session *s = h->session;
+	struct params_table *t = s->shard->params;
+	const struct params *old = s->params;
+	struct reader r;
+	const char *name, *value;
+
+	reader_init(&r, body, n);
+	name = reader_string(&r);
+	value = reader_string(&r);
+	if (!reader_ok(&r))
+		return;
+	server_set_parameter(h->link->server, name, value);
+	if (action != REPLY_PASS || params_get(s->params, name) == NULL)
+		return;
+	s->params = params_with(t, old, name, value);
+	params_unref(t, &old);
+}
+
+/* Our SET commands are through: what the server reports now is the client's wish in the server's spelling. */
+static void
+parameters_arrived(struct haul *h)
+{
+	struct session *s = h->session;
+	const struct params *old = s->params;
+
+	s->params = params_ref(h->link->server->tracked);
+	params_unref(s->shard->params, &old);
+}
+
+static void
+stop_clocks(struct haul *h, uint8_t status)
+{
+	struct session *s = h->session;
+	struct traffic *t = &s->pool->tenant->traffic;
+	usec_t now = clock_now();
+
+	if (s->query_since != 0)
+		t->query_time += now - s->query_since;
+	s->query_since = 0;
+	if (status != TRANSACTION_IDLE)
+		return;
+	if (s->transaction_since != 0)
+		t->xact_time += now - s->transaction_since;
+	s->transaction_since = 0;
+}
+
+static enum reply_action
+take_ready(struct haul *h, const uint8_t *body, size_t n)
+{
+	struct link *k = h->link;
+	struct pipeline_entry *head = pipeline_head(&k->pipeline);
+	bool was_parameters = head != NULL && head->ref == link_parameters_mark;
+	enum reply_action action = pipeline_take_reply(&k->pipeline, BE_READY_FOR_QUERY);
+
+	if (n < 1)
+		return action;
+	k->server->transaction = body[0];
+	if (was_parameters)
+		parameters_arrived(h);
+	if (!pipeline_is_empty(&k->pipeline) || action == REPLY_SWALLOW)
+		return action;
+	h->ready = true;
+	stop_clocks(h, body[0]);
+	return action;
+}
+
+static enum reply_action
+take_command_complete(struct haul *h, const uint8_t *body, size_t n)
+{
+	struct link *k = h->link;
+	const char *tag = (const char *)body;
+
+	if ((n == sizeof("DEALLOCATE ALL") && memcmp(tag, "DEALLOCATE ALL", n) == 0) ||
+	    (n == sizeof("DISCARD ALL") && memcmp(tag, "DISCARD ALL", n) == 0)) {
+		prepared_clear(&k->prepared);
+		if (h->session->names != NULL)
+			names_clear(h->session->names);
+	}
+	return pipeline_take_reply(&k->pipeline, BE_COMMAND_COMPLETE);
+}
+
+static enum reply_action
+take_error(struct haul *h, const uint8_t *body, size_t n)
+{
+	struct link *k = h->link;
+	struct pipeline_entry *head = pipeline_head(&k->pipeline);
+	enum reply_action action;
+	struct error e, ours;
+	bool replace = head != NULL && head->action == REPLY_REPLACE;
+	bool was_parameters = head != NULL && head->ref == link_parameters_mark;
+
+	response_parse(body, n, &e);
+	if (replace)
+		ours = *(struct error *)head->ref;
+	action = pipeline_take_error(&k->pipeline, e.sqlstate);
+	if (e.severity == SEVERITY_FATAL) {
+		k->fatal_told = true;
+		return REPLY_PASS;
+	}
+	if (was_parameters) {
+		e.severity = SEVERITY_FATAL;
+		gather_drop(h->gather);
+		h->gather = NULL;
+		client_close(h->session->client, &e, "invalid server parameter");
+		return REPLY_SWALLOW;
+	}
+	if (replace) {
+		writer_error(gather_write(h->gather), &ours);
+		gather_wrote(h->gather);
+		return REPLY_SWALLOW;
+	}
+	/* What of ours fails, fails for the client's request that it was done for. */
+	return action == REPLY_SWALLOW ? REPLY_PASS : action;
+}
+
+static bool
+is_inspected(uint8_t type)
+{
+	return type == BE_READY_FOR_QUERY || type == BE_COMMAND_COMPLETE || type == BE_ERROR_RESPONSE ||
+	       type == BE_PARAMETER_STATUS;
+}
+
+/* Look at a message and say what to do with it. Whole if it is inspected. */
+static enum reply_action
+take_message(struct haul *h, const struct frame *f)
+{
+	const uint8_t *body = h->pos + FRAME_HEADER;
+	size_t n = f->size - FRAME_HEADER;
+	enum reply_action action;
+
+	switch (f->type) {
+	case BE_DATA_ROW:
+	case BE_COPY_DATA:
+		return pipeline_data_action(&h->link->pipeline);
+	case BE_NOTICE_RESPONSE:
+	case BE_NOTIFICATION_RESPONSE:
+		return REPLY_PASS;
+	case BE_PARAMETER_STATUS:
+		action = pipeline_data_action(&h->link->pipeline);
+		take_parameter(h, body, n, action);
+		return action;
+	case BE_READY_FOR_QUERY:
+		return take_ready(h, body, n);
+	case BE_COMMAND_COMPLETE:
+		return take_command_complete(h, body, n);
+	case BE_ERROR_RESPONSE:
+		return take_error(h, body, n);
+	default:
+		return pipeline_take_reply(&h->link->pipeline, f->type);
+	}
+}
+
+static void
+hand_over(struct haul *h, size_t n)
+{
+	struct link *k = h->link;
+
+	if (n > k->reply_left)
+		n = k->reply_left;
+	if (k->reply_action == REPLY_PASS)
+		gather_ref(h->gather, h->pos, n);
+	h->pos += n;
+	k->reply_left -= n;
+}
+
+/* false: stop; more bytes are needed, or the session is over. */
+static bool
+take_reply(struct haul *h)
+{
+	size_t n = (size_t)(h->end - h->pos);
+	struct link *k = h->link;
+	struct frame f;
+
+	if (k->reply_left == 0) {
+		switch (frame_peek(h->pos, n, &f)) {
+		case FRAME_SHORT:
+			return false;
+		case FRAME_OK:
+			if (!is_inspected(f.type) || f.size <= INSPECTED_MAX)
+				break;
+			/* fall through */
+		case FRAME_INVALID:
+			gather_flush(h->gather);
+			h->gather = NULL;
+			server_close(k->server, NULL, "malformed message from server");
+			return false;
+		}
+		if (is_inspected(f.type) && n < f.size) {
+			k->server->want = f.size;
+			return false;
+		}
+		k->server->want = 0;
+		k->reply_action = take_message(h, &f);
+		k->reply_left = f.size;
+		if (h->gather == NULL)
+			return false;
+	}
+	hand_over(h, n);
+	if (k->reply_left == 0)
+		put_answers(k, h->gather);
+	return true;
+}
+
+/* What was read is out: decide whether server and client part. */
+static void
+part(struct session *s)
+{
+	int mode = pool_mode(s->pool);
+
+	if (s->leaving && session_is_quiet(s)) {
+		client_close(s->client, NULL, "client close request");
+		return;
+	}
+	if (s->link->server->transaction != TRANSACTION_IDLE) {
+		if (mode == POOL_STATEMENT)
+			session_refuse_transaction(s);
+		return;
+	}
+	if (mode != POOL_SESSION && session_is_quiet(s))
+		session_unlink(s, false);
+}
+
+size_t
+session_on_reply(struct server *server, const uint8_t *p, size_t n)
+{
+	struct link *k = server->lease;
+	struct session *s = k->session;
+	struct haul h = { .link = k, .session = s, .gather = loop_gather(s->shard->loop), .pos = p, .end = p + n };
+
+	gather_begin(h.gather, &s->client->stream);
+	put_answers(k, h.gather);
+	while (h.pos < h.end && take_reply(&h))
+		;
+	if (h.gather == NULL)
+		return n;	/* session or server are closed */
+	s->pool->tenant->traffic.sent += h.pos - p;
+	if (!gather_flush(h.gather))
+		stream_pause(&server->stream);
+	if (h.ready)
+		part(s);
+	return (size_t)(h.pos - p);
+}

@@ -1,0 +1,691 @@
+/*
+ * request: from the client to the server.
+ *
+ * What is legal, and what is done, stands in request_rules.  Most messages
+ * are passed on as they came, without being looked into and without waiting
+ * for their end; only those that name a prepared statement are read, up to
+ * the name, and get the statement's name on servers instead:
+ *
+ *	client's Parse "a" text   ->  nothing (the server has the text prepared: ANSWER),
+ *	                              or Close <oldest>, Parse pgusher_7 text
+ *	client's Bind "" "a" ...  ->  [Parse pgusher_7 text,] Bind "" pgusher_7 ...
+ *	client's Close "a"        ->  nothing (ANSWER); the server keeps it for others
+ *
+ * What the client does wrong with names is told by PostgreSQL's rules: an
+ * error at that place, the transaction fails, the rest is skipped up to Sync.
+ * To have the server do that, it is sent a Bind that must fail, and its error
+ * is replaced with ours.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/sqlstate.h"
+#include "net/gather.h"
+#include "pg/frame.h"
+#include "pg/message.h"
+#include "pg/reader.h"
+#include "pg/writer.h"
+#include "session/link.h"
+
+/* A message that must be read up to its names before anything can be done with it may take so many bytes. */
+#define NAMES_MAX (128 * 1024)
+
+/* One look at what a client sent. */
+struct batch {
+	struct session *session;
+	struct gather *gather;	/* NULL until there is a server to send to */
+	const uint8_t *pos, *end;
+	usec_t now;
+	bool flush_asked;
+};
+
+/* The present message: what has come of it, and how much of that a handler has taken care of. */
+struct request {
+	struct frame frame;
+	const uint8_t *start;
+	size_t here;		/* bytes of it that have come */
+	size_t handled;		/* passed on rewritten, or not at all; the rest is relayed, or with `drop` thrown away */
+	bool drop;
+};
+
+struct request_rule {
+	void (*handle)(struct batch *b, struct request *rq);
+	bool has_names;		/* must be read up to the names first */
+	bool is_copy;		/* outside a copy it means nothing */
+};
+
+static bool
+tracks_statements(const struct session *s)
+{
+	return shard_config(s->shard)->max_prepared_statements > 0 && pool_mode(s->pool) != POOL_SESSION;
+}
+
+static struct pipeline *
+pipeline_of(struct batch *b)
+{
+	return &b->session->link->pipeline;
+}
+
+static void
+drop_all(struct request *rq)
+{
+	rq->handled = rq->here;
+	rq->drop = true;
+}
+
+/* --- errors at the place of a request --- */
+
+/* Send a Bind that fails; the client gets e instead of the server's words. */
+static void
+fail_request(struct batch *b, struct request *rq, enum request_kind kind, const struct error *e)
+{
+	struct error *copy = memory_alloc(sizeof(*copy));
+	struct buffer *out = gather_write(b->gather);
+	size_t mark = writer_begin(out, FE_BIND);
+
+	writer_string(out, "");
+	writer_string(out, STATEMENT_PREFIX);	/* a name that no statement has */
+	writer_u16(out, 0);
+	writer_u16(out, 0);
+	writer_u16(out, 0);
+	writer_end(out, mark);
+	gather_wrote(b->gather);
+	*copy = *e;
+	pipeline_push(pipeline_of(b), kind, REPLY_REPLACE, copy);
+	drop_all(rq);
+}
+
+static void
+fail_unknown_name(struct batch *b, struct request *rq, enum request_kind kind, const char *name)
+{
+	struct error e;
+
+	client_log(b->session->client, LOG_WARNING, "prepared statement did not exist: '%.64s'", name);
+	error_set(&e, SEVERITY_ERROR, SQLSTATE_INVALID_STATEMENT_NAME, "prepared statement \"%.64s\" does not exist", name);
+	error_detail(&e, "In this client connection such a prepared statement did not exist.");
+	fail_request(b, rq, kind, &e);
+}
+
+/* --- prepared statements --- */
+
+/* Close the longest unused statements of the server, until there is room for one more. */
+static void
+make_room(struct batch *b)
+{
+	struct link *k = b->session->link;
+	unsigned max = (unsigned)shard_config(b->session->shard)->max_prepared_statements;
+
+	while (prepared_count(&k->prepared) >= max) {
+		struct statement *st = prepared_evict(&k->prepared);
+		struct effect *effect = effect_new(st, NULL);
+		struct buffer *out = gather_write(b->gather);
+		size_t mark = writer_begin(out, FE_CLOSE);
+		char name[STATEMENT_NAME_MAX];
+
+		writer_u8(out, 'S');
+		writer_string(out, statement_name(st, name));
+		writer_end(out, mark);
+		gather_wrote(b->gather);
+		effect->evicted = true;
+		pipeline_push(&k->pipeline, REQUEST_CLOSE, REPLY_SWALLOW, effect);
+		statement_unref(&st);
+	}
+}
+
+static void
+prepare(struct batch *b, struct statement *st, enum reply_action action, struct effect *effect)
+{
+	struct link *k = b->session->link;
+
+	make_room(b);
+	statement_write_parse(st, gather_write(b->gather));
+	gather_wrote(b->gather);
+	prepared_add(&k->prepared, st);
+	b->session->pool->tenant->traffic.server_parse_count++;
+	pipeline_push(&k->pipeline, REQUEST_PARSE, action, effect);
+}
+
+/* The server knows st when it comes to what is sent next. */
+static void
+ensure_prepared(struct batch *b, struct statement *st)
+{
+	if (!prepared_use(&b->session->link->prepared, st))
+		prepare(b, st, REPLY_SWALLOW, effect_new(st, NULL));
+}
+
+static void
+fail_duplicate_name(struct batch *b, struct request *rq, const char *name)
+{
+	struct error e;
+
+	client_log(b->session->client, LOG_WARNING, "prepared statement '%.64s' was already prepared", name);
+	error_set(&e, SEVERITY_ERROR, SQLSTATE_DUPLICATE_PREPARED_STATEMENT, "prepared statement \"%.64s\" already exists",
+		  name);
+	fail_request(b, rq, REQUEST_PARSE, &e);
+}
+
+static void
+fail_over_budget(struct batch *b, struct request *rq)
+{
+	struct error e;
+
+	error_set(&e, SEVERITY_ERROR, SQLSTATE_CONFIGURATION_LIMIT, "too much text of prepared statements");
+	error_detail(&e, "The prepared statements of database \"%s\" would exceed prepared_text_budget.",
+		     b->session->pool->tenant->name);
+	error_hint(&e, "Close statements that are not used any more, or raise prepared_text_budget.");
+	fail_request(b, rq, REQUEST_PARSE, &e);
+}
+
+static void
+pass(struct batch *b, enum request_kind kind)
+{
+	pipeline_push(pipeline_of(b), kind, REPLY_PASS, NULL);
+}
+
+static void
+handle_parse(struct batch *b, struct request *rq)
+{
+	struct session *s = b->session;
+	int64_t budget = shard_config(s->shard)->prepared_text_budget;
+	struct statement *st;
+	struct effect *effect;
+	struct reader r;
+	const char *name;
+
+	reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
+	name = reader_string(&r);
+	if (!tracks_statements(s) || !reader_ok(&r) || name[0] == '\0') {
+		pass(b, REQUEST_PARSE);
+		return;
+	}
+	s->pool->tenant->traffic.client_parse_count++;
+	if (names_find(s->names, name) != NULL) {
+		fail_duplicate_name(b, rq, name);
+		return;
+	}
+	st = rq->here < rq->frame.size ? NULL :
+					 statement_intern(s->pool->tenant, r.pos, reader_left(&r), budget);
+	if (st == NULL) {
+		fail_over_budget(b, rq);
+		return;
+	}
+	if (s->names == NULL)
+		s->names = names_new();
+	names_add(s->names, name, st);
+	effect = effect_new(st, name);
+	if (prepared_use(&s->link->prepared, st))
+		pipeline_push(pipeline_of(b), REQUEST_PARSE, REPLY_ANSWER, effect);
+	else
+		prepare(b, st, REPLY_PASS, effect);
+	drop_all(rq);
+}
+
+static void
+handle_bind(struct batch *b, struct request *rq)
+{
+	struct session *s = b->session;
+	char server_name[STATEMENT_NAME_MAX];
+	const char *portal, *text;
+	struct name *name;
+	struct buffer *out;
+	struct reader r;
+
+	reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
+	portal = reader_string(&r);
+	text = reader_string(&r);
+	if (!tracks_statements(s) || !reader_ok(&r) || text[0] == '\0') {
+		pass(b, REQUEST_BIND);
+		return;
+	}
+	name = names_find(s->names, text);
+	if (name == NULL) {
+		fail_unknown_name(b, rq, REQUEST_BIND, text);
+		return;
+	}
+	s->pool->tenant->traffic.bind_count++;
+	ensure_prepared(b, name->statement);
+	statement_name(name->statement, server_name);
+	out = gather_write(b->gather);
+	writer_u8(out, FE_BIND);
+	writer_u32(out, (uint32_t)(rq->frame.size - 1 - strlen(text) + strlen(server_name)));
+	writer_string(out, portal);
+	writer_string(out, server_name);
+	gather_wrote(b->gather);
+	rq->handled = (size_t)(r.pos - rq->start);
+	pass(b, REQUEST_BIND);
+}
+
+static void
+close_name(struct batch *b, struct request *rq, const char *text)
+{
+	struct session *s = b->session;
+	struct name *name = names_find(s->names, text);
+	struct effect *effect = NULL;
+
+	/* Closing what is not there is no error. */
+	if (name != NULL) {
+		names_take(s->names, name);
+		effect = effect_new(name->statement, NULL);
+		effect->closed = name;
+	}
+	pipeline_push(pipeline_of(b), REQUEST_CLOSE, REPLY_ANSWER, effect);
+	drop_all(rq);
+}
+
+static void
+describe_name(struct batch *b, struct request *rq, const char *text)
+{
+	struct name *name = names_find(b->session->names, text);
+	char server_name[STATEMENT_NAME_MAX];
+	struct buffer *out;
+	size_t mark;
+
+	if (name == NULL) {
+		fail_unknown_name(b, rq, REQUEST_DESCRIBE, text);
+		return;
+	}
+	ensure_prepared(b, name->statement);
+	out = gather_write(b->gather);
+	mark = writer_begin(out, FE_DESCRIBE);
+	writer_u8(out, 'S');
+	writer_string(out, statement_name(name->statement, server_name));
+	writer_end(out, mark);
+	gather_wrote(b->gather);
+	pass(b, REQUEST_DESCRIBE);
+	drop_all(rq);
+}
+
+/* The name of a statement that a Describe or Close is about; NULL: a portal, the unnamed one, or nothing legible. */
+static const char *
+named_statement(struct batch *b, const struct request *rq)
+{
+	struct reader r;
+	const char *text;
+	uint8_t what;
+
+	reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
+	what = reader_u8(&r);
+	text = reader_string(&r);
+	if (!reader_ok(&r) || what != 'S' || text[0] == '\0' || !tracks_statements(b->session))
+		return NULL;
+	return text;
+}
+
+static void
+handle_describe(struct batch *b, struct request *rq)
+{
+	const char *text = named_statement(b, rq);
+
+	if (text != NULL)
+		describe_name(b, rq, text);
+	else
+		pass(b, REQUEST_DESCRIBE);
+}
+
+static void
+handle_close(struct batch *b, struct request *rq)
+{
+	const char *text = named_statement(b, rq);
+
+	if (text != NULL)
+		close_name(b, rq, text);
+	else
+		pass(b, REQUEST_CLOSE);
+}
+
+/* --- the others --- */
+
+static void
+handle_query(struct batch *b, struct request *rq)
+{
+	(void)rq;
+	pass(b, REQUEST_QUERY);
+}
+
+static void
+handle_function_call(struct batch *b, struct request *rq)
+{
+	(void)rq;
+	pass(b, REQUEST_FUNCTION_CALL);
+}
+
+static void
+handle_execute(struct batch *b, struct request *rq)
+{
+	(void)rq;
+	pass(b, REQUEST_EXECUTE);
+}
+
+static void
+handle_sync(struct batch *b, struct request *rq)
+{
+	(void)rq;
+	pass(b, REQUEST_SYNC);
+}
+
+static void
+handle_flush(struct batch *b, struct request *rq)
+{
+	(void)rq;
+	b->flush_asked = true;
+}
+
+/* Data that comes when the copy is over already is thrown away, as PostgreSQL does. */
+static void
+handle_copy_data(struct batch *b, struct request *rq)
+{
+	if (pipeline_is_empty(pipeline_of(b)))
+		drop_all(rq);
+}
+
+static void
+handle_copy_end(struct batch *b, struct request *rq)
+{
+	if (pipeline_is_empty(pipeline_of(b)))
+		drop_all(rq);
+	else
+		pass(b, REQUEST_COPY_END);
+}
+
+static const struct request_rule request_rules[256] = {
+	[FE_QUERY] = { .handle = handle_query },
+	[FE_FUNCTION_CALL] = { .handle = handle_function_call },
+	[FE_PARSE] = { .handle = handle_parse, .has_names = true },
+	[FE_BIND] = { .handle = handle_bind, .has_names = true },
+	[FE_DESCRIBE] = { .handle = handle_describe, .has_names = true },
+	[FE_CLOSE] = { .handle = handle_close, .has_names = true },
+	[FE_EXECUTE] = { .handle = handle_execute },
+	[FE_SYNC] = { .handle = handle_sync },
+	[FE_FLUSH] = { .handle = handle_flush },
+	[FE_COPY_DATA] = { .handle = handle_copy_data, .is_copy = true },
+	[FE_COPY_DONE] = { .handle = handle_copy_end, .is_copy = true },
+	[FE_COPY_FAIL] = { .handle = handle_copy_end, .is_copy = true },
+};
+
+/* --- the loop --- */
+
+/* Has enough of a message with names come?  A named Parse is needed whole: its text is what is prepared. */
+static bool
+is_readable(struct session *s, const struct request *rq)
+{
+	int64_t budget = shard_config(s->shard)->prepared_text_budget;
+	struct reader r;
+
+	if (rq->here == rq->frame.size || !tracks_statements(s))
+		return true;
+	if (rq->frame.type == FE_DESCRIBE || rq->frame.type == FE_CLOSE)
+		return rq->frame.size > NAMES_MAX;	/* too long for a name: PostgreSQL will say so */
+	reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
+	if (rq->frame.type == FE_BIND)
+		(void)reader_string(&r);
+	if (reader_string(&r)[0] == '\0' || rq->frame.type == FE_BIND)
+		return reader_ok(&r) || rq->here > NAMES_MAX;
+	return rq->frame.size > (size_t)budget;		/* it will be refused without its text */
+}
+
+/* Append: SET name='value';  Backslashes mean nothing in E'' literals once they are doubled. */
+static void
+write_set(struct buffer *out, const char *name, const char *value)
+{
+	const char *open = strchr(value, '\\') != NULL ? "=E'" : "='";
+
+	writer_bytes(out, "SET ", 4);
+	writer_bytes(out, name, strlen(name));
+	writer_bytes(out, open, strlen(open));
+	for (const char *p = value; *p != '\0'; p++) {
+		if (*p == '\'' || *p == '\\')
+			writer_u8(out, (uint8_t)*p);
+		writer_u8(out, (uint8_t)*p);
+	}
+	writer_bytes(out, "';", 2);
+}
+
+/* Bring the client's parameters to a server that has others. */
+static void
+write_parameters(struct batch *b)
+{
+	struct session *s = b->session;
+	struct link *k = s->link;
+	struct buffer *out = gather_write(b->gather);
+	size_t mark = writer_begin(out, FE_QUERY);
+	bool any = false;
+
+	for (size_t i = 0; i < params_count(s->params); i++) {
+		const char *name = params_name(s->params, i), *value = params_value(s->params, i);
+		const char *theirs = params_get(k->server->tracked, name);
+
+		if (theirs != NULL && strcmp(theirs, value) == 0)
+			continue;
+		write_set(out, name, value);
+		any = true;
+	}
+	writer_u8(out, 0);
+	writer_end(out, mark);
+	if (!any) {
+		out->len = mark;
+		return;
+	}
+	gather_wrote(b->gather);
+	pipeline_push(&k->pipeline, REQUEST_QUERY, REPLY_SWALLOW, link_parameters_mark);
+}
+
+/* From here on there is a server to send to; false: the session has to wait for one. */
+static bool
+reach_server(struct batch *b)
+{
+	struct session *s = b->session;
+	struct server *server;
+
+	if (b->gather != NULL)
+		return true;
+	if (s->link == NULL) {
+		server = pool_acquire(s->pool, &s->wait);
+		if (server == NULL)
+			return false;
+		session_link(s, server);
+	}
+	b->gather = loop_gather(s->shard->loop);
+	gather_begin(b->gather, &s->link->server->stream);
+	if (s->params != s->link->server->tracked && pipeline_is_empty(&s->link->pipeline))
+		write_parameters(b);
+	return true;
+}
+
+static void
+start_clocks(struct batch *b)
+{
+	struct session *s = b->session;
+	struct traffic *t = &s->pool->tenant->traffic;
+
+	if (s->query_since != 0)
+		return;
+	s->query_since = b->now;
+	t->query_count++;
+	if (s->transaction_since == 0) {
+		s->transaction_since = b->now;
+		t->xact_count++;
+	}
+}
+
+/* The batch's session is being closed: nothing of it may be touched but this. */
+static bool
+refuse_client(struct batch *b, const char *sqlstate, const char *message)
+{
+	if (b->gather != NULL)
+		gather_drop(b->gather);
+	b->gather = NULL;
+	b->pos = b->end;
+	client_reject(b->session->client, sqlstate, "%s", message);
+	return false;
+}
+
+/* Terminate: once what is under way is done, as PostgreSQL reads it only then. */
+static bool
+take_leave(struct batch *b)
+{
+	struct session *s = b->session;
+
+	b->pos = b->end;
+	s->leaving = true;
+	if (!session_is_quiet(s)) {
+		stream_pause(&s->client->stream);
+		return false;
+	}
+	if (b->gather != NULL)
+		gather_flush(b->gather);
+	b->gather = NULL;
+	client_close(s->client, NULL, "client close request");
+	return false;
+}
+
+/* Move on behind this message. */
+static void
+advance(struct batch *b, const struct request *rq)
+{
+	struct session *s = b->session;
+
+	if (!rq->drop && rq->here > rq->handled)
+		gather_ref(b->gather, rq->start + rq->handled, rq->here - rq->handled);
+	b->pos += rq->here;
+	s->request_left = rq->frame.size - rq->here;
+	s->request_dropped = rq->drop;
+}
+
+static void
+send_ready(struct session *s)
+{
+	struct buffer ready = BUFFER_INIT;
+
+	writer_ready_for_query(&ready, TRANSACTION_IDLE);
+	stream_send_bytes(&s->client->stream, ready.data, ready.len);
+	buffer_release(&ready);
+	s->query_since = s->transaction_since = 0;
+}
+
+/* The request was answered with an error while it waited: throw it away, in the extended protocol up to Sync. */
+static void
+throw_away(struct batch *b, struct request *rq)
+{
+	struct session *s = b->session;
+	uint8_t type = rq->frame.type;
+
+	drop_all(rq);
+	if (s->refusing && (type == FE_QUERY || type == FE_FUNCTION_CALL)) {
+		send_ready(s);
+		s->refusing = false;
+	} else if (type == FE_SYNC) {
+		send_ready(s);
+		s->refusing = s->skipping = false;
+	} else {
+		s->refusing = false;
+		s->skipping = true;
+	}
+	advance(b, rq);
+}
+
+static bool
+take_request(struct batch *b)
+{
+	struct session *s = b->session;
+	struct request rq = { .start = b->pos };
+	const struct request_rule *rule;
+	const struct config *c = shard_config(s->shard);
+
+	switch (frame_peek(b->pos, (size_t)(b->end - b->pos), &rq.frame)) {
+	case FRAME_SHORT:
+		return false;
+	case FRAME_INVALID:
+		return refuse_client(b, SQLSTATE_PROTOCOL_VIOLATION, "invalid message length");
+	case FRAME_OK:
+		break;
+	}
+	rq.here = (size_t)(b->end - b->pos) < rq.frame.size ? (size_t)(b->end - b->pos) : rq.frame.size;
+	if (rq.frame.type == FE_TERMINATE)
+		return take_leave(b);
+	rule = &request_rules[rq.frame.type];
+	if (rule->handle == NULL)
+		return refuse_client(b, SQLSTATE_PROTOCOL_VIOLATION, "invalid frontend message type");
+	if (rq.frame.size > (size_t)c->max_packet_size)
+		return refuse_client(b, SQLSTATE_PROGRAM_LIMIT, "message exceeds max_packet_size");
+	if (c->disable_pqexec && rq.frame.type == FE_QUERY)
+		return refuse_client(b, SQLSTATE_FEATURE_NOT_SUPPORTED, "PQexec disallowed");
+	if (s->refusing || s->skipping) {
+		throw_away(b, &rq);
+		return true;
+	}
+	if (rule->has_names && !is_readable(s, &rq)) {
+		s->client->want = rq.frame.size;
+		return false;
+	}
+	s->client->want = 0;
+	if (s->link == NULL && (rule->is_copy || rq.frame.type == FE_FLUSH)) {
+		drop_all(&rq);
+		advance(b, &rq);
+		return true;
+	}
+	start_clocks(b);
+	if (!reach_server(b))
+		return false;
+	if (s->link->pipeline.skipping && rq.frame.type != FE_SYNC)
+		drop_all(&rq);
+	else
+		rule->handle(b, &rq);
+	advance(b, &rq);
+	return true;
+}
+
+/* More of a message whose beginning has been dealt with. */
+static bool
+take_rest(struct batch *b)
+{
+	struct session *s = b->session;
+	size_t n = (size_t)(b->end - b->pos);
+
+	if (n > s->request_left)
+		n = s->request_left;
+	if (!s->request_dropped) {
+		if (!reach_server(b))
+			return false;
+		gather_ref(b->gather, b->pos, n);
+	}
+	b->pos += n;
+	s->request_left -= n;
+	return true;
+}
+
+static void
+send_batch(struct batch *b)
+{
+	struct session *s = b->session;
+
+	if (b->gather == NULL)
+		return;
+	if (!gather_flush(b->gather))
+		stream_pause(&s->client->stream);
+	/* Our own answers go out with the server's next words, unless the client asks for what there is. */
+	if (b->flush_asked)
+		session_answer(s);
+}
+
+size_t
+session_on_input(struct client *c, const uint8_t *p, size_t n)
+{
+	struct session *s = c->owner;
+	struct batch b = { .session = s, .pos = p, .end = p + n };
+
+	if (s->wait.queued || s->leaving) {
+		stream_pause(&c->stream);
+		return s->leaving ? n : 0;
+	}
+	b.now = clock_now();
+	c->request_at = b.now;
+	while (b.pos < b.end) {
+		if (s->request_left > 0 ? !take_rest(&b) : !take_request(&b))
+			break;
+	}
+	s->pool->tenant->traffic.received += b.pos - p;
+	if (c->state == CLIENT_READY)
+		send_batch(&b);
+	return (size_t)(b.pos - p);
+}

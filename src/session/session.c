@@ -1,0 +1,298 @@
+#include "session/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/sqlstate.h"
+#include "net/gather.h"
+#include "pg/frame.h"
+#include "pg/message.h"
+#include "pg/writer.h"
+#include "session/link.h"
+
+static void on_granted(struct lease_request *r, struct server *server);
+static void on_failed(struct lease_request *r, const struct error *e);
+static void on_waiting(struct lease_request *r);
+
+static const struct lease_request_ops wait_ops = {
+	.granted = on_granted,
+	.failed = on_failed,
+	.waiting = on_waiting,
+};
+
+struct session *
+session_new(struct client *c, struct tenant *t, struct user *user, const char *server_user)
+{
+	struct shard *shard = container_of(c->env, struct shard, client_env);
+	struct session *s = memory_zalloc(sizeof(*s));
+
+	s->shard = shard;
+	s->client = c;
+	s->user = user;
+	s->pool = pool_open(&shard->pools, t, server_user);
+	s->params = params_empty(shard->params);
+	s->wait.ops = &wait_ops;
+	s->pool->nclients++;
+	c->owner = s;
+	c->database = t->name;
+	c->user = user->name;
+	return s;
+}
+
+/* --- the link --- */
+
+void
+session_link(struct session *s, struct server *server)
+{
+	s->link = link_of(server);
+	s->link->session = s;
+	s->link->fatal_told = false;
+	server_lease(server, &session_lessee);
+}
+
+/* The client and the server part. */
+static struct server *
+cut(struct session *s)
+{
+	struct link *k = s->link;
+
+	s->link = NULL;
+	pipeline_reset(&k->pipeline);
+	k->session = NULL;
+	k->reply_left = 0;
+	return k->server;
+}
+
+bool
+session_is_quiet(const struct session *s)
+{
+	const struct link *k = s->link;
+
+	return k == NULL || (pipeline_is_empty(&k->pipeline) && s->request_left == 0 && k->reply_left == 0);
+}
+
+void
+session_unlink(struct session *s, bool over)
+{
+	bool uncertain = s->link->pipeline.uncertain || s->link->pipeline.skipping;
+	struct server *server = cut(s);
+
+	if (uncertain)
+		pool_abandon(server, "replies of a stopped COPY cannot be told apart");
+	else
+		pool_release(server, over && pool_mode(s->pool) == POOL_SESSION);
+}
+
+/* --- what the pool says --- */
+
+static void
+on_granted(struct lease_request *r, struct server *server)
+{
+	struct session *s = container_of(r, struct session, wait);
+
+	if (server == NULL) {
+		login_welcome(s);
+		return;
+	}
+	session_link(s, server);
+	client_resume(s->client);
+	/* All that was waiting may have been thrown away meanwhile: then there is nothing to wait for. */
+	if (s->link != NULL && s->link->server == server && session_is_quiet(s) && pool_mode(s->pool) != POOL_SESSION &&
+	    s->client->state == CLIENT_READY && s->query_since == 0)
+		session_unlink(s, false);
+}
+
+static void
+on_failed(struct lease_request *r, const struct error *e)
+{
+	struct session *s = container_of(r, struct session, wait);
+	struct error fatal = *e;
+
+	fatal.severity = SEVERITY_FATAL;
+	client_close(s->client, &fatal, e->message);
+}
+
+static void
+on_waiting(struct lease_request *r)
+{
+	struct session *s = container_of(r, struct session, wait);
+	struct buffer b = BUFFER_INIT;
+	struct error e;
+
+	error_set(&e, SEVERITY_NOTICE, SQLSTATE_SUCCESS,
+		  "No server connection available in postgres backend, client being queued");
+	writer_error(&b, &e);
+	stream_send_bytes(&s->client->stream, b.data, b.len);
+	buffer_release(&b);
+}
+
+/* --- the server's side --- */
+
+static void
+on_server_drained(struct server *server)
+{
+	struct link *k = server->lease;
+
+	client_resume(k->session->client);
+}
+
+static void
+on_server_lost(struct server *server, const struct error *e)
+{
+	struct link *k = server->lease;
+	struct session *s = k->session;
+	bool told = k->fatal_told;
+
+	cut(s);
+	client_close(s->client, told ? NULL : e, told ? "server closed the connection" : e->message);
+}
+
+const struct server_lessee session_lessee = {
+	.input = session_on_reply,
+	.drained = on_server_drained,
+	.lost = on_server_lost,
+};
+
+/* --- the client's side --- */
+
+static void
+on_client_drained(struct client *c)
+{
+	struct session *s = c->owner;
+
+	if (s != NULL && s->link != NULL)
+		server_resume(s->link->server);
+}
+
+static void
+let_go_of_server(struct session *s)
+{
+	if (session_is_quiet(s))
+		session_unlink(s, true);
+	else
+		pool_abandon(cut(s), "its client is gone");
+}
+
+static void
+uncount(struct session *s)
+{
+	struct commons *commons = s->shard->commons;
+
+	if (!s->counted)
+		return;
+	budget_give(&commons->clients);
+	budget_give(&s->user->clients);
+	s->pool->tenant->nclients--;
+}
+
+static void
+session_end(struct session *s)
+{
+	pool_forget(s->pool, &s->wait);
+	if (s->link != NULL)
+		let_go_of_server(s);
+	s->pool->nclients--;
+	uncount(s);
+}
+
+static void
+on_client_closed(struct client *c)
+{
+	struct shard *shard = container_of(c->env, struct shard, client_env);
+
+	SPLAY_REMOVE(client_set, &shard->clients, c);
+	shard->nclients--;
+	if (c->owner != NULL)
+		session_end(c->owner);
+}
+
+static void
+on_client_freed(struct client *c)
+{
+	struct session *s = c->owner;
+
+	if (s == NULL)
+		return;
+	names_free(&s->names);
+	params_unref(s->shard->params, &s->params);
+	users_put(s->shard->commons->users, &s->user);
+	free(s);
+}
+
+static void
+on_cancel_request(struct client *c)
+{
+	shard_route_cancel(container_of(c->env, struct shard, client_env), c);
+}
+
+const struct client_ops session_client_ops = {
+	.startup = login_route,
+	.cancel = on_cancel_request,
+	.authenticated = login_authenticated,
+	.input = session_on_input,
+	.drained = on_client_drained,
+	.closed = on_client_closed,
+	.freed = on_client_freed,
+};
+
+/* --- refusing and cancelling --- */
+
+void
+session_refuse(struct session *s, const struct error *e)
+{
+	struct buffer b = BUFFER_INIT;
+	struct error own = *e;
+
+	own.severity = SEVERITY_ERROR;
+	pool_forget(s->pool, &s->wait);
+	writer_error(&b, &own);
+	stream_send_bytes(&s->client->stream, b.data, b.len);
+	buffer_release(&b);
+	s->refusing = true;
+	client_resume(s->client);
+}
+
+void
+session_refuse_transaction(struct session *s)
+{
+	client_reject(s->client, SQLSTATE_FEATURE_NOT_SUPPORTED,
+		      "transaction blocks not allowed in statement pooling mode");
+}
+
+/* The cancelling client may be gone before its request is delivered: it is found again by its id. */
+struct cancel_ticket {
+	struct shard *shard;
+	uint32_t id;
+};
+
+static void
+on_cancel_delivered(void *arg)
+{
+	struct cancel_ticket *ticket = arg;
+	struct client key = { .id = ticket->id };
+	struct client *by = SPLAY_FIND(client_set, &ticket->shard->clients, &key);
+
+	if (by != NULL)
+		client_close(by, NULL, "cancel request delivered");
+	free(ticket);
+}
+
+void
+session_cancel(struct session *s, struct client *by)
+{
+	struct cancel_ticket *ticket;
+	struct error e;
+
+	if (s->wait.queued && s->client->state == CLIENT_READY) {
+		error_set(&e, SEVERITY_ERROR, SQLSTATE_QUERY_CANCELED, "canceling statement due to user request");
+		session_refuse(s, &e);
+	} else if (s->link != NULL && !pipeline_is_empty(&s->link->pipeline)) {
+		ticket = memory_zalloc(sizeof(*ticket));
+		ticket->shard = s->shard;
+		ticket->id = by->id;
+		pool_cancel(s->link->server, on_cancel_delivered, ticket);
+		return;
+	}
+	client_close(by, NULL, "cancel request done");
+}

@@ -1,0 +1,106 @@
+/*
+ * session: joins a client and a server.  The only folder that knows both.
+ *
+ * The way of a query (transaction pooling), in the names of the functions:
+ *
+ *   client socket                                               server socket
+ *       │ stream_read                                                ^
+ *       v                                                            │
+ *   client_on_readable                                               │
+ *       │ ops->input                                                 │
+ *       v                                                            │
+ *   session_on_input ── no link yet ── pool_acquire ── none idle ── session waits (lease_request)
+ *       │                                  │                              │ granted
+ *       │ for each message                 v                              │
+ *       │ request_rules[type]        session_link <───────────────────────┘
+ *       │    (pipeline_push; named statements are renamed, see request.c)
+ *       │ gather_ref / gather_write
+ *       └── gather_flush ──── one send ───────────────────────────── ┘
+ *
+ *       ^ one send ── gather_flush                              stream_read
+ *       │                                                            │
+ *       │ gather_ref (PASS), nothing (SWALLOW), our words (ANSWER)   v
+ *       └────────── session_on_reply <── lessee->input ── server_on_readable
+ *                        │ for each message: pipeline_take_reply
+ *                        │ ReadyForQuery, idle, nothing outstanding:
+ *                        └── session_unlink ── pool_release ──> next in the queue
+ *
+ * In the steady state this is four socket calls and no allocation.  A side
+ * whose sink is full is not read until the sink has drained.
+ */
+#ifndef SESSION_SESSION_H
+#define SESSION_SESSION_H
+
+#include "client/client.h"
+#include "pool/pool.h"
+#include "session/names.h"
+#include "session/shard.h"
+
+struct link;
+
+/* A logged-in client. */
+struct session {
+	struct shard *shard;
+	struct client *client;
+	struct pool *pool;
+	struct user *user;		/* who logged in; a reference */
+	struct link *link;		/* NULL: no server is lent */
+	struct names *names;		/* of its prepared statements; NULL until the first */
+	const struct params *params;	/* its session parameters, as far as they are carried along */
+	struct lease_request wait;
+	usec_t query_since;		/* 0: no query is under way */
+	usec_t transaction_since;	/* 0: none */
+	size_t request_left;		/* bytes of the present request still to come */
+	bool request_dropped;		/* they are thrown away */
+	bool refusing;			/* the next request was refused already */
+	bool skipping;			/* ... and the rest up to Sync */
+	bool leaving;			/* it sent Terminate; close when nothing is outstanding */
+	bool counted;			/* in the budgets and the tenant's count */
+};
+
+extern const struct client_ops session_client_ops;	/* login.c: from the first byte on */
+extern const struct server_lessee session_lessee;
+
+/* --- login.c --- */
+
+/* Decide what to do with c->login->startup (CLIENT_HELD). */
+void login_route(struct client *c);
+void login_authenticated(struct client *c);
+
+/* Tell the client what it needs to know; it is logged in then. */
+void login_welcome(struct session *s);
+
+/* --- session.c --- */
+
+/* A session for a client that has proved its password; takes the reference to user. */
+struct session *session_new(struct client *c, struct tenant *t, struct user *user, const char *server_user);
+
+void session_link(struct session *s, struct server *server);
+
+/* Give the server back; nothing is outstanding. */
+void session_unlink(struct session *s, bool over);
+
+/* Nothing that the client asked for is under way. */
+bool session_is_quiet(const struct session *s);
+
+/* Answer the request that waits for a server with an error; the session lives on. */
+void session_refuse(struct session *s, const struct error *e);
+
+/* The client asked (on another connection, `by`) to cancel what this session does. */
+void session_cancel(struct session *s, struct client *by);
+
+/* Statement pooling: the session opened a transaction; end it and the session. */
+void session_refuse_transaction(struct session *s);
+
+/* Deadlines; may close the session. */
+void session_upkeep(struct session *s, usec_t now);
+
+/* --- request.c, reply.c --- */
+
+size_t session_on_input(struct client *c, const uint8_t *p, size_t n);
+size_t session_on_reply(struct server *server, const uint8_t *p, size_t n);
+
+/* Send our own answers whose turn it is (the client asked with Flush). */
+void session_answer(struct session *s);
+
+#endif

@@ -1,0 +1,333 @@
+#include "session/shard.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/sqlstate.h"
+#include "pg/cancel.h"
+#include "session/session.h"
+
+/* What PostgreSQL reports and a session may set; further ones by track_extra_parameters. */
+#define TRACKED "client_encoding,DateStyle,TimeZone,standard_conforming_strings,application_name"
+
+char *
+shard_tracked_parameters(const struct config *c)
+{
+	size_t size = sizeof(TRACKED) + 1 + strlen(c->track_extra_parameters);
+	char *list = memory_alloc(size);
+
+	snprintf(list, size, "%s,%s", TRACKED, c->track_extra_parameters);
+	return list;
+}
+
+const struct config *
+shard_config(const struct shard *s)
+{
+	return tenants_config(s->tenants);
+}
+
+static void
+apply_config(struct shard *s, const struct config *c)
+{
+	s->client_env.port = c->listen_port;
+	s->client_env.log_connections = c->log_connections;
+	s->client_env.log_disconnections = c->log_disconnections;
+	s->client_env.log_errors = c->log_pooler_errors;
+	s->server_env.log_connections = c->log_connections;
+	s->server_env.log_disconnections = c->log_disconnections;
+	s->server_env.stream_options = (struct stream_options){
+		.keepalive = c->tcp_keepalive,
+		.keepcnt = c->tcp_keepcnt,
+		.keepidle = c->tcp_keepidle,
+		.keepintvl = c->tcp_keepintvl,
+		.socket_buffer = c->tcp_socket_buffer,
+		.user_timeout_ms = c->tcp_user_timeout,
+	};
+}
+
+void
+shard_init(struct shard *s, int index, int nworkers, struct loop *l, struct mailbox *mb, int job_mail,
+	   struct helpers *h, const struct config *c, struct commons *commons, const struct shard_ops *ops,
+	   const struct pools_ops *pools_ops, void *arg)
+{
+	memset(s, 0, sizeof(*s));
+	s->index = index;
+	s->nworkers = nworkers;
+	s->loop = l;
+	s->commons = commons;
+	s->ops = ops;
+	s->arg = arg;
+	s->params = params_table_new();
+	s->tenants = tenants_new(c);
+	s->tracked = shard_tracked_parameters(c);
+	SPLAY_INIT(&s->clients);
+	s->client_env = (struct client_env){ .loop = l, .helpers = h, .mailbox = mb, .job_mail = job_mail };
+	TAILQ_INIT(&s->client_env.logins);
+	s->server_env = (struct server_env){
+		.loop = l,
+		.helpers = h,
+		.mailbox = mb,
+		.job_mail = job_mail,
+		.params = s->params,
+		.tracked = s->tracked,
+	};
+	s->pools = (struct pools){
+		.env = &s->server_env,
+		.tenants = s->tenants,
+		.users = commons->users,
+		.ops = pools_ops,
+		.worker = index,
+	};
+	apply_config(s, c);
+	shard_prepare_pools(s);
+}
+
+/* Pools that keep servers without being asked: min_pool_size with a forced user. */
+void
+shard_prepare_pools(struct shard *s)
+{
+	const struct config *c = shard_config(s);
+	struct error e;
+
+	for (size_t i = 0; i < c->ndatabases; i++) {
+		const struct config_database *db = c->databases[i];
+		int min = db->min_pool_size >= 0 ? db->min_pool_size : c->min_pool_size;
+		struct tenant *t;
+
+		if (min == 0 || db->user == NULL || tenant_worker(db->name, s->nworkers) != s->index)
+			continue;
+		t = tenants_open(s->tenants, db->name, &e);
+		if (t != NULL)
+			pool_open(&s->pools, t, db->user);
+	}
+}
+
+static void
+accept_client(struct shard *s, struct client *c)
+{
+	SPLAY_INSERT(client_set, &s->clients, c);
+	s->nclients++;
+}
+
+static struct client *
+next_client(struct shard *s, struct client *after)
+{
+	return after == NULL ? SPLAY_MIN(client_set, &s->clients) : SPLAY_NEXT(client_set, &s->clients, after);
+}
+
+void
+shard_accept(struct shard *s, int fd)
+{
+	const struct config *c = shard_config(s);
+	int quota = (c->max_login_clients + s->nworkers - 1) / s->nworkers;
+
+	/* Half-open connections can't lock out those that mean it: the oldest in login has to go. */
+	if (s->client_env.nlogins >= quota) {
+		struct login *oldest = TAILQ_FIRST(&s->client_env.logins);
+
+		client_reject(oldest->client, SQLSTATE_TOO_MANY_CONNECTIONS,
+			      "too many connections in login (max_login_clients)");
+	}
+	stream_tune(fd, &s->server_env.stream_options);
+	accept_client(s, client_new(&s->client_env, fd, atomic_fetch_add(&s->commons->next_id, 1),
+				    &session_client_ops));
+}
+
+void
+shard_give_up(struct shard *s, struct client *c)
+{
+	SPLAY_REMOVE(client_set, &s->clients, c);
+	s->nclients--;
+	client_detach(c);
+}
+
+void
+shard_adopt(struct shard *s, struct client *c)
+{
+	client_attach(c, &s->client_env, &session_client_ops);
+	accept_client(s, c);
+	if (c->login->startup.kind == STARTUP_CANCEL)
+		shard_route_cancel(s, c);
+	else
+		login_route(c);
+}
+
+void
+shard_route_cancel(struct shard *s, struct client *c)
+{
+	const struct startup *request = &c->login->startup;
+	struct client key = { .id = request->cancel_pid };
+	struct client *target = SPLAY_FIND(client_set, &s->clients, &key);
+
+	if (target == NULL && ++c->cancel_hops < s->nworkers) {
+		s->ops->move(s, c, (s->index + 1) % s->nworkers);
+		return;
+	}
+	if (target == NULL || target->owner == NULL ||
+	    !cancel_client_key_matches(target->id, request->cancel_key, request->cancel_key_size))
+		client_close(c, NULL, "failed cancel request");
+	else
+		session_cancel(target->owner, c);
+}
+
+/* --- configuration --- */
+
+static void
+close_clients_of_gone_tenants(struct shard *s)
+{
+	struct error e;
+	struct tenant *t = NULL;
+
+	while ((t = tenants_next(s->tenants, t)) != NULL) {
+		if (t->conf != NULL)
+			continue;
+		error_set(&e, SEVERITY_FATAL, SQLSTATE_ADMIN_SHUTDOWN, "database removed");
+		shard_kill_clients(s, t, &e);
+		tenant_close_servers(t, true, "database removed");
+	}
+}
+
+void
+shard_set_config(struct shard *s, const struct config *c)
+{
+	tenants_set_config(s->tenants, c);
+	apply_config(s, c);
+	pools_config_changed(&s->pools);
+	close_clients_of_gone_tenants(s);
+	shard_prepare_pools(s);
+}
+
+/* --- ending clients --- */
+
+size_t
+shard_kill_clients(struct shard *s, const struct tenant *t, const struct error *e)
+{
+	struct client *c = next_client(s, NULL), *next;
+	size_t n = 0;
+
+	for (; c != NULL; c = next) {
+		const struct session *session = c->owner;
+
+		next = next_client(s, c);
+		if (t != NULL && (session == NULL || session->pool->tenant != t))
+			continue;
+		client_close(c, e, e->message);
+		n++;
+	}
+	return n;
+}
+
+bool
+shard_kill_client(struct shard *s, uint32_t id, const struct error *e)
+{
+	struct client key = { .id = id };
+	struct client *c = SPLAY_FIND(client_set, &s->clients, &key);
+
+	if (c == NULL)
+		return false;
+	client_close(c, e, e->message);
+	return true;
+}
+
+static void
+drop_tenant(struct shard *s, struct tenant *t, const struct error *e)
+{
+	struct pool *p, *next;
+
+	LIST_FOREACH_SAFE(p, &t->pools, link, next)
+		pool_close(&p, e, e->message);
+	free(t->statements);
+	tenants_drop(s->tenants, &t);
+}
+
+void
+shard_release(struct shard *s, const struct error *e)
+{
+	struct tenant *t;
+
+	shard_kill_clients(s, NULL, e);
+	while ((t = tenants_next(s->tenants, NULL)) != NULL)
+		drop_tenant(s, t, e);
+}
+
+void
+shard_free(struct shard *s)
+{
+	tenants_free(&s->tenants);
+	params_table_free(&s->params);
+	free(s->tracked);
+}
+
+/* --- upkeep --- */
+
+static void
+keep_sessions(struct shard *s, usec_t now)
+{
+	struct client *c = next_client(s, NULL), *next;
+
+	for (; c != NULL; c = next) {
+		next = next_client(s, c);
+		if (c->owner != NULL)
+			session_upkeep(c->owner, now);
+	}
+}
+
+static bool
+has_clients(const struct tenant *t)
+{
+	struct pool *p;
+
+	LIST_FOREACH(p, &t->pools, link) {
+		if (p->nclients > 0)
+			return true;
+	}
+	return false;
+}
+
+/* Tenants whose line is gone, and those that "*" made and nobody uses. */
+static void
+drop_unused_tenants(struct shard *s, usec_t now)
+{
+	const struct config *c = shard_config(s);
+	struct tenant *t = tenants_next(s->tenants, NULL), *next;
+	struct error e;
+
+	error_set(&e, SEVERITY_FATAL, SQLSTATE_ADMIN_SHUTDOWN, "cleaning up idle pool");
+	for (; t != NULL; t = next) {
+		next = tenants_next(s->tenants, t);
+		if (has_clients(t)) {
+			t->idle_since = 0;
+			continue;
+		}
+		if (t->idle_since == 0)
+			t->idle_since = now;
+		if (t->conf == NULL || (t->autodb != NULL && c->autodb_idle_timeout > 0 && !t->paused && !t->disabled &&
+					now - t->idle_since > c->autodb_idle_timeout))
+			drop_tenant(s, t, &e);
+	}
+}
+
+void
+shard_upkeep(struct shard *s)
+{
+	usec_t now = clock_now();
+	usec_t timeout = shard_config(s)->client_login_timeout;
+
+	if (timeout > 0)
+		clients_expire_logins(&s->client_env, now - timeout);
+	keep_sessions(s, now);
+	pools_upkeep(&s->pools);
+	drop_unused_tenants(s, now);
+}
+
+void
+shard_roll_statistics(struct shard *s)
+{
+	usec_t now = clock_now();
+	struct tenant *t = NULL;
+
+	while ((t = tenants_next(s->tenants, t)) != NULL)
+		traffic_roll(&t->history, &t->traffic, now);
+}

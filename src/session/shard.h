@@ -1,0 +1,98 @@
+/*
+ * shard: all that one worker owns: its clients, tenants, pools and sessions.
+ *
+ * Shards share nothing but `struct commons` (budgets, ids, users), which is
+ * touched when connections open and close, never per query.  A client that
+ * belongs elsewhere is moved by the daemon (shard_ops).
+ */
+#ifndef SESSION_SHARD_H
+#define SESSION_SHARD_H
+
+#include <stdatomic.h>
+
+#include "client/client.h"
+#include "config/config.h"
+#include "pool/pool.h"
+#include "server/server.h"
+#include "tenant/budget.h"
+#include "tenant/tenant.h"
+#include "tenant/user.h"
+
+struct shard;
+
+/* Of the process; any thread. */
+struct commons {
+	struct budget clients;		/* max_client_conn */
+	struct users *users;
+	atomic_uint next_id;		/* of clients and servers */
+	atomic_bool stopping;		/* no new logins: the process is being shut down */
+};
+
+/* What the daemon does for a shard; all take the client, at the end of the turn at the earliest. */
+struct shard_ops {
+	void (*move)(struct shard *s, struct client *c, int worker);	/* its tenant, or its cancel key, is there */
+	void (*move_to_console)(struct shard *s, struct client *c);
+};
+
+struct shard {
+	int index;			/* of this worker */
+	int nworkers;
+	struct loop *loop;
+	struct commons *commons;
+	const struct shard_ops *ops;
+	void *arg;			/* of ops */
+	struct client_env client_env;
+	struct server_env server_env;
+	char *tracked;			/* what server_env.tracked points to */
+	struct pools pools;
+	struct tenants *tenants;
+	struct params_table *params;
+	struct client_set clients;	/* all of them, by id */
+	size_t nclients;
+};
+
+/* c is referenced.  pools_ops: who to wake (pool/pool.h). */
+void shard_init(struct shard *s, int index, int nworkers, struct loop *l, struct mailbox *mb, int job_mail,
+		struct helpers *h, const struct config *c, struct commons *commons, const struct shard_ops *ops,
+		const struct pools_ops *pools_ops, void *arg);
+
+/* Close everything; e is what clients are told.  What closed is freed at the end of the turn, then shard_free. */
+void shard_release(struct shard *s, const struct error *e);
+void shard_free(struct shard *s);
+
+const struct config *shard_config(const struct shard *s);
+
+/* Take the next snapshot; clients of databases that are gone are closed. */
+void shard_set_config(struct shard *s, const struct config *c);
+
+/* A connection was accepted here. */
+void shard_accept(struct shard *s, int fd);
+
+/* A cancel request: to the client whose key it has, on this shard or the next. */
+void shard_route_cancel(struct shard *s, struct client *c);
+
+/* Take a client out of this shard, to be posted to another thread.  Not from within one of its callbacks. */
+void shard_give_up(struct shard *s, struct client *c);
+
+/* Make the pools that keep servers without being asked (min_pool_size and a forced user). */
+void shard_prepare_pools(struct shard *s);
+
+/* A client that another shard gave up: in login (its startup packet waits to be routed) or cancelling. */
+void shard_adopt(struct shard *s, struct client *c);
+
+/* Several times a second: deadlines of clients, sessions and pools. */
+void shard_upkeep(struct shard *s);
+
+/* A stats_period is over. */
+void shard_roll_statistics(struct shard *s);
+
+/* Close clients: of one tenant, or (NULL) of all. Returns how many. */
+size_t shard_kill_clients(struct shard *s, const struct tenant *t, const struct error *e);
+
+/* Close the client with this id. false: it is not here. */
+bool shard_kill_client(struct shard *s, uint32_t id, const struct error *e);
+
+/* The parameters that sessions carry from server to server: a list for string_in_list_nocase. */
+char *shard_tracked_parameters(const struct config *c);
+
+#endif

@@ -1,0 +1,61 @@
+/*
+ * upkeep: deadlines of sessions.
+ */
+#include "base/sqlstate.h"
+#include "pg/message.h"
+#include "session/link.h"
+
+struct deadline {
+	usec_t limit;		/* 0: none */
+	usec_t since;		/* 0: not running */
+	const char *sqlstate;
+	const char *reason;
+};
+
+static bool
+has_passed(const struct deadline *d, usec_t now)
+{
+	return d->limit > 0 && d->since > 0 && now - d->since > d->limit;
+}
+
+/* A server whose time is over is taken from a session that does nothing with it (server_fast_close). */
+static bool
+is_to_be_closed(const struct session *s)
+{
+	const struct server *server = s->link->server;
+
+	return shard_config(s->shard)->server_fast_close && session_is_quiet(s) &&
+	       server->transaction == TRANSACTION_IDLE && pool_must_close(server);
+}
+
+void
+session_upkeep(struct session *s, usec_t now)
+{
+	const struct config *c = shard_config(s->shard);
+	const struct config_user *u = s->pool->user_conf;
+	bool linked = s->link != NULL;
+	bool idle_in_transaction = linked && session_is_quiet(s) && s->transaction_since > 0;
+	bool idle = s->client->state == CLIENT_READY && s->query_since == 0 && s->transaction_since == 0;
+	const struct deadline deadlines[] = {
+		{ user_query_timeout(c, u), linked ? s->query_since : 0, SQLSTATE_QUERY_CANCELED, "query timeout" },
+		{ user_transaction_timeout(c, u), linked ? s->transaction_since : 0, SQLSTATE_TRANSACTION_TIMEOUT,
+		  "transaction timeout" },
+		{ user_idle_transaction_timeout(c, u), idle_in_transaction ? s->client->request_at : 0,
+		  SQLSTATE_IDLE_IN_TRANSACTION, "idle transaction timeout" },
+		{ user_client_idle_timeout(c, u), idle ? s->client->request_at : 0, SQLSTATE_IDLE_SESSION_TIMEOUT,
+		  "client_idle_timeout" },
+	};
+
+	if (s->client->state == CLIENT_CLOSING)
+		return;
+	for (size_t i = 0; i < sizeof(deadlines) / sizeof(deadlines[0]); i++) {
+		if (has_passed(&deadlines[i], now)) {
+			client_reject(s->client, deadlines[i].sqlstate, "%s", deadlines[i].reason);
+			return;
+		}
+	}
+	if (linked && is_to_be_closed(s))
+		server_close(s->link->server, NULL, "database configuration changed");
+	else if (s->client->stream.paused && stream_peer_gone(&s->client->stream) && (s->wait.queued || linked))
+		client_close(s->client, NULL, "client unexpected eof");
+}
