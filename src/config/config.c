@@ -225,7 +225,8 @@ show_value(const struct key *k, const struct config *c, char *buf)
 
 void
 config_each_key(const struct config *c,
-	void (*fn)(void *arg, const char *key, const char *value, const char *def, bool changeable), void *arg)
+	void (*fn)(void *arg, const char *key, const char *value, const char *def, bool changeable),
+	void *arg)
 {
 	struct key_walk w = { 0, 0 };
 	char buf[VALUE_TEXT];

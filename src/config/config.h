@@ -57,8 +57,8 @@ enum load_balance_hosts {
 /* One line of [databases], or the template made from "*". */
 struct config_database {
 	const char *name;		/* as clients ask for it; of the "*" line: "*" */
-	const char *dbname;		/* on the server; equals name when not given; of the "*" line: NULL when not given */
-	const char *host;		/* NULL: Unix socket in /tmp; may list several, comma-separated */
+	const char *dbname;		/* on the server; not given: name, or NULL in the "*" line */
+	const char *host;		/* NULL: Unix socket in unix_socket_dir; may be a list a,b,c */
 	int port;			/* 5432 */
 	const char *user;		/* forced user, or NULL */
 	const char *password;		/* of the forced user, or NULL; secret */
@@ -153,14 +153,16 @@ struct config {
 	usec_t reserve_pool_timeout;
 	int64_t max_packet_size;
 	int max_prepared_statements;
-	int64_t prepared_text_budget;	/* ours: bytes of prepared statements' texts per tenant */
+	int64_t prepared_text_budget;	/* ours: bytes of prepared texts per tenant */
 	int max_login_clients;		/* ours: connections that may be in login at a time */
 
 	/* TLS: known, brought by a later release */
-	const char *client_tls_sslmode, *client_tls_ca_file, *client_tls_cert_file, *client_tls_key_file;
+	const char *client_tls_sslmode, *client_tls_ca_file;
+	const char *client_tls_cert_file, *client_tls_key_file;
 	const char *client_tls_protocols, *client_tls_ciphers, *client_tls13_ciphers;
 	const char *client_tls_dheparams, *client_tls_ecdhcurve;
-	const char *server_tls_sslmode, *server_tls_ca_file, *server_tls_cert_file, *server_tls_key_file;
+	const char *server_tls_sslmode, *server_tls_ca_file;
+	const char *server_tls_cert_file, *server_tls_key_file;
 	const char *server_tls_protocols, *server_tls_ciphers, *server_tls13_ciphers;
 
 	/* behaviour */
@@ -193,7 +195,7 @@ struct config {
 	const char *job_name;
 	const char *pidfile;
 	const char *user;
-	int workers;			/* ours: threads that carry queries; 0: one per CPU ("auto") */
+	int workers;			/* ours: query threads; 0: one per CPU ("auto") */
 	const char *listen_addr;
 	int listen_port;
 	int listen_backlog;
@@ -222,36 +224,43 @@ struct config {
 	const struct config_peer *peers;
 	size_t npeers;
 
-	struct config_index *index;	/* private: owns the lists and what they point to; shared by config_with */
+	struct config_index *index;	/* private: owns the lists; shared by config_with */
 	struct config_arena *arena;	/* private: owns this struct and the text of its keys */
 };
 
-/* Read path and check it.  Warnings (keys of a later release that have a value, keys that need a restart and differ
- * from `running`, which may be NULL and then gives the kept value) are logged.  NULL: e (F0000) names file and line.
+/* Read path and check it.  Warnings (keys of a later release that have a value, keys that need a
+ * restart and differ from `running`, which may be NULL and then gives the kept value) are logged.
+ * NULL: e (F0000) names file and line.
  *
- * Relative names (%include, auth_file, ...) are taken from the working directory, as PgBouncer does; conffile is made
- * absolute.  An auth_file that can't be read is logged: without `running` there are no users then, with it its users
- * stay.  One that can be read but not understood is an error. */
+ *
+ * Relative names (%include, auth_file, ...) are taken from the working directory, as PgBouncer
+ * does; conffile is made absolute.  An auth_file that can't be read is logged: without `running`
+ * there are no users then, with it its users stay.  One that can be read but not understood is an
+ * error. */
 const struct config *config_load(const char *path, const struct config *running, struct error *e);
 
-/* The same from size bytes of text in memory, without %include and auth_file; messages name the file "text".
- * For tests and the fuzzer. */
+/* The same from size bytes of text in memory, without %include and auth_file; messages name the
+ * file "text". For tests and the fuzzer. */
 const struct config *config_from_text(const char *text, size_t size, struct error *e);
 
-/* A snapshot like base in which key = value ([pgbouncer] section).  It shares the lists with base and costs the same
- * few kilobytes however many there are; auth_file is not read again.
- * NULL: e says why (42704: unknown key, 22023: bad value, 55P02: needs a restart). */
-const struct config *config_with(const struct config *base, const char *key, const char *value, struct error *e);
+/* A snapshot like base in which key = value ([pgbouncer] section).  It shares the lists with base
+ * and costs the same few kilobytes however many there are; auth_file is not read again. NULL: e
+ * says why (42704: unknown key, 22023: bad value, 55P02: needs a restart). */
+const struct config *config_with(const struct config *base, const char *key, const char *value,
+	struct error *e);
 
 const struct config *config_ref(const struct config *c);
-void config_unref(const struct config **c);	/* sets *c to NULL; NULL is fine; secrets are wiped with the last reference */
+
+/* Sets *c to NULL; NULL is fine. Secrets are wiped with the last reference. */
+void config_unref(const struct config **c);
 
 /* Borrowed from the snapshot; NULL: no such line. */
 const struct config_database *config_find_database(const struct config *c, const char *name);
 const struct config_user *config_find_user(const struct config *c, const char *name);
 
-/* What the "*" line makes of a name: a copy of the template with name, and dbname = name unless the template has one.
- * Owned by the caller: free().  Its strings are borrowed from the snapshot and from name.  NULL: there is no "*". */
+/* What the "*" line makes of a name: a copy of the template with name, and dbname = name unless
+ * the template has one. Owned by the caller: free().  Its strings are borrowed from the snapshot
+ * and from name.  NULL: there is no "*". */
 struct config_database *config_make_autodb(const struct config *c, const char *name);
 
 /* Is this a name of the console's database ("pgbouncer", "pgusher"), which no line may define? */
@@ -261,10 +270,11 @@ const char *pool_mode_name(int mode);		/* "session", ...; NULL for POOL_INHERIT 
 const char *auth_type_name(int type);
 const char *load_balance_hosts_name(int mode);	/* "round-robin", "disable" */
 
-/* SHOW CONFIG: call fn for each key of [pgbouncer], in name order.  Values are text as the file would say it; value and
- * def are NULL where nothing is set.  A value that may hold a password is shown as "****". */
+/* SHOW CONFIG: call fn for each key of [pgbouncer], in name order.  Values are text as the file
+ * would say it; value and def are NULL where nothing is set.  A value that may hold a password is
+ * shown as "****". */
 void config_each_key(const struct config *c,
-		     void (*fn)(void *arg, const char *key, const char *value, const char *def, bool changeable),
-		     void *arg);
+	void (*fn)(void *arg, const char *key, const char *value, const char *def, bool changeable),
+	void *arg);
 
 #endif

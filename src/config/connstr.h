@@ -16,10 +16,11 @@
 enum connstr_step {
 	CONNSTR_PAIR,	/* *key and *value are set */
 	CONNSTR_END,
-	CONNSTR_BROKEN,	/* e (F0000) says what; it never quotes the line, which may hold a password */
+	CONNSTR_BROKEN,	/* e (F0000) says what, and quotes nothing: there may be a password */
 };
 
-/* Take the next pair.  *cursor starts at the line, which is cut in place; *key and *value point into it. */
+/* Take the next pair.  *cursor starts at the line, which is cut in place; *key and *value point
+ * into it. */
 enum connstr_step connstr_next(char **cursor, char **key, char **value, struct error *e);
 
 #endif

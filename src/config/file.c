@@ -71,8 +71,8 @@ file_read(const char *path, size_t *size, struct error *e)
 	if (fd >= 0)
 		close(fd);
 	if (text == NULL)
-		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "could not read \"%s\": %s", path,
-			strerror(saved));
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "could not read \"%s\": %s",
+			path, strerror(saved));
 	errno = saved;
 	return text;
 }

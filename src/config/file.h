@@ -10,8 +10,9 @@
 
 #define FILE_SIZE_MAX (64 * 1024 * 1024)
 
-/* Read path, at most FILE_SIZE_MAX bytes, and put a NUL behind.  The caller gives the text back with file_free, as it may hold
- * passwords.  NULL: e (F0000) says why, and errno is what the system said.  A FIFO that nobody writes reads as empty. */
+/* Read path, at most FILE_SIZE_MAX bytes, and put a NUL behind.  The caller gives the text back
+ * with file_free, as it may hold passwords.  NULL: e (F0000) says why, and errno is what the
+ * system said.  A FIFO that nobody writes reads as empty. */
 char *file_read(const char *path, size_t *size, struct error *e);
 
 /* Wipe and free; NULL is fine. */

@@ -23,8 +23,7 @@ struct reader {
 
 static bool parse_text(struct reader *r, const char *name, char *text, size_t size);
 
-static bool __attribute__((format(printf, 2, 3)))
-refuse(struct reader *r, const char *fmt, ...)
+static bool __attribute__((format(printf, 2, 3))) refuse(struct reader *r, const char *fmt, ...)
 {
 	char message[sizeof(r->e->message)];
 	va_list ap;
@@ -58,8 +57,9 @@ read_file(struct reader *r, const char *path)
 	if (text == NULL)
 		return false;
 	r->bytes += size;
-	bool ok = r->bytes > INI_BYTES_MAX ? refuse(r, "the files hold more than %d bytes", INI_BYTES_MAX) :
-					     parse_text(r, path, text, size);
+	bool ok = r->bytes > INI_BYTES_MAX
+		? refuse(r, "the files hold more than %d bytes", INI_BYTES_MAX)
+		: parse_text(r, path, text, size);
 	file_free(text, size);
 	return ok;
 }
@@ -73,7 +73,8 @@ include_file(struct reader *r, char *path)
 	if (*path == '\0')
 		return refuse(r, "%%include needs the name of a file");
 	if (r->depth >= INI_DEPTH_MAX)
-		return refuse(r, "%%include \"%s\": more than %d files include each other", path, INI_DEPTH_MAX);
+		return refuse(r, "%%include \"%s\": more than %d files include each other", path,
+			INI_DEPTH_MAX);
 	r->depth++;
 	bool ok = read_file(r, path);
 	r->depth--;
@@ -111,7 +112,8 @@ parse_pair(struct reader *r, char *p, const struct ini_place *at)
 	}
 	char *equals = scan_blanks(end);
 	if (*equals != '=')
-		return refuse(r, "a line must read \"key = value\"; a name with blanks goes in quotes");
+		return refuse(r,
+			"a line must read \"key = value\"; a name with blanks goes in quotes");
 	*end = '\0';
 	if (*key == '\0')
 		return refuse(r, "there is no name before the \"=\"");
@@ -200,7 +202,8 @@ ini_read(const char *path, const struct ini_ops *ops, void *arg, struct error *e
 }
 
 bool
-ini_parse(const char *name, char *text, size_t size, const struct ini_ops *ops, void *arg, struct error *e)
+ini_parse(const char *name, char *text, size_t size, const struct ini_ops *ops, void *arg,
+	struct error *e)
 {
 	struct reader r = { .ops = ops, .arg = arg, .e = e };
 

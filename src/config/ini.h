@@ -2,11 +2,12 @@
  * ini: the form of pgbouncer.ini.
  *
  *	file    = line*
- *	line    = blank* [ comment | section* pair | section+ | "%include" blank+ path ] blank* EOL
+ *	line    = blank* section* [ comment | pair | "%include" blank+ path ] blank* EOL
  *	comment = ( ";" | "#" ) anything
  *	section = "[" name "]" blank*
  *	pair    = key blank* "=" blank* value
- *	key     = bytes without blank and "="  |  "'" ... "'"  |  '"' ... '"'   (a doubled quote stands for one)
+ *	key     = bytes without blank and "="  |  "'" ... "'"  |  '"' ... '"'
+ *	          (a doubled quote stands for one)
  *	value   = the rest of the line, without blanks at its ends; may be empty
  *
  * Lines end with LF or CR LF.  ";" and "#" inside a value belong to the value.
@@ -36,13 +37,15 @@ struct ini_place {
 	int line;		/* from 1 */
 };
 
-/* What is done with what was found.  false ends the reading: e is set, without the place, which is put before the message. */
+/* What is done with what was found.  false ends the reading: e is set, without the place, which is
+ * put before the message. */
 struct ini_ops {
 	/* "[name]" was read: what follows belongs to it. */
 	bool (*section)(void *arg, const char *name, const struct ini_place *at, struct error *e);
 
-	/* "key = value" was read.  Both are valid until the call returns and may be changed in place. */
-	bool (*pair)(void *arg, char *key, char *value, const struct ini_place *at, struct error *e);
+	/* "key = value" was read.  Both are valid until the call returns and may be changed. */
+	bool (*pair)(void *arg, char *key, char *value, const struct ini_place *at,
+		struct error *e);
 
 	bool follow_includes;	/* false: %include is an error */
 };
@@ -50,8 +53,10 @@ struct ini_ops {
 /* Read path and what it includes.  false: e (F0000) says "file:line: what is wrong". */
 bool ini_read(const char *path, const struct ini_ops *ops, void *arg, struct error *e);
 
-/* The same for size bytes of text in memory, which is cut in place; text[size] must be writable. name stands in messages. */
-bool ini_parse(const char *name, char *text, size_t size, const struct ini_ops *ops, void *arg, struct error *e);
+/* The same for size bytes of text in memory, which is cut in place; text[size] must be writable.
+ * name stands in messages. */
+bool ini_parse(const char *name, char *text, size_t size, const struct ini_ops *ops, void *arg,
+	struct error *e);
 
 /* Put "file:line: " before the message of e. */
 void ini_error_place(struct error *e, const struct ini_place *at);

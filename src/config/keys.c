@@ -27,8 +27,10 @@
 
 #define PEER_ID_MAX 65535
 
-#define GROUP(heading, paragraph, table) \
-	{ .title = heading, .about = paragraph, .keys = table, .nkeys = lengthof(table) }
+#define GROUP(heading, paragraph, table)                                                      \
+	{                                                                                     \
+		.title = heading, .about = paragraph, .keys = table, .nkeys = lengthof(table) \
+	}
 
 const struct key_word words_pool_mode[] = {
 	{ "session", POOL_SESSION, NULL },
@@ -108,220 +110,247 @@ static const struct key_word words_facility[] = {
 
 static const struct key keys_login[] = {
 	{ ENUM(auth_type, "md5", words_auth_type),
-		.help = "How clients prove who they are. md5 and scram-sha-256 challenge for a password, and "
-			"a user whose entry in auth_file is a SCRAM verifier is always asked for SCRAM. plain "
-			"asks for the password itself. trust asks for nothing but wants the name in auth_file; "
-			"any takes every name, and every database needs a user= of its own. cert, hba, "
-			"ldap and pam are refused until a later release brings them." },
+		.help = "How clients prove who they are. md5 and scram-sha-256 challenge for a "
+			"password, and a user whose entry in auth_file is a SCRAM verifier is "
+			"always asked for SCRAM. plain asks for the password itself. trust "
+			"asks for nothing but wants the name in auth_file; any takes every "
+			"name, and every database needs a user= of its own. cert, hba, ldap "
+			"and pam are refused until a later release brings them." },
 	{ TEXT(auth_file, NULL),
-		.help = "The file with user names and their passwords or verifiers. A relative name is taken "
-			"from the working directory. If the file can't be read at start, pgusher logs that and "
-			"runs without users; at a reload it keeps the users that it has." },
+		.help = "The file with user names and their passwords or verifiers. A relative "
+			"name is taken from the working directory. If the file can't be read "
+			"at start, pgusher logs that and runs without users; at a reload it "
+			"keeps the users that it has." },
 	{ TEXT(admin_users, ""),
-		.help = "Users who may run every command on the console, separated by commas. With auth_type "
-			"any every user may." },
+		.help = "Users who may run every command on the console, separated by commas. "
+			"With auth_type any every user may." },
 	{ TEXT(stats_users, ""),
-		.help = "Users who may run SHOW on the console and nothing else, separated by commas." },
+		.help = "Users who may run SHOW on the console and nothing else, separated by "
+			"commas." },
 	{ INT(scram_iterations, "4096", 1, SCRAM_ITERATIONS_MAX),
-		.help = "Iterations of the SCRAM-SHA-256 verifier that is made from a password which "
-			"auth_file holds in plain. More of them make a guess dearer, and a login too." },
+		.help = "Iterations of the SCRAM-SHA-256 verifier that is made from a password "
+			"which auth_file holds in plain. More of them make a guess dearer, and "
+			"a login too." },
 	{ FLAG(application_name_add_host, "0"),
-		.help = "Append the client's address and port to application_name when it logs in, so that "
-			"pg_stat_activity shows where a query comes from. A later SET application_name is left "
-			"as it is." },
+		.help = "Append the client's address and port to application_name when it logs "
+			"in, so that pg_stat_activity shows where a query comes from. A later "
+			"SET application_name is left as it is." },
 	{ TEXT(auth_user, NULL), .flags = KEY_LATER,
-		.help = "The user as whom auth_query is run to look up users that auth_file doesn't hold." },
+		.help = "The user as whom auth_query is run to look up users that auth_file "
+			"doesn't hold." },
 	{ TEXT(auth_query,
 		  "SELECT rolname, CASE WHEN rolvaliduntil < now() THEN NULL ELSE rolpassword END "
 		  "FROM pg_authid WHERE rolname=$1 AND rolcanlogin"),
 		.flags = KEY_LATER,
-		.help = "The query that fetches a user's name and password or verifier from the server; $1 is "
-			"the name that the client gave." },
+		.help = "The query that fetches a user's name and password or verifier from "
+			"the server; $1 is the name that the client gave." },
 	{ ROW(auth_dbname, KEY_DATABASE), .def = NULL, .flags = KEY_LATER,
-		.help = "The entry of [databases] in which auth_query is run; when it is not set, the one that "
-			"the client asked for." },
+		.help = "The entry of [databases] in which auth_query is run; when it is not "
+			"set, the one that the client asked for." },
 	{ TEXT(auth_hba_file, ""), .flags = KEY_LATER,
 		.help = "Rules in the form of pg_hba.conf, used with auth_type hba." },
 	{ TEXT(auth_ident_file, NULL), .flags = KEY_LATER,
-		.help = "Maps from system or certificate names to database users, used with auth_type hba." },
+		.help = "Maps from system or certificate names to database users, used with "
+			"auth_type hba." },
 	{ TEXT(auth_ldap_options, NULL), .flags = KEY_LATER | KEY_HIDDEN,
-		.help = "Where and how to ask LDAP, used with auth_type ldap. The console doesn't show the "
-			"value, as it may hold the password of a bind." },
+		.help = "Where and how to ask LDAP, used with auth_type ldap. The console "
+			"doesn't show the value, as it may hold the password of a bind." },
 };
 
 static const struct key keys_timeouts[] = {
 	{ SECONDS(query_wait_timeout, "120"),
-		.help = "A query that has waited this long for a server connection fails and its client is "
-			"disconnected." },
+		.help = "A query that has waited this long for a server connection fails and "
+			"its client is disconnected." },
 	{ SECONDS(query_wait_notify, "5"),
-		.help = "A client that has waited this long for a server connection gets a NOTICE that says "
-			"so, once." },
+		.help = "A client that has waited this long for a server connection gets a "
+			"NOTICE that says so, once." },
 	{ SECONDS(cancel_wait_timeout, "10"),
-		.help = "A cancel request that has waited this long for its way to the server is dropped." },
+		.help = "A cancel request that has waited this long for its way to the server "
+			"is dropped." },
 	{ SECONDS(client_login_timeout, "60"),
-		.help = "A connection that hasn't logged in after this time is closed, however slowly it "
-			"keeps sending." },
+		.help = "A connection that hasn't logged in after this time is closed, however "
+			"slowly it keeps sending." },
 	{ SECONDS(client_idle_timeout, "0"),
-		.help = "A client that has sent nothing for this long outside a transaction is disconnected. "
-			"Keep it above the lifetime of connections in the application's own pool." },
+		.help = "A client that has sent nothing for this long outside a transaction is "
+			"disconnected. Keep it above the lifetime of connections in the "
+			"application's own pool." },
 	{ SECONDS(idle_transaction_timeout, "0"),
-		.help = "A client that leaves a transaction idle for this long is disconnected, and the "
-			"transaction is rolled back." },
+		.help = "A client that leaves a transaction idle for this long is "
+			"disconnected, and the transaction is rolled back." },
 	{ SECONDS(transaction_timeout, "0"),
-		.help = "A client whose transaction lasts longer than this is disconnected, and the "
-			"transaction is rolled back." },
+		.help = "A client whose transaction lasts longer than this is disconnected, "
+			"and the transaction is rolled back." },
 	{ SECONDS(query_timeout, "0"),
-		.help = "A query that runs longer than this is canceled and its client disconnected. It guards "
-			"against a network that swallows replies; for slow queries set statement_timeout on the "
-			"server, a little lower." },
+		.help = "A query that runs longer than this is canceled and its client "
+			"disconnected. It guards against a network that swallows replies; for "
+			"slow queries set statement_timeout on the server, a little lower." },
 	{ SECONDS(server_connect_timeout, "15"),
-		.help = "An attempt to connect and log in to a server is given up after this time." },
+		.help = "An attempt to connect and log in to a server is given up after this "
+			"time." },
 	{ SECONDS(server_login_retry, "15"),
-		.help = "The longest pause between attempts to connect to a server that refuses. The pauses "
-			"start short and grow up to this value, so that a server which comes back is used at "
-			"once." },
+		.help = "The longest pause between attempts to connect to a server that "
+			"refuses. The pauses start short and grow up to this value, so that a "
+			"server which comes back is used at once." },
 	{ SECONDS(server_idle_timeout, "600"),
 		.help = "A server connection that nobody has used for this long is closed." },
 	{ SECONDS(server_lifetime, "3600"),
-		.help = "A server connection older than this is closed as soon as no client uses it. With 0 a "
-			"connection serves one client and is closed." },
+		.help = "A server connection older than this is closed as soon as no client "
+			"uses it. With 0 a connection serves one client and is closed." },
 	{ SECONDS(server_check_delay, "30"),
-		.help = "server_check_query is run before a server connection is lent that has been idle for "
-			"longer than this. With 0 it is always run." },
+		.help = "server_check_query is run before a server connection is lent that has "
+			"been idle for longer than this. With 0 it is always run." },
 	{ SECONDS(autodb_idle_timeout, "3600"),
-		.help = "What was made for a database by the \"*\" line is forgotten, with its statistics, when "
-			"nobody has used it for this long." },
+		.help = "What was made for a database by the \"*\" line is forgotten, with its "
+			"statistics, when nobody has used it for this long." },
 	{ SECONDS(pool_idle_timeout, "0"),
-		.help = "A pool without clients and servers is forgotten after this time, and its share of the "
-			"statistics with it." },
+		.help = "A pool without clients and servers is forgotten after this time, and "
+			"its share of the statistics with it." },
 	{ SECONDS(suspend_timeout, "10"),
-		.help = "Connections that haven't taken what is buffered for them this long after SUSPEND are "
-			"closed." },
+		.help = "Connections that haven't taken what is buffered for them this long "
+			"after SUSPEND are closed." },
 };
 
 static const struct key keys_limits[] = {
 	{ INT(max_client_conn, "100", 0, INT_MAX),
-		.help = "Clients that may be connected at a time, over all databases. The limit on open files "
-			"must leave room for them and for the server connections." },
+		.help = "Clients that may be connected at a time, over all databases. The "
+			"limit on open files must leave room for them and for the server "
+			"connections." },
 	{ INT(max_login_clients, "1000", 1, INT_MAX),
-		.help = "Connections that may be in login at a time. They have this quota of their own, so "
-			"that a flood of half-open connections doesn't use up max_client_conn." },
+		.help = "Connections that may be in login at a time. They have this quota of "
+			"their own, so that a flood of half-open connections doesn't use up "
+			"max_client_conn." },
 	{ COUNT(default_pool_size, "20"),
-		.help = "Server connections that a pool, which is one user on one database, may have. With 0 "
-			"there is no limit." },
+		.help = "Server connections that a pool, which is one user on one database, "
+			"may have. With 0 there is no limit." },
 	{ COUNT(min_pool_size, "0"),
-		.help = "Server connections that a pool keeps open while it has clients, and always when the "
-			"database has a user= of its own. It never goes above the pool's size." },
+		.help = "Server connections that a pool keeps open while it has clients, and "
+			"always when the database has a user= of its own. It never goes above "
+			"the pool's size." },
 	{ COUNT(reserve_pool_size, "0"),
-		.help = "Server connections that a pool may open beyond its size when clients wait longer "
-			"than reserve_pool_timeout. With 0 there is no reserve." },
+		.help = "Server connections that a pool may open beyond its size when clients "
+			"wait longer than reserve_pool_timeout. With 0 there is no reserve." },
 	{ SECONDS(reserve_pool_timeout, "5"),
-		.help = "How long a client waits before its pool may use the reserve. With 0 the reserve is "
-			"not used." },
+		.help = "How long a client waits before its pool may use the reserve. With 0 "
+			"the reserve is not used." },
 	{ COUNT(max_db_connections, "0"),
-		.help = "Server connections that one database may have, over all its users. With 0 there is "
-			"no limit." },
+		.help = "Server connections that one database may have, over all its users. "
+			"With 0 there is no limit." },
 	{ COUNT(max_db_client_connections, "0"),
-		.help = "Clients that may be connected to one database. With 0 there is no limit." },
+		.help = "Clients that may be connected to one database. With 0 there is no "
+			"limit." },
 	{ COUNT(max_user_connections, "0"),
-		.help = "Server connections that one user may have, over all databases. With 0 there is no "
-			"limit." },
+		.help = "Server connections that one user may have, over all databases. With 0 "
+			"there is no limit." },
 	{ COUNT(max_user_client_connections, "0"),
-		.help = "Clients that may be connected as one user, over all databases. With 0 there is no "
-			"limit." },
-	{ ROW(max_packet_size, KEY_SIZE), .def = "2147483647", .min = 64, .max = 2147483647, .unit = "bytes",
-		.help = "The largest protocol message, which is a query or a row, that is let through." },
-	{ COUNT(max_prepared_statements, "200"),
-		.help = "Prepared statements that a server connection keeps; the one that was used longest "
-			"ago makes room for a new one. In transaction and statement mode clients may use "
-			"prepared statements at the protocol's level as long as this isn't 0." },
-	{ ROW(prepared_text_budget, KEY_SIZE), .def = "16777216", .min = 65536, .max = INT64_C(1) << 40,
+		.help = "Clients that may be connected as one user, over all databases. With 0 "
+			"there is no limit." },
+	{ ROW(max_packet_size, KEY_SIZE), .def = "2147483647", .min = 64, .max = 2147483647,
 		.unit = "bytes",
-		.help = "The texts of prepared statements that pgusher remembers for one tenant may take this "
-			"much memory. Equal texts are stored once." },
+		.help = "The largest protocol message, which is a query or a row, that is let "
+			"through." },
+	{ COUNT(max_prepared_statements, "200"),
+		.help = "Prepared statements that a server connection keeps; the one that was "
+			"used longest ago makes room for a new one. In transaction and "
+			"statement mode clients may use prepared statements at the protocol's "
+			"level as long as this isn't 0." },
+	{ ROW(prepared_text_budget, KEY_SIZE), .def = "16777216", .min = 65536,
+		.max = INT64_C(1) << 40, .unit = "bytes",
+		.help = "The texts of prepared statements that pgusher remembers for one "
+			"tenant may take this much memory. Equal texts are stored once." },
 };
 
 static const struct key keys_behaviour[] = {
 	{ ENUM(pool_mode, "session", words_pool_mode),
-		.help = "When a server connection goes back to its pool: when the client leaves (session), "
-			"after each transaction, or after each statement. In statement mode a transaction of "
-			"several statements is refused." },
+		.help = "When a server connection goes back to its pool: when the client "
+			"leaves (session), after each transaction, or after each statement. In "
+			"statement mode a transaction of several statements is refused." },
 	{ TEXT(server_reset_query, "DISCARD ALL"),
-		.help = "The query that cleans a server connection before another client gets it. It is run "
-			"in session mode only, unless server_reset_query_always is set; empty runs none." },
+		.help = "The query that cleans a server connection before another client gets "
+			"it. It is run in session mode only, unless server_reset_query_always "
+			"is set; empty runs none." },
 	{ FLAG(server_reset_query_always, "0"),
-		.help = "Run server_reset_query in all pool modes. It makes applications that keep session "
-			"state in transaction mode fail every time instead of now and then." },
+		.help = "Run server_reset_query in all pool modes. It makes applications that "
+			"keep session state in transaction mode fail every time instead of now "
+			"and then." },
 	{ ROW(server_check_query, KEY_CHECK), .def = "<empty>",
-		.help = "The query that shows whether a server connection which has been idle is still alive, "
-			"see server_check_delay. <empty> sends a query without a statement; nothing after the "
-			"= switches the check off." },
+		.help = "The query that shows whether a server connection which has been idle "
+			"is still alive, see server_check_delay. <empty> sends a query without "
+			"a statement; nothing after the = switches the check off." },
 	{ FLAG(server_round_robin, "0"),
-		.help = "Lend the server connection that has been idle longest, instead of the one that was "
-			"used last. It spreads load when several servers stand behind one address." },
+		.help = "Lend the server connection that has been idle longest, instead of the "
+			"one that was used last. It spreads load when several servers stand "
+			"behind one address." },
 	{ FLAG(server_fast_close, "0"),
-		.help = "In session mode, close a server connection that is to be replaced (after RECONNECT, "
-			"or a reload that changes its database) at the end of its transaction, and its client "
-			"with it, instead of waiting for the session's end." },
+		.help = "In session mode, close a server connection that is to be replaced "
+			"(after RECONNECT, or a reload that changes its database) at the end "
+			"of its transaction, and its client with it, instead of waiting for "
+			"the session's end." },
 	{ FLAG(disable_pqexec, "0"), .flags = KEY_RESTART,
-		.help = "Refuse simple queries. They may hold several statements, which some SQL injections "
-			"need; clients must then use the extended protocol throughout." },
+		.help = "Refuse simple queries. They may hold several statements, which some "
+			"SQL injections need; clients must then use the extended protocol "
+			"throughout." },
 	{ TEXT(ignore_startup_parameters, ""),
-		.help = "Startup parameters, separated by commas, that are dropped instead of refused when "
-			"pgusher can't keep track of them. Many clients need extra_float_digits here; options "
-			"covers settings inside the options parameter." },
+		.help = "Startup parameters, separated by commas, that are dropped instead of "
+			"refused when pgusher can't keep track of them. Many clients need "
+			"extra_float_digits here; options covers settings inside the options "
+			"parameter." },
 	{ TEXT(track_extra_parameters, "IntervalStyle"), .flags = KEY_RESTART,
-		.help = "Settings, separated by commas, that are kept per client and set on each server "
-			"connection that it gets, beside client_encoding, DateStyle, TimeZone, "
-			"standard_conforming_strings and application_name. It works for settings that "
-			"PostgreSQL reports." },
+		.help = "Settings, separated by commas, that are kept per client and set on "
+			"each server connection that it gets, beside client_encoding, "
+			"DateStyle, TimeZone, standard_conforming_strings and "
+			"application_name. It works for settings that PostgreSQL reports." },
 	{ TEXT(login_notify_message, ""),
 		.help = "A text that clients get as a NOTICE when they have logged in." },
 	{ INT(peer_id, "0", 0, PEER_ID_MAX), .flags = KEY_LATER,
-		.help = "The number of this process among those of [peers]. With 0 there is no peering." },
+		.help = "The number of this process among those of [peers]. With 0 there is no "
+			"peering." },
 };
 
 static const struct key keys_log[] = {
 	{ TEXT(logfile, ""),
-		.help = "The file that log lines are appended to, beside standard error. It is opened again "
-			"at a reload, so that it can be rotated." },
+		.help = "The file that log lines are appended to, beside standard error. It is "
+			"opened again at a reload, so that it can be rotated." },
 	{ FLAG(syslog, "0"), .help = "Write log lines to syslog too." },
-	{ WORD(syslog_facility, "daemon", words_facility), .help = "The facility of lines in syslog." },
+	{ WORD(syslog_facility, "daemon", words_facility),
+		.help = "The facility of lines in syslog." },
 	{ TEXT(syslog_ident, "pgusher"), .help = "The name under which lines stand in syslog." },
 	{ FLAG(log_connections, "1"), .help = "Log each login." },
 	{ FLAG(log_disconnections, "1"), .help = "Log each disconnect, with its reason." },
-	{ FLAG(log_pooler_errors, "1"), .help = "Log the errors that pgusher itself sends to clients." },
+	{ FLAG(log_pooler_errors, "1"),
+		.help = "Log the errors that pgusher itself sends to clients." },
 	{ FLAG(log_stats, "1"), .help = "Log a line of statistics every stats_period." },
 	{ ROW(stats_period, KEY_TIME), .def = "60", .min = 1, .max = SECONDS_MAX, .unit = "seconds",
-		.help = "The span over which the averages of SHOW STATS are taken, and the pause between "
-			"lines of statistics in the log." },
+		.help = "The span over which the averages of SHOW STATS are taken, and the "
+			"pause between lines of statistics in the log." },
 	{ INT(verbose, "0", 0, 9),
-		.help = "How much is logged beyond the usual: 1 adds what helps to find faults, 2 and more "
-			"adds single protocol steps. Each -v on the command line adds one." },
+		.help = "How much is logged beyond the usual: 1 adds what helps to find "
+			"faults, 2 and more adds single protocol steps. Each -v on the command "
+			"line adds one." },
 };
 
 static const struct key keys_process[] = {
 	{ ROW(workers, KEY_AUTO), .def = "auto", .max = 256, .flags = KEY_RESTART,
-		.help = "Threads that carry queries. auto starts one for each CPU that the process may use. "
-			"A tenant lives on one of them." },
+		.help = "Threads that carry queries. auto starts one for each CPU that the "
+			"process may use. A tenant lives on one of them." },
 	{ TEXT(listen_addr, ""), .flags = KEY_RESTART,
-		.help = "Addresses or names to listen on for TCP, separated by commas; * is all of them. When "
-			"it is empty, only the Unix socket is there." },
+		.help = "Addresses or names to listen on for TCP, separated by commas; * is "
+			"all of them. When it is empty, only the Unix socket is there." },
 	{ INT(listen_port, "6432", 1, 65535), .flags = KEY_RESTART,
 		.help = "The port of TCP addresses, and the number in the Unix socket's name." },
 	{ COUNT(listen_backlog, "128"), .flags = KEY_RESTART,
-		.help = "Connections that the kernel keeps waiting until they are accepted, as in listen(2)." },
+		.help = "Connections that the kernel keeps waiting until they are accepted, as "
+			"in listen(2)." },
 	{ TEXT(unix_socket_dir, "/tmp"), .flags = KEY_RESTART,
-		.help = "The directory of the Unix socket .s.PGSQL.PORT, also where servers without host= are "
-			"looked for. Empty means no Unix socket; a name that begins with @ is in the abstract "
-			"namespace." },
+		.help = "The directory of the Unix socket .s.PGSQL.PORT, also where servers "
+			"without host= are looked for. Empty means no Unix socket; a name that "
+			"begins with @ is in the abstract namespace." },
 	{ ROW(unix_socket_mode, KEY_MODE), .def = "0777", .max = 0777, .flags = KEY_RESTART,
 		.help = "The access mode of the Unix socket." },
 	{ TEXT(unix_socket_group, ""), .flags = KEY_RESTART,
 		.help = "The group that the Unix socket belongs to." },
 	{ FLAG(so_reuseport, "0"), .flags = KEY_RESTART,
-		.help = "Let other processes listen on the same addresses and port. The workers of one "
-			"process share its port without it." },
+		.help = "Let other processes listen on the same addresses and port. The "
+			"workers of one process share its port without it." },
 	{ TEXT(pidfile, ""), .flags = KEY_RESTART,
 		.help = "The file that holds the process's number. -d needs it." },
 	{ TEXT(user, NULL), .flags = KEY_RESTART,
@@ -329,14 +358,15 @@ static const struct key keys_process[] = {
 	{ TEXT(job_name, "pgusher"), .flags = KEY_RESTART | KEY_IDLE,
 		.help = "The name of the service. PgBouncer uses it on Windows only." },
 	{ TEXT(conffile, NULL),
-		.help = "The file that the next reload reads; at start, the one from the command line." },
+		.help = "The file that the next reload reads; at start, the one from the "
+			"command line." },
 	{ ROW(pkt_buf, KEY_INT), .def = "4096", .min = 256, .max = 16777216, .unit = "bytes",
 		.flags = KEY_RESTART | KEY_IDLE,
-		.help = "The size of a connection's buffer in PgBouncer. Here a connection has a buffer only "
-			"while its peer doesn't keep up." },
+		.help = "The size of a connection's buffer in PgBouncer. Here a connection has "
+			"a buffer only while its peer doesn't keep up." },
 	{ COUNT(sbuf_loopcnt, "5"), .flags = KEY_IDLE,
-		.help = "How many buffers of one connection PgBouncer handles in a row. Here a connection "
-			"reads once per turn of its worker's loop." },
+		.help = "How many buffers of one connection PgBouncer handles in a row. Here a "
+			"connection reads once per turn of its worker's loop." },
 };
 
 static const struct key keys_network[] = {
@@ -346,19 +376,20 @@ static const struct key keys_network[] = {
 	{ COUNT(tcp_keepintvl, "0"), .unit = "seconds",
 		.help = "The pause between probes. With 0 the system's value counts." },
 	{ COUNT(tcp_keepcnt, "0"),
-		.help = "Probes without an answer after which a connection is dead. With 0 the system's value "
-			"counts." },
+		.help = "Probes without an answer after which a connection is dead. With 0 the "
+			"system's value counts." },
 	{ COUNT(tcp_user_timeout, "0"), .unit = "milliseconds",
-		.help = "How long sent data may stay without an acknowledgement before the connection is "
-			"dead. With 0 the system's value counts." },
+		.help = "How long sent data may stay without an acknowledgement before the "
+			"connection is dead. With 0 the system's value counts." },
 	{ COUNT(tcp_socket_buffer, "0"), .unit = "bytes",
-		.help = "The size of the kernel's send and receive buffers of a socket. With 0 the system "
-			"chooses." },
+		.help = "The size of the kernel's send and receive buffers of a socket. With 0 "
+			"the system chooses." },
 	{ COUNT(tcp_defer_accept, "1"),
-		.help = "Have the kernel hold a TCP connection back until it has sent something. 0 switches "
-			"it off." },
+		.help = "Have the kernel hold a TCP connection back until it has sent "
+			"something. 0 switches it off." },
 	{ SECONDS(dns_max_ttl, "15"), .help = "How long the addresses of a host name are used." },
-	{ SECONDS(dns_nxdomain_ttl, "15"), .help = "How long a failed lookup of a host name is believed." },
+	{ SECONDS(dns_nxdomain_ttl, "15"),
+		.help = "How long a failed lookup of a host name is believed." },
 	{ SECONDS(dns_zone_check_period, "0"), .flags = KEY_LATER,
 		.help = "How often the serials of DNS zones are looked at to notice changes." },
 	{ TEXT(resolv_conf, ""), .flags = KEY_RESTART,
@@ -367,11 +398,13 @@ static const struct key keys_network[] = {
 
 static const struct key keys_tls[] = {
 	{ WORD(client_tls_sslmode, "disable", words_sslmode), .flags = KEY_LATER,
-		.help = "Whether clients may, or must, use TLS, and whether they must show a certificate. "
-			"require, verify-ca and verify-full are refused until pgusher has TLS." },
+		.help = "Whether clients may, or must, use TLS, and whether they must show a "
+			"certificate. require, verify-ca and verify-full are refused until "
+			"pgusher has TLS." },
 	{ TEXT(client_tls_key_file, ""), .flags = KEY_LATER,
 		.help = "The private key that is shown to clients." },
-	{ TEXT(client_tls_cert_file, ""), .flags = KEY_LATER, .help = "The certificate of that key." },
+	{ TEXT(client_tls_cert_file, ""), .flags = KEY_LATER,
+		.help = "The certificate of that key." },
 	{ TEXT(client_tls_ca_file, ""), .flags = KEY_LATER,
 		.help = "The authorities that clients' certificates are checked against." },
 	{ WORDS(client_tls_protocols, "secure", words_tls_protocols), .flags = KEY_LATER,
@@ -381,18 +414,20 @@ static const struct key keys_tls[] = {
 	{ TEXT(client_tls13_ciphers, NULL), .flags = KEY_LATER,
 		.help = "Cipher suites for clients with TLS 1.3." },
 	{ TEXT(client_tls_ecdhcurve, "auto"), .flags = KEY_LATER,
-		.help = "The curve of ECDH key exchange with clients: auto, none, or a curve's name." },
+		.help = "The curve of ECDH key exchange with clients: auto, none, or a curve's "
+			"name." },
 	{ WORD(client_tls_dheparams, "auto", words_dheparams), .flags = KEY_LATER,
 		.help = "The group of DHE key exchange with clients." },
 	{ WORD(server_tls_sslmode, "prefer", words_sslmode),
-		.help = "Whether connections to servers use TLS, and how far the server's certificate is "
-			"checked. Until pgusher has TLS the default, prefer, goes without, and require, "
-			"verify-ca and verify-full are refused." },
+		.help = "Whether connections to servers use TLS, and how far the server's "
+			"certificate is checked. Until pgusher has TLS the default, prefer, "
+			"goes without, and require, verify-ca and verify-full are refused." },
 	{ TEXT(server_tls_ca_file, ""), .flags = KEY_LATER,
 		.help = "The authorities that servers' certificates are checked against." },
 	{ TEXT(server_tls_key_file, ""), .flags = KEY_LATER,
 		.help = "The private key that is shown to servers." },
-	{ TEXT(server_tls_cert_file, ""), .flags = KEY_LATER, .help = "The certificate of that key." },
+	{ TEXT(server_tls_cert_file, ""), .flags = KEY_LATER,
+		.help = "The certificate of that key." },
 	{ WORDS(server_tls_protocols, "secure", words_tls_protocols), .flags = KEY_LATER,
 		.help = "TLS versions for servers. secure is tlsv1.2 and tlsv1.3." },
 	{ TEXT(server_tls_ciphers, "default"), .flags = KEY_LATER,
@@ -406,14 +441,16 @@ static const struct key keys_tls[] = {
 
 static const struct key keys_database[] = {
 	{ OWN_TEXT(host),
-		.help = "Where the server is: a name, an IPv4 or IPv6 address, or several of them separated by "
-			"commas. What begins with / is the directory of a Unix socket, and with @ one in the "
-			"abstract namespace. Not set means the Unix socket in unix_socket_dir." },
+		.help = "Where the server is: a name, an IPv4 or IPv6 address, or several of "
+			"them separated by commas. What begins with / is the directory of a "
+			"Unix socket, and with @ one in the abstract namespace. Not set means "
+			"the Unix socket in unix_socket_dir." },
 	{ INT(port, "5432", 1, 65535), .help = "The server's port." },
-	{ OWN_TEXT(dbname), .help = "The database's name on the server. Not set means the same name." },
+	{ OWN_TEXT(dbname),
+		.help = "The database's name on the server. Not set means the same name." },
 	{ OWN_TEXT(user),
-		.help = "All clients use the database as this user, and share one pool. Not set means that each "
-			"user has a pool." },
+		.help = "All clients use the database as this user, and share one pool. Not "
+			"set means that each user has a pool." },
 	{ ROW(password, KEY_TEXT), .flags = KEY_NULL | KEY_HIDDEN,
 		.help = "The password of user=. Not set means that auth_file has it." },
 	{ ENUM(pool_mode, NULL, words_pool_mode), .min = CONFIG_UNSET,
@@ -423,19 +460,23 @@ static const struct key keys_database[] = {
 	{ OWN_COUNT(min_pool_size), .help = "As in [pgbouncer], for this database." },
 	{ OWN_COUNT(reserve_pool_size),
 		.help = "As in [pgbouncer], for this database. reserve_pool is its old name." },
-	{ .name = "reserve_pool", .type = KEY_INT, .offset = offsetof(OWNER, reserve_pool_size),
-		.min = CONFIG_UNSET, .max = INT_MAX, .flags = KEY_ALIAS,
+	{ .name = "reserve_pool",
+		.type = KEY_INT,
+		.offset = offsetof(OWNER, reserve_pool_size),
+		.min = CONFIG_UNSET,
+		.max = INT_MAX,
+		.flags = KEY_ALIAS,
 		.help = "The old name of reserve_pool_size." },
 	{ OWN_COUNT(max_db_connections), .help = "As in [pgbouncer], for this database." },
 	{ OWN_COUNT(max_db_client_connections), .help = "As in [pgbouncer], for this database." },
 	{ OWN_SECONDS(server_lifetime), .help = "As in [pgbouncer], for this database." },
 	{ OWN_SECONDS(query_wait_timeout), .help = "As in [pgbouncer], for this database." },
 	{ ENUM(load_balance_hosts, "round-robin", words_load_balance_hosts),
-		.help = "Which host of several the next connection goes to: each in turn (round-robin), or the "
-			"same until it fails (disable)." },
+		.help = "Which host of several the next connection goes to: each in turn "
+			"(round-robin), or the same until it fails (disable)." },
 	{ OWN_TEXT(connect_query),
-		.help = "A query that is run on each new server connection before clients get it. Its errors "
-			"are logged and otherwise ignored." },
+		.help = "A query that is run on each new server connection before clients get "
+			"it. Its errors are logged and otherwise ignored." },
 	{ OWN_TEXT(client_encoding), .help = "client_encoding of each new server connection." },
 	{ OWN_TEXT(datestyle), .help = "DateStyle of each new server connection." },
 	{ OWN_TEXT(timezone), .help = "TimeZone of each new server connection." },
@@ -454,7 +495,8 @@ static const struct key keys_database[] = {
 static const struct key keys_user[] = {
 	{ ENUM(pool_mode, NULL, words_pool_mode), .min = CONFIG_UNSET,
 		.help = "The mode of this user's pools, whatever the database says." },
-	{ OWN_COUNT(pool_size), .help = "The size of this user's pools, whatever the database says." },
+	{ OWN_COUNT(pool_size),
+		.help = "The size of this user's pools, whatever the database says." },
 	{ OWN_COUNT(reserve_pool_size),
 		.help = "The reserve of this user's pools, whatever the database says." },
 	{ OWN_COUNT(max_user_connections), .help = "As in [pgbouncer], for this user." },
@@ -470,17 +512,20 @@ static const struct key keys_user[] = {
 #define OWNER struct config_peer
 
 static const struct key keys_peer[] = {
-	{ OWN_TEXT(host), .help = "Where the peer listens: a name, an address, or the directory of a Unix "
-				  "socket. It must be set." },
+	{ OWN_TEXT(host),
+		.help = "Where the peer listens: a name, an address, or the directory of a "
+			"Unix socket. It must be set." },
 	{ INT(port, "6432", 1, 65535), .help = "The peer's port." },
-	{ OWN_COUNT(pool_size), .help = "Cancel requests that may be on their way to the peer at a time." },
+	{ OWN_COUNT(pool_size),
+		.help = "Cancel requests that may be on their way to the peer at a time." },
 };
 
 #undef OWNER
 
 static const struct key_group groups_pgbouncer[] = {
 	GROUP("Logging in", NULL, keys_login),
-	GROUP("Timeouts", "With 0 a timeout is off, unless its entry says otherwise.", keys_timeouts),
+	GROUP("Timeouts", "With 0 a timeout is off, unless its entry says otherwise.",
+		keys_timeouts),
 	GROUP("Limits", NULL, keys_limits),
 	GROUP("Behaviour", NULL, keys_behaviour),
 	GROUP("Log and statistics", NULL, keys_log),
@@ -516,7 +561,8 @@ const struct key_section section_users = {
 
 const struct key_section section_peers = {
 	.name = "peers",
-	.about = "Other processes that cancel requests are passed on to, one a line: number = key=value ...",
+	.about =
+		"Processes that cancel requests are passed on to, one a line: number = key=value ...",
 	.groups = groups_peers,
 	.ngroups = lengthof(groups_peers),
 };

@@ -34,7 +34,7 @@ enum key_flag {
 	KEY_RESTART = 1 << 0,	/* a reload keeps the old value */
 	KEY_HIDDEN = 1 << 1,	/* may hold a password: never shown, never in a message */
 	KEY_LATER = 1 << 2,	/* known, but this release does not act on it */
-	KEY_IDLE = 1 << 3,	/* taken so that a PgBouncer file loads; there is nothing here that it could set */
+	KEY_IDLE = 1 << 3,	/* taken, as PgBouncer has it, but there is nothing to set */
 	KEY_ALIAS = 1 << 4,	/* an old name: in no list */
 	KEY_NULL = 1 << 5,	/* text: NULL when it is not set, instead of "" */
 };
@@ -47,7 +47,7 @@ struct key_word {
 	const char *later;	/* not NULL: refused by this release, because ... */
 };
 
-/* min and max are in the unit of the text.  A min of -1 is CONFIG_UNSET: the wider setting counts. */
+/* min and max are in the text's unit.  A min of -1 is CONFIG_UNSET: the wider setting counts. */
 struct key {
 	const char *name;
 	enum key_type type;

@@ -53,8 +53,8 @@ refuse_key(const struct key_section *s, const char *name, struct error *e)
 {
 	const struct key *near = key_suggest(s, name);
 
-	error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "unknown key \"%.60s\" in [%s]%s%s%s", name, s->name,
-		near == NULL ? "" : ": do you mean ", near == NULL ? "" : near->name,
+	error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "unknown key \"%.60s\" in [%s]%s%s%s",
+		name, s->name, near == NULL ? "" : ": do you mean ", near == NULL ? "" : near->name,
 		near == NULL ? "" : "?");
 	return false;
 }
@@ -72,7 +72,8 @@ note_ignored(struct load *l, const struct key *k)
 
 /* The settings of one line, into the struct at base. */
 static bool
-parse_settings(struct load *l, const struct key_section *s, char *settings, void *base, struct error *e)
+parse_settings(struct load *l, const struct key_section *s, char *settings, void *base,
+	struct error *e)
 {
 	enum connstr_step step;
 	char *name, *value;
@@ -89,7 +90,8 @@ parse_settings(struct load *l, const struct key_section *s, char *settings, void
 }
 
 static bool
-add_setting(struct load *l, const char *name, char *value, const struct ini_place *at, struct error *e)
+add_setting(struct load *l, const char *name, char *value, const struct ini_place *at,
+	struct error *e)
 {
 	const struct key *k = key_find(&section_pgbouncer, name);
 
@@ -102,8 +104,8 @@ add_setting(struct load *l, const char *name, char *value, const struct ini_plac
 static void
 warn_of_repeat(const char *what, const char *name, const struct ini_place *at)
 {
-	log_warning("%s:%d: %s \"%s\" is there already; this later line counts", at->file, at->line, what,
-		name);
+	log_warning("%s:%d: %s \"%s\" is there already; this later line counts", at->file, at->line,
+		what, name);
 }
 
 static struct config_database *
@@ -126,7 +128,8 @@ find_or_make_database(struct load *l, const char *name, const struct ini_place *
 }
 
 static bool
-add_database(struct load *l, const char *name, char *value, const struct ini_place *at, struct error *e)
+add_database(struct load *l, const char *name, char *value, const struct ini_place *at,
+	struct error *e)
 {
 	struct config_database settings = l->database;
 
@@ -183,7 +186,8 @@ add_peer(struct load *l, const char *name, char *value, const struct ini_place *
 
 	if (!string_to_int64(name, &id) || id < 1 || id > PEER_ID_MAX) {
 		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
-			"\"%.60s\" is no peer: [peers] names them by numbers from 1 to %d", name, PEER_ID_MAX);
+			"\"%.60s\" is no peer: [peers] names them by numbers from 1 to %d", name,
+			PEER_ID_MAX);
 		return false;
 	}
 	if (!parse_settings(l, &section_peers, value, &settings, e))
@@ -197,7 +201,8 @@ add_peer(struct load *l, const char *name, char *value, const struct ini_place *
 	struct config_peer *p = lookup_find(&l->index->peers, text);
 	if (p == NULL) {
 		p = arena_alloc(l->index->arena, sizeof(*p));
-		lookup_add(&l->index->peers, l->index->arena, arena_strdup(l->index->arena, text), p);
+		lookup_add(&l->index->peers, l->index->arena, arena_strdup(l->index->arena, text),
+			p);
 	} else {
 		warn_of_repeat("peer", text, at);
 	}
@@ -226,7 +231,8 @@ enter_section(void *arg, const char *name, const struct ini_place *at, struct er
 		return true;
 	}
 	error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
-		"unknown section [%.60s]: there are [pgbouncer], [databases], [users] and [peers]", name);
+		"unknown section [%.60s]: there are [pgbouncer], [databases], [users] and [peers]",
+		name);
 	return false;
 }
 
@@ -236,8 +242,8 @@ take_pair(void *arg, char *key, char *value, const struct ini_place *at, struct 
 	struct load *l = arg;
 
 	if (l->section == NULL) {
-		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "\"%.60s\" stands before the first [section]",
-			key);
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
+			"\"%.60s\" stands before the first [section]", key);
 		return false;
 	}
 	return l->section->add(l, key, value, at, e);
@@ -341,7 +347,8 @@ load_auth_file(struct load *l, const struct config *running, struct error *e)
 
 	if (*path == '\0') {
 		if (l->c->auth_type != AUTH_ANY)
-			log_warning("auth_type %s needs an auth_file, and none is set: nobody can log in",
+			log_warning(
+				"auth_type %s needs an auth_file, none is set: nobody can log in",
 				auth_type_name(l->c->auth_type));
 		return true;
 	}
@@ -370,8 +377,9 @@ keep_restart_keys(struct config *c, const struct config *running)
 			continue;
 		const char *old_value = value_print(k, running, old_text);
 		const char *new_value = value_print(k, c, new_text);
-		log_warning("%s stays \"%s\" until the next restart, which makes it \"%s\"", k->name,
-			old_value == NULL ? "" : old_value, new_value == NULL ? "" : new_value);
+		log_warning("%s stays \"%s\" until the next restart, which makes it \"%s\"",
+			k->name, old_value == NULL ? "" : old_value,
+			new_value == NULL ? "" : new_value);
 		value_copy(k, c, running, c->arena);
 	}
 }
@@ -422,7 +430,8 @@ static bool
 finish_ini(struct load *l, const char *path, struct error *e)
 {
 	if (!l->pgbouncer_seen) {
-		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "%s: the section [pgbouncer] is missing", path);
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
+			"%s: the section [pgbouncer] is missing", path);
 		return false;
 	}
 	list_databases(l);

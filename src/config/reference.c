@@ -22,7 +22,8 @@ static const struct {
 	{ "listen_addr", "127.0.0.1" },
 };
 
-/* Print words, with breaks so that no line is longer than TEXT_WIDTH; begin stands before each line. */
+/* Print words, with breaks so that no line is longer than TEXT_WIDTH; begin stands before each
+ * line. */
 static void
 print_wrapped(FILE *out, const char *begin, const char *text)
 {
@@ -40,7 +41,8 @@ print_wrapped(FILE *out, const char *begin, const char *text)
 	fputc('\n', out);
 }
 
-/* Running text for man(7): a line must not begin with a control character, and a minus is no hyphen. */
+/* Running text for man(7): a line must not begin with a control character, and a minus is no
+ * hyphen. */
 static void
 print_roff(FILE *out, const char *text)
 {
@@ -236,8 +238,11 @@ print_facts(FILE *out, const struct key *k)
 	snprintf(facts, sizeof(facts), "Value: %s%s%s. Default: %s.%s%s%s",
 		value_describe(k, wanted, sizeof(wanted)), says_unit ? "" : ", in ",
 		says_unit ? "" : k->unit, describe_default(k),
-		(k->flags & KEY_RESTART) != 0 ? " A change needs a restart." : " A reload is enough.",
-		(k->flags & KEY_LATER) != 0 ? " This release checks the value and does not act on it." : "",
+		(k->flags & KEY_RESTART) != 0 ? " A change needs a restart."
+					      : " A reload is enough.",
+		(k->flags & KEY_LATER) != 0
+			? " This release checks the value and does not act on it."
+			: "",
 		(k->flags & KEY_IDLE) != 0 ? " It has no effect here." : "");
 	fputs(".br\n", out);
 	print_roff(out, facts);

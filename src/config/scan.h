@@ -41,8 +41,9 @@ scan_name(char *p)
 	return p;
 }
 
-/* p is at an opening quote, of whatever kind.  Unquotes in place up to the closing one, where a doubled quote stands for one.
- * Returns what follows; *text is the content.  NULL: there is no closing quote. */
+/* p is at an opening quote, of whatever kind.  Unquotes in place up to the closing one, where a
+ * doubled quote stands for one. Returns what follows; *text is the content.  NULL: there is no
+ * closing quote. */
 char *scan_quoted(char *p, char **text);
 
 #endif

@@ -42,7 +42,8 @@ parse_line(char *p, userlist_fn *fn, void *arg, struct error *e)
 }
 
 bool
-userlist_parse(const char *name, char *text, size_t size, userlist_fn *fn, void *arg, struct error *e)
+userlist_parse(const char *name, char *text, size_t size, userlist_fn *fn, void *arg,
+	struct error *e)
 {
 	struct ini_place at = { name, 0 };
 	char *end = text + size;
@@ -53,9 +54,9 @@ userlist_parse(const char *name, char *text, size_t size, userlist_fn *fn, void 
 		eol = eol == NULL ? end : eol;
 		*eol = '\0';
 		at.line++;
-		bool ok = strlen(line) != (size_t)(eol - line) ?
-			refuse(e, "the line holds a zero byte: is this a text file?") :
-			parse_line(line, fn, arg, e);
+		bool ok = strlen(line) != (size_t)(eol - line)
+			? refuse(e, "the line holds a zero byte: is this a text file?")
+			: parse_line(line, fn, arg, e);
 		if (!ok) {
 			ini_error_place(e, &at);
 			return false;

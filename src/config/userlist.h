@@ -22,8 +22,10 @@
 /* Both are valid until the call returns. */
 typedef void userlist_fn(void *arg, const char *user, const char *password);
 
-/* Call fn for each line of size bytes of text, which is cut in place; text[size] must be writable.  name stands in messages.
- * false: e (F0000) names the place and what is wrong, but quotes nothing: there are passwords in the file. */
-bool userlist_parse(const char *name, char *text, size_t size, userlist_fn *fn, void *arg, struct error *e);
+/* Call fn for each line of size bytes of text, which is cut in place; text[size] must be writable.
+ * name stands in messages. false: e (F0000) names the place and what is wrong, but quotes nothing:
+ * there are passwords in the file. */
+bool userlist_parse(const char *name, char *text, size_t size, userlist_fn *fn, void *arg,
+	struct error *e);
 
 #endif

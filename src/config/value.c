@@ -17,7 +17,8 @@
 
 /* One row a type: how its text becomes a field and back. */
 struct value_type {
-	bool (*parse)(const struct key *k, const char *text, void *field, struct config_arena *arena);
+	bool (*parse)(const struct key *k, const char *text, void *field,
+		struct config_arena *arena);
 	const char *(*print)(const struct key *k, const void *field, char *buf);
 	size_t size;
 };
@@ -65,10 +66,14 @@ static bool
 parse_bool(const struct key *k, const char *text, void *field, struct config_arena *arena)
 {
 	static const struct key_word words[] = {
-		{ "0", 0, NULL }, { "1", 1, NULL },
-		{ "off", 0, NULL }, { "on", 1, NULL },
-		{ "false", 0, NULL }, { "true", 1, NULL },
-		{ "no", 0, NULL }, { "yes", 1, NULL },
+		{ "0", 0, NULL },
+		{ "1", 1, NULL },
+		{ "off", 0, NULL },
+		{ "on", 1, NULL },
+		{ "false", 0, NULL },
+		{ "true", 1, NULL },
+		{ "no", 0, NULL },
+		{ "yes", 1, NULL },
 		{ NULL, 0, NULL },
 	};
 
@@ -108,7 +113,10 @@ static bool
 parse_size(const struct key *k, const char *text, void *field, struct config_arena *arena)
 {
 	static const struct key_word units[] = {
-		{ "kB", 10, NULL }, { "MB", 20, NULL }, { "GB", 30, NULL }, { NULL, 0, NULL },
+		{ "kB", 10, NULL },
+		{ "MB", 20, NULL },
+		{ "GB", 30, NULL },
+		{ NULL, 0, NULL },
 	};
 	size_t digits = strspn(text, "0123456789");
 	const char *unit = text + digits + strspn(text + digits, " ");
@@ -184,7 +192,8 @@ parse_word(const struct key *k, const char *text, void *field, struct config_are
 	return parse_text(k, text, field, arena);
 }
 
-/* LibreSSL's form of a list, which PgBouncer takes: commas or colons, and "!word" to leave one out. */
+/* LibreSSL's form of a list, which PgBouncer takes: commas or colons, and "!word" to leave one
+ * out. */
 static bool
 parse_words(const struct key *k, const char *text, void *field, struct config_arena *arena)
 {
@@ -331,22 +340,24 @@ is_text(const struct key *k)
 	return types[k->type].print == print_text || types[k->type].print == print_check;
 }
 
-/* A word that a later release brings must not be taken in silence: it may be what keeps intruders out. */
+/* A word that a later release brings must not be taken in silence: it may be what keeps intruders
+ * out. */
 static bool
 refuse_later_word(const struct key *k, const char *text, struct error *e)
 {
 	for (const struct key_word *w = k->words; w != NULL && w->word != NULL; w++) {
 		if (w->later == NULL || !string_equal_nocase(w->word, text))
 			continue;
-		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "%s = %s is not in this release: %s", k->name,
-			w->word, w->later);
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
+			"%s = %s is not in this release: %s", k->name, w->word, w->later);
 		return true;
 	}
 	return false;
 }
 
 bool
-value_parse(const struct key *k, void *base, const char *text, struct config_arena *arena, struct error *e)
+value_parse(const struct key *k, void *base, const char *text, struct config_arena *arena,
+	struct error *e)
 {
 	char wanted[250];
 
@@ -354,8 +365,9 @@ value_parse(const struct key *k, void *base, const char *text, struct config_are
 		return false;
 	if (types[k->type].parse(k, text, field_of(k, base), arena))
 		return true;
-	error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "invalid value \"%.60s\" for %s: it must be %s", text,
-		k->name, value_describe(k, wanted, sizeof(wanted)));
+	error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
+		"invalid value \"%.60s\" for %s: it must be %s", text, k->name,
+		value_describe(k, wanted, sizeof(wanted)));
 	return false;
 }
 
@@ -446,7 +458,8 @@ append_range(const struct key *k, char *buf, size_t size)
 	if (open)
 		append_text(buf, size, ", at least %lld", (long long)min);
 	else
-		append_text(buf, size, "%s from %lld to %lld", k->type == KEY_SIZE ? "," : "", (long long)min, (long long)k->max);
+		append_text(buf, size, "%s from %lld to %lld", k->type == KEY_SIZE ? "," : "",
+			(long long)min, (long long)k->max);
 }
 
 const char *
@@ -470,7 +483,8 @@ value_describe(const struct key *k, char *buf, size_t size)
 	string_copy(buf, starts[k->type], size);
 	if (k->words != NULL)
 		append_words(k, buf, size);
-	else if (k->type == KEY_INT || k->type == KEY_AUTO || k->type == KEY_SIZE || k->type == KEY_TIME)
+	else if (k->type == KEY_INT || k->type == KEY_AUTO || k->type == KEY_SIZE ||
+		k->type == KEY_TIME)
 		append_range(k, buf, size);
 	return buf;
 }

@@ -15,13 +15,14 @@
 
 /* Set k's field of the struct at base.  Text is copied to the arena.
  * false: e (F0000) names the key and what would be right; the field is as before. */
-bool value_parse(const struct key *k, void *base, const char *text, struct config_arena *arena, struct error *e);
+bool value_parse(const struct key *k, void *base, const char *text, struct config_arena *arena,
+	struct error *e);
 
 /* Set the field to the row's default. */
 void value_reset(const struct key *k, void *base, struct config_arena *arena);
 
-/* The value as the file would say it.  Borrowed from the struct, a table, or buf (VALUE_TEXT bytes).
- * NULL: nothing is set (a text key without default that is empty, or CONFIG_UNSET). */
+/* The value as the file would say it.  Borrowed from the struct, a table, or buf (VALUE_TEXT
+ * bytes). NULL: nothing is set (a text key without default that is empty, or CONFIG_UNSET). */
 const char *value_print(const struct key *k, const void *base, char *buf);
 
 /* Set the field of dst to that of src, both structs of the key's section. */
@@ -31,7 +32,8 @@ void value_copy(const struct key *k, void *dst, const void *src, struct config_a
 bool value_equal(const struct key *k, const void *a, const void *b);
 bool value_is_default(const struct key *k, const void *base);
 
-/* "a whole number from 1 to 65535", "one of session, transaction, statement": for messages and the manual. Returns buf. */
+/* "a whole number from 1 to 65535", "one of session, transaction, statement": for messages and the
+ * manual. Returns buf. */
 const char *value_describe(const struct key *k, char *buf, size_t size);
 
 #endif

@@ -86,7 +86,8 @@ refuse(const char *text, const char *message)
 	write_file("t.ini", text);
 	cr_assert_null(config_load("t.ini", NULL, &e), "\"%s\" was taken", text);
 	cr_assert_str_eq(e.sqlstate, "F0000");
-	cr_assert_eq(strncmp(e.message, message, strlen(message)), 0, "\"%s\" gave \"%s\"", text, e.message);
+	cr_assert_eq(strncmp(e.message, message, strlen(message)), 0, "\"%s\" gave \"%s\"", text,
+		e.message);
 }
 
 Test(config, defaults)
@@ -199,9 +200,10 @@ Test(config, databases_in_file_order)
 
 Test(config, the_last_line_of_a_name_counts)
 {
-	const struct config *c = load("[pgbouncer]\n[databases]\na = host=one port=1\nb =\na = host=two\n"
-				      "* = host=three\n* = host=four\n"
-				      "[users]\nu = pool_size=1\nu = pool_mode=session\n");
+	const struct config *c =
+		load("[pgbouncer]\n[databases]\na = host=one port=1\nb =\na = host=two\n"
+		     "* = host=three\n* = host=four\n"
+		     "[users]\nu = pool_size=1\nu = pool_mode=session\n");
 
 	cr_assert_eq(c->ndatabases, 2);
 	cr_assert_str_eq(c->databases[0]->host, "two");
@@ -252,25 +254,36 @@ Test(config, errors)
 		{ "", "t.ini: the section [pgbouncer] is missing" },
 		{ "[databases]\na = host=h\n", "t.ini: the section [pgbouncer] is missing" },
 		{ "a = b\n", "t.ini:1: \"a\" stands before the first [section]" },
-		{ "[pgbouncers]\n", "t.ini:1: unknown section [pgbouncers]: there are [pgbouncer]" },
-		{ "[pgbouncer]\n\nfoo_bar_baz = 1\n", "t.ini:3: unknown key \"foo_bar_baz\" in [pgbouncer]" },
+		{ "[pgbouncers]\n",
+			"t.ini:1: unknown section [pgbouncers]: there are [pgbouncer]" },
+		{ "[pgbouncer]\n\nfoo_bar_baz = 1\n",
+			"t.ini:3: unknown key \"foo_bar_baz\" in [pgbouncer]" },
 		{ "[pgbouncer]\npool_moed = session\n",
 			"t.ini:2: unknown key \"pool_moed\" in [pgbouncer]: do you mean pool_mode?" },
-		{ "[pgbouncer]\npool_mode = trans\n", "t.ini:2: invalid value \"trans\" for pool_mode: it must be "
-						       "one of session, transaction, statement" },
-		{ "[pgbouncer]\nlisten_port = 0\n", "t.ini:2: invalid value \"0\" for listen_port: it must be a "
-						     "whole number from 1 to 65535" },
-		{ "[pgbouncer]\nauth_type = hba\n", "t.ini:2: auth_type = hba is not in this release" },
-		{ "[pgbouncer]\nauth_type = cert\n", "t.ini:2: auth_type = cert is not in this release" },
-		{ "[pgbouncer]\nauth_type = ldap\n", "t.ini:2: auth_type = ldap is not in this release" },
-		{ "[pgbouncer]\nauth_type = pam\n", "t.ini:2: auth_type = pam is not in this release" },
+		{ "[pgbouncer]\npool_mode = trans\n",
+			"t.ini:2: invalid value \"trans\" for pool_mode: it must be "
+			"one of session, transaction, statement" },
+		{ "[pgbouncer]\nlisten_port = 0\n",
+			"t.ini:2: invalid value \"0\" for listen_port: it must be a "
+			"whole number from 1 to 65535" },
+		{ "[pgbouncer]\nauth_type = hba\n",
+			"t.ini:2: auth_type = hba is not in this release" },
+		{ "[pgbouncer]\nauth_type = cert\n",
+			"t.ini:2: auth_type = cert is not in this release" },
+		{ "[pgbouncer]\nauth_type = ldap\n",
+			"t.ini:2: auth_type = ldap is not in this release" },
+		{ "[pgbouncer]\nauth_type = pam\n",
+			"t.ini:2: auth_type = pam is not in this release" },
 		{ "[pgbouncer]\nserver_tls_sslmode = verify-full\n",
 			"t.ini:2: server_tls_sslmode = verify-full is not in this release: TLS comes" },
 		{ "[pgbouncer]\nclient_tls_sslmode = require\n",
 			"t.ini:2: client_tls_sslmode = require is not in this release: TLS comes" },
-		{ "[pgbouncer]\nclient_tls_sslmode = requires\n", "t.ini:2: invalid value \"requires\" for" },
-		{ "[pgbouncer]\nclient_tls_protocols = tlsv1.4\n", "t.ini:2: invalid value \"tlsv1.4\" for" },
-		{ "[databases]\na = hots=h\n", "t.ini:2: unknown key \"hots\" in [databases]: do you mean host?" },
+		{ "[pgbouncer]\nclient_tls_sslmode = requires\n",
+			"t.ini:2: invalid value \"requires\" for" },
+		{ "[pgbouncer]\nclient_tls_protocols = tlsv1.4\n",
+			"t.ini:2: invalid value \"tlsv1.4\" for" },
+		{ "[databases]\na = hots=h\n",
+			"t.ini:2: unknown key \"hots\" in [databases]: do you mean host?" },
 		{ "[databases]\na = port=x\n", "t.ini:2: invalid value \"x\" for port" },
 		{ "[databases]\na = port=0\n", "t.ini:2: invalid value \"0\" for port" },
 		{ "[databases]\na = host\n", "t.ini:2: the settings must read" },
@@ -278,9 +291,11 @@ Test(config, errors)
 		{ "[databases]\na b = host=h\n", "t.ini:2: a line must read" },
 		{ "[databases]\npgbouncer =\n", "t.ini:2: the name \"pgbouncer\" is reserved" },
 		{ "[databases]\npgusher =\n", "t.ini:2: the name \"pgusher\" is reserved" },
-		{ "[databases]\na = auth_dbname=pgbouncer\n", "t.ini:2: invalid value \"pgbouncer\" for auth_dbname" },
+		{ "[databases]\na = auth_dbname=pgbouncer\n",
+			"t.ini:2: invalid value \"pgbouncer\" for auth_dbname" },
 		{ "[users]\na = host=h\n", "t.ini:2: unknown key \"host\" in [users]" },
-		{ "[peers]\na = host=h\n", "t.ini:2: \"a\" is no peer: [peers] names them by numbers" },
+		{ "[peers]\na = host=h\n",
+			"t.ini:2: \"a\" is no peer: [peers] names them by numbers" },
 		{ "[peers]\n0 = host=h\n", "t.ini:2: \"0\" is no peer" },
 		{ "[peers]\n65536 = host=h\n", "t.ini:2: \"65536\" is no peer" },
 		{ "[peers]\n1 = port=1\n", "t.ini:2: peer 1 needs a host" },
@@ -301,7 +316,8 @@ Test(config, a_missing_file_is_named)
 
 Test(config, peers)
 {
-	const struct config *c = load("[pgbouncer]\npeer_id = 2\n[peers]\n1 = host=a\n02 = host=b port=7 pool_size=4\n");
+	const struct config *c = load(
+		"[pgbouncer]\npeer_id = 2\n[peers]\n1 = host=a\n02 = host=b port=7 pool_size=4\n");
 
 	cr_assert_eq(c->npeers, 2);
 	cr_assert_eq(c->peers[0].id, 1);
@@ -317,11 +333,15 @@ Test(config, peers)
 
 Test(config, keys_of_a_later_release_are_named_in_one_line)
 {
-	const struct config *c = load("[databases]\na = auth_user=u\nb = auth_user=u\n"
-				      "[pgbouncer]\nclient_tls_key_file = k\nauth_user = x\nauth_hba_file =\n");
+	const struct config *c =
+		load("[databases]\na = auth_user=u\nb = auth_user=u\n"
+		     "[pgbouncer]\nclient_tls_key_file = k\nauth_user = x\nauth_hba_file =\n");
 
-	cr_assert_eq(count_logged("WARNING t.ini: this release does not act on auth_user, client_tls_key_file, "
-				  "auth_user in [databases]"), 1);
+	cr_assert_eq(
+		count_logged(
+			"WARNING t.ini: this release does not act on auth_user, client_tls_key_file, "
+			"auth_user in [databases]"),
+		1);
 	cr_assert_eq(count_logged("does not act"), 1);
 	cr_assert_str_eq(c->client_tls_key_file, "k");
 	cr_assert_str_eq(c->databases[1]->auth_user, "u");
@@ -330,8 +350,9 @@ Test(config, keys_of_a_later_release_are_named_in_one_line)
 
 Test(config, keys_at_their_defaults_are_not_warned_of)
 {
-	const struct config *c = load("[pgbouncer]\nauth_type = any\nserver_tls_sslmode = disable\n"
-				      "client_tls_sslmode = disable\nclient_tls_ciphers = default\n");
+	const struct config *c =
+		load("[pgbouncer]\nauth_type = any\nserver_tls_sslmode = disable\n"
+		     "client_tls_sslmode = disable\nclient_tls_ciphers = default\n");
 
 	cr_assert_eq(count_logged("WARNING"), 0);
 	config_unref(&c);
@@ -339,9 +360,11 @@ Test(config, keys_at_their_defaults_are_not_warned_of)
 
 Test(config, users_of_both_files_are_one)
 {
-	write_file("users.txt", "\"a\" \"secret\"\n\"b\" \"md500112233445566778899aabbccddeeff\"\n\"a\" \"newer\"\n");
-	const struct config *c = load("[pgbouncer]\nauth_file = users.txt\n"
-				      "[users]\na = pool_size=3 query_timeout=0\nc = pool_mode=statement\n");
+	write_file("users.txt",
+		"\"a\" \"secret\"\n\"b\" \"md500112233445566778899aabbccddeeff\"\n\"a\" \"newer\"\n");
+	const struct config *c =
+		load("[pgbouncer]\nauth_file = users.txt\n"
+		     "[users]\na = pool_size=3 query_timeout=0\nc = pool_mode=statement\n");
 	const struct config_user *a = config_find_user(c, "a"), *b = config_find_user(c, "b");
 
 	cr_assert_eq(c->nusers, 3);
@@ -404,16 +427,21 @@ Test(config, no_auth_file_is_warned_of_where_one_is_needed)
 
 Test(config, a_reload_keeps_what_needs_a_restart)
 {
-	const struct config *old = load("[pgbouncer]\nlisten_port = 7000\nlisten_addr = a\npool_mode = statement\n"
-					"max_client_conn = 5\n");
-	const struct config *c = load_after("[pgbouncer]\nlisten_port = 8000\npool_mode = transaction\n", old);
+	const struct config *old =
+		load("[pgbouncer]\nlisten_port = 7000\nlisten_addr = a\npool_mode = statement\n"
+		     "max_client_conn = 5\n");
+	const struct config *c =
+		load_after("[pgbouncer]\nlisten_port = 8000\npool_mode = transaction\n", old);
 
 	config_unref(&old);
 	cr_assert_eq(c->listen_port, 7000);
 	cr_assert_str_eq(c->listen_addr, "a");
 	cr_assert_eq(c->pool_mode, POOL_TRANSACTION);
 	cr_assert_eq(c->max_client_conn, 100, "a key that is gone has its default again");
-	cr_assert_eq(count_logged("listen_port stays \"7000\" until the next restart, which makes it \"8000\""), 1);
+	cr_assert_eq(
+		count_logged(
+			"listen_port stays \"7000\" until the next restart, which makes it \"8000\""),
+		1);
 	cr_assert_eq(count_logged("listen_addr stays \"a\""), 1);
 	cr_assert_eq(count_logged("stays"), 2);
 	config_unref(&c);
@@ -442,7 +470,8 @@ Test(config, with_refuses)
 	} cases[] = {
 		{ "no_such", "1", "42704", "unknown setting \"no_such\"" },
 		{ "listen_port", "1", "55P02", "only a restart changes \"listen_port\"" },
-		{ "pool_mode", "x", "22023", "invalid value \"x\" for pool_mode: it must be one of" },
+		{ "pool_mode", "x", "22023",
+			"invalid value \"x\" for pool_mode: it must be one of" },
 		{ "auth_type", "hba", "22023", "auth_type = hba is not in this release" },
 	};
 	const struct config *c = load("[pgbouncer]\n");
@@ -451,7 +480,8 @@ Test(config, with_refuses)
 		struct error e;
 		cr_assert_null(config_with(c, cases[i].key, cases[i].value, &e));
 		cr_assert_str_eq(e.sqlstate, cases[i].sqlstate);
-		cr_assert_eq(strncmp(e.message, cases[i].message, strlen(cases[i].message)), 0, "%s", e.message);
+		cr_assert_eq(strncmp(e.message, cases[i].message, strlen(cases[i].message)), 0,
+			"%s", e.message);
 	}
 	config_unref(&c);
 }
@@ -492,8 +522,10 @@ Test(config, ten_thousand_databases_cost_less_than_512_bytes_each)
 
 	fputs("[pgbouncer]\nauth_type = any\n[databases]\n", f);
 	for (int i = 0; i < 10000; i++)
-		fprintf(f, "tenant_%05d = host=db%d.internal.example.com dbname=erp_%05d user=app_%05d "
-			   "password=0123456789abcdef0123456789abcdef\n", i, i % 20, i, i);
+		fprintf(f,
+			"tenant_%05d = host=db%d.internal.example.com dbname=erp_%05d user=app_%05d "
+			"password=0123456789abcdef0123456789abcdef\n",
+			i, i % 20, i, i);
 	fclose(f);
 	const struct config *c = config_load("t.ini", NULL, &e);
 	cr_assert_not_null(c, "%s", e.message);
@@ -523,7 +555,8 @@ see_key(void *arg, const char *key, const char *value, const char *def, bool cha
 	s->unsorted += strcmp(s->last, key) >= 0;
 	string_copy(s->last, key, sizeof(s->last));
 	if (strcmp(key, "auth_file") == 0)
-		snprintf(s->auth_file, sizeof(s->auth_file), "%s,%s", value ? value : "-", def ? def : "-");
+		snprintf(s->auth_file, sizeof(s->auth_file), "%s,%s", value ? value : "-",
+			def ? def : "-");
 	if (strcmp(key, "auth_ldap_options") == 0)
 		snprintf(s->ldap, sizeof(s->ldap), "%s", value);
 	if (strcmp(key, "listen_port") == 0) {
@@ -536,7 +569,8 @@ see_key(void *arg, const char *key, const char *value, const char *def, bool cha
 
 Test(config, each_key_in_name_order_with_secrets_hidden)
 {
-	const struct config *c = load("[pgbouncer]\nlisten_port = 7777\nauth_ldap_options = ldapbindpasswd=x\n");
+	const struct config *c =
+		load("[pgbouncer]\nlisten_port = 7777\nauth_ldap_options = ldapbindpasswd=x\n");
 	struct shown s = { .last = "" };
 
 	config_each_key(c, see_key, &s);

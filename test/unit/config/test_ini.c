@@ -99,13 +99,16 @@ Test(ini, reads_what_the_grammar_says)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct seen s = { .text = "" };
 		struct error e;
-		cr_assert(parse(cases[i].text, strlen(cases[i].text), &s, &e), "\"%s\": %s", cases[i].text,
-			e.message);
+		cr_assert(parse(cases[i].text, strlen(cases[i].text), &s, &e), "\"%s\": %s",
+			cases[i].text, e.message);
 		cr_assert_str_eq(s.text, cases[i].seen, "\"%s\"", cases[i].text);
 	}
 }
 
-#define CASE(text, message) { text, sizeof(text) - 1, message }
+#define CASE(text, message)                     \
+	{                                       \
+		text, sizeof(text) - 1, message \
+	}
 
 Test(ini, says_what_is_wrong_and_where)
 {
@@ -127,7 +130,8 @@ Test(ini, says_what_is_wrong_and_where)
 		CASE("%includes x", "t.ini:1: the only directive is \"%include FILE\""),
 		CASE("%include", "t.ini:1: %include needs the name of a file"),
 		CASE("%include  \r\n", "t.ini:1: %include needs the name of a file"),
-		CASE("k = v\n%include /nonexistent/x.ini", "t.ini:2: could not read \"/nonexistent/x.ini\""),
+		CASE("k = v\n%include /nonexistent/x.ini",
+			"t.ini:2: could not read \"/nonexistent/x.ini\""),
 		CASE("%include /", "t.ini:1: could not read \"/\""),
 		CASE("a = b\nk = v\0w\n", "t.ini:2: the line holds a zero byte"),
 		CASE("ok = 1\nbad = 2\nok = 3", "t.ini:2: refused bad"),
@@ -230,7 +234,8 @@ Test(ini, includes_have_a_depth, .init = enter_dir, .fini = leave_dir)
 
 	for (int i = 0; i <= INI_DEPTH_MAX; i++) {
 		snprintf(name, sizeof(name), "%d.ini", i);
-		snprintf(text, sizeof(text), i == INI_DEPTH_MAX ? "k = v\n" : "%%include %d.ini\n", i + 1);
+		snprintf(text, sizeof(text), i == INI_DEPTH_MAX ? "k = v\n" : "%%include %d.ini\n",
+			i + 1);
 		write_file(name, text);
 	}
 	cr_assert(ini_read("0.ini", &ops, &s, &e), "%s", e.message);
@@ -238,7 +243,8 @@ Test(ini, includes_have_a_depth, .init = enter_dir, .fini = leave_dir)
 
 	write_file("loop.ini", "%include loop.ini\n");
 	cr_assert_not(ini_read("loop.ini", &ops, &s, &e));
-	cr_assert_not_null(strstr(e.message, "more than 10 files include each other"), "%s", e.message);
+	cr_assert_not_null(strstr(e.message, "more than 10 files include each other"), "%s",
+		e.message);
 }
 
 /* Ten levels of a hundred includes each would be 10^20 files. */
@@ -257,5 +263,6 @@ Test(ini, includes_have_a_count, .init = enter_dir, .fini = leave_dir)
 	}
 	write_file("10.ini", "");
 	cr_assert_not(ini_read("0.ini", &ops, &s, &e));
-	cr_assert_not_null(strstr(e.message, "more than 10000 files are included"), "%s", e.message);
+	cr_assert_not_null(strstr(e.message, "more than 10000 files are included"), "%s",
+		e.message);
 }

@@ -42,7 +42,8 @@ compare(enum reference_format format, const char *path)
 {
 	char *there = read_source(path);
 
-	cr_assert(strcmp(print(format), there) == 0, "%s is not what the tables say: run \"make reference\"", path);
+	cr_assert(strcmp(print(format), there) == 0,
+		"%s is not what the tables say: run \"make reference\"", path);
 	free(there);
 }
 

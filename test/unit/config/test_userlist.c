@@ -56,7 +56,10 @@ Test(userlist, users)
 	}
 }
 
-#define CASE(text, message) { text, sizeof(text) - 1, message }
+#define CASE(text, message)                     \
+	{                                       \
+		text, sizeof(text) - 1, message \
+	}
 
 Test(userlist, errors_name_the_line_and_quote_nothing)
 {
@@ -80,7 +83,8 @@ Test(userlist, errors_name_the_line_and_quote_nothing)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char out[1000];
 		struct error e;
-		cr_assert_not(parse(cases[i].text, cases[i].size, out, &e), "\"%s\"", cases[i].text);
+		cr_assert_not(parse(cases[i].text, cases[i].size, out, &e), "\"%s\"",
+			cases[i].text);
 		cr_assert_eq(strncmp(e.message, cases[i].message, strlen(cases[i].message)), 0,
 			"\"%s\" gave \"%s\"", cases[i].text, e.message);
 		cr_assert_null(strstr(e.message, "s3cret"), "%s", e.message);

@@ -15,7 +15,10 @@ struct fields {
 };
 
 static const struct key_word colours[] = {
-	{ "red", 1, NULL }, { "green", 2, NULL }, { "blue", 3, "the paint is not there yet" }, { NULL, 0, NULL },
+	{ "red", 1, NULL },
+	{ "green", 2, NULL },
+	{ "blue", 3, "the paint is not there yet" },
+	{ NULL, 0, NULL },
 };
 
 #define FIELD(of_type, field) .name = "k", .type = of_type, .offset = offsetof(struct fields, field)
@@ -26,7 +29,8 @@ static const struct key own_key = { FIELD(KEY_INT, n), .min = CONFIG_UNSET, .max
 static const struct key auto_key = { FIELD(KEY_AUTO, n), .max = 256 };
 static const struct key size_key = { FIELD(KEY_SIZE, size), .min = 64, .max = INT64_C(1) << 40 };
 static const struct key time_key = { FIELD(KEY_TIME, time), .max = 1000000000 };
-static const struct key own_time_key = { FIELD(KEY_TIME, time), .min = CONFIG_UNSET, .max = 1000000000 };
+static const struct key own_time_key = { FIELD(KEY_TIME, time), .min = CONFIG_UNSET,
+	.max = 1000000000 };
 static const struct key mode_key = { FIELD(KEY_MODE, n), .max = 0777 };
 static const struct key enum_key = { FIELD(KEY_ENUM, n), .words = colours };
 static const struct key text_key = { FIELD(KEY_TEXT, text), .def = "" };
@@ -150,16 +154,18 @@ Test(value, parse_and_print)
 		memset(&f, 0x55, sizeof(f));
 		struct fields before = f;
 		bool ok = value_parse(cases[i].key, &f, cases[i].text, arena, &e);
-		cr_assert_eq(ok, cases[i].printed != NULL, "type %d: \"%s\"", cases[i].key->type, cases[i].text);
+		cr_assert_eq(ok, cases[i].printed != NULL, "type %d: \"%s\"", cases[i].key->type,
+			cases[i].text);
 		if (!ok) {
-			cr_assert_eq(memcmp(&f, &before, sizeof(f)), 0, "\"%s\" left a trace", cases[i].text);
+			cr_assert_eq(memcmp(&f, &before, sizeof(f)), 0, "\"%s\" left a trace",
+				cases[i].text);
 			cr_assert_str_eq(e.sqlstate, "F0000");
 			cr_assert_not_null(strstr(e.message, "k"), "%s", e.message);
 			continue;
 		}
 		const char *printed = value_print(cases[i].key, &f, buf);
-		cr_assert_str_eq(printed == NULL ? UNSET_TEXT : printed, cases[i].printed, "type %d: \"%s\"",
-			cases[i].key->type, cases[i].text);
+		cr_assert_str_eq(printed == NULL ? UNSET_TEXT : printed, cases[i].printed,
+			"type %d: \"%s\"", cases[i].key->type, cases[i].text);
 	}
 	arena_free(&arena);
 }
@@ -189,16 +195,23 @@ Test(value, errors_say_what_would_be_right)
 		const struct key *key;
 		const char *text, *message;
 	} wrong[] = {
-		{ &bool_key, "2", "invalid value \"2\" for k: it must be 0 or 1 (or off, on, false, true, no, yes)" },
-		{ &int_key, "0", "invalid value \"0\" for k: it must be a whole number from 1 to 65535" },
-		{ &own_key, "x", "invalid value \"x\" for k: it must be a whole number, at least 0" },
-		{ &auto_key, "x", "invalid value \"x\" for k: it must be auto, or a whole number from 0 to 256" },
+		{ &bool_key, "2",
+			"invalid value \"2\" for k: it must be 0 or 1 (or off, on, false, true, no, yes)" },
+		{ &int_key, "0",
+			"invalid value \"0\" for k: it must be a whole number from 1 to 65535" },
+		{ &own_key, "x",
+			"invalid value \"x\" for k: it must be a whole number, at least 0" },
+		{ &auto_key, "x",
+			"invalid value \"x\" for k: it must be auto, or a whole number from 0 to 256" },
 		{ &enum_key, "x", "invalid value \"x\" for k: it must be one of red, green" },
-		{ &enum_key, "Blue", "k = blue is not in this release: the paint is not there yet" },
-		{ &time_key, "x", "invalid value \"x\" for k: it must be a number of seconds like 15 or 0.5, "
-				  "at least 0" },
-		{ &size_key, "x", "invalid value \"x\" for k: it must be a number of bytes like 1048576 or 1MB, "
-				  "from 64 to 1099511627776" },
+		{ &enum_key, "Blue",
+			"k = blue is not in this release: the paint is not there yet" },
+		{ &time_key, "x",
+			"invalid value \"x\" for k: it must be a number of seconds like 15 or 0.5, "
+			"at least 0" },
+		{ &size_key, "x",
+			"invalid value \"x\" for k: it must be a number of bytes like 1048576 or 1MB, "
+			"from 64 to 1099511627776" },
 		{ &mode_key, "9", "invalid value \"9\" for k: it must be an octal mode like 0770" },
 	};
 	struct config_arena *arena = arena_new();
