@@ -188,9 +188,10 @@ static const struct key keys_timeouts[] = {
 		.help = "An attempt to connect and log in to a server is given up after this "
 			"time." },
 	{ SECONDS(server_login_retry, "15"),
-		.help = "The longest pause between attempts to connect to a server that "
-			"refuses. The pauses start short and grow up to this value, so that a "
-			"server which comes back is used at once." },
+		.help = "How long clients wait for a server that can't be reached. Attempts go "
+			"on with short pauses, and once they have failed for this long, the "
+			"clients that wait get the error. A refusal, such as a wrong password, "
+			"is told at once." },
 	{ SECONDS(server_idle_timeout, "600"),
 		.help = "A server connection that nobody has used for this long is closed." },
 	{ SECONDS(server_lifetime, "3600"),
