@@ -64,7 +64,7 @@ step() {
 	local text=$1 start=$EPOCHREALTIME said
 	said=$(wc -c <"$log")
 	shift
-	printf '   %-73s' "$text"
+	printf '   %-76s' "$text"
 	if "$@" >>"$log" 2>&1; then
 		awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { sub(",", ".", a); sub(",", ".", b)
 			printf "%sdone %5.1f s%s\n", green, b - a, plain }' green="$green" plain="$plain"
@@ -266,7 +266,7 @@ add_tenant() {
 }
 
 make_database() {
-	step "$1: $6, ${7}, $5 production orders" add_tenant "$@"
+	step "$1: $6, $7, $5 production orders" add_tenant "$@"
 }
 
 # pgusher knows users by the same verifiers as PostgreSQL: no password is in any of its files.
