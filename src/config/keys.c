@@ -203,10 +203,10 @@ static const struct key keys_timeouts[] = {
 	{ SECONDS(autodb_idle_timeout, "3600"),
 		.help = "What was made for a database by the \"*\" line is forgotten, with its "
 			"statistics, when nobody has used it for this long." },
-	{ SECONDS(pool_idle_timeout, "0"),
+	{ SECONDS(pool_idle_timeout, "0"), .flags = KEY_LATER,
 		.help = "A pool without clients and servers is forgotten after this time, and "
 			"its share of the statistics with it." },
-	{ SECONDS(suspend_timeout, "10"),
+	{ SECONDS(suspend_timeout, "10"), .flags = KEY_LATER,
 		.help = "Connections that haven't taken what is buffered for them this long "
 			"after SUSPEND are closed." },
 };
@@ -388,12 +388,14 @@ static const struct key keys_network[] = {
 	{ COUNT(tcp_defer_accept, "1"),
 		.help = "Have the kernel hold a TCP connection back until it has sent "
 			"something. 0 switches it off." },
-	{ SECONDS(dns_max_ttl, "15"), .help = "How long the addresses of a host name are used." },
-	{ SECONDS(dns_nxdomain_ttl, "15"),
+	{ SECONDS(dns_max_ttl, "15"), .flags = KEY_LATER,
+		.help = "How long the addresses of a host name are used. This release looks a "
+			"name up for each new connection." },
+	{ SECONDS(dns_nxdomain_ttl, "15"), .flags = KEY_LATER,
 		.help = "How long a failed lookup of a host name is believed." },
 	{ SECONDS(dns_zone_check_period, "0"), .flags = KEY_LATER,
 		.help = "How often the serials of DNS zones are looked at to notice changes." },
-	{ TEXT(resolv_conf, ""), .flags = KEY_RESTART,
+	{ TEXT(resolv_conf, ""), .flags = KEY_RESTART | KEY_LATER,
 		.help = "A file in the form of resolv.conf to use instead of the system's." },
 };
 
