@@ -48,19 +48,34 @@ scram_derive_keys(const char *password, const uint8_t *salt, size_t salt_size, i
 	memory_wipe(salted, sizeof(salted));
 }
 
-void
-scram_make_verifier(const char *password, int iterations, struct scram_verifier *v)
+/* The keys of a verifier that has its salt and iterations. */
+static void
+fill_keys(const char *password, struct scram_verifier *v)
 {
 	struct scram_keys keys;
 
+	scram_derive_keys(password, v->salt, v->salt_size, v->iterations, &keys);
+	digest_sha256(keys.client_key, SCRAM_KEY, v->stored_key);
+	memcpy(v->server_key, keys.server_key, SCRAM_KEY);
+	memory_wipe(&keys, sizeof(keys));
+}
+
+void
+scram_make_verifier(const char *password, int iterations, struct scram_verifier *v)
+{
 	memset(v, 0, sizeof(*v));
 	v->iterations = iterations;
 	v->salt_size = SALT_SIZE;
 	digest_random(v->salt, v->salt_size);
-	scram_derive_keys(password, v->salt, v->salt_size, iterations, &keys);
-	digest_sha256(keys.client_key, SCRAM_KEY, v->stored_key);
-	memcpy(v->server_key, keys.server_key, SCRAM_KEY);
-	memory_wipe(&keys, sizeof(keys));
+	fill_keys(password, v);
+}
+
+void
+scram_make_stable_verifier(const char *password, const char *user, const uint8_t secret[32], int iterations,
+			   struct scram_verifier *v)
+{
+	scram_mock_verifier(user, secret, iterations, v);
+	fill_keys(password, v);
 }
 
 /* The stored key is no SHA-256 of anything that anybody knows. */

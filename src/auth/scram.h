@@ -45,6 +45,11 @@ void scram_make_verifier(const char *password, int iterations, struct scram_veri
 void scram_mock_verifier(
 	const char *user, const uint8_t secret[32], int iterations, struct scram_verifier *v);
 
+/* The verifier of a user whose plain password is known: its salt is that of the user's mock verifier, so that the
+ * two can't be told apart by their challenge.  Slow. */
+void scram_make_stable_verifier(const char *password, const char *user, const uint8_t secret[32], int iterations,
+				struct scram_verifier *v);
+
 /* StoredKey and ServerKey of keys equal those of v. */
 bool scram_keys_fit(const struct scram_keys *keys, const struct scram_verifier *v);
 

@@ -418,7 +418,7 @@ work_make_verifier(struct helper_job *job)
 {
 	struct password_job *pj = container_of(job, struct password_job, job);
 
-	scram_make_verifier(pj->password, pj->iterations, &pj->verifier);
+	scram_make_stable_verifier(pj->password, pj->user, mock_secret, pj->iterations, &pj->verifier);
 }
 
 static void
@@ -440,6 +440,7 @@ make_verifier(struct client *c)
 	struct password_job *pj = memory_zalloc(sizeof(*pj));
 
 	pj->password = memory_strdup(c->login->secret.text);
+	pj->user = memory_strdup(c->login->user);
 	pj->iterations = SCRAM_ITERATIONS_DEFAULT;
 	pj->job.work = work_make_verifier;
 	pj->job.done = done_make_verifier;

@@ -184,14 +184,19 @@ listener_open(struct listener_set *set, const char *addresses, int port, const c
 }
 
 void
-listener_inherit(struct listener_set *set, int first, int n)
+listener_inherit(struct listener_set *tcp, struct listener_set *local, int first, int n)
 {
-	memset(set, 0, sizeof(*set));
-	for (int i = 0; i < n && i < LISTENER_MAX; i++) {
-		int fd = first + i;
+	memset(tcp, 0, sizeof(*tcp));
+	memset(local, 0, sizeof(*local));
+	for (int fd = first; fd < first + n && fd < first + LISTENER_MAX; fd++) {
+		int family = 0;
+		socklen_t len = sizeof(family);
+		struct listener_set *set;
 
+		getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len);
 		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
+		set = family == AF_UNIX ? local : tcp;
 		set->fds[set->n++] = fd;
 	}
 }

@@ -38,8 +38,8 @@ struct listen_options {
 bool listener_open(struct listener_set *set, const char *addresses, int port, const char *unix_dir,
 		   const struct listen_options *o, struct error *e);
 
-/* Take over fds first .. first+n-1 that the service manager has opened. */
-void listener_inherit(struct listener_set *set, int first, int n);
+/* Take over fds first .. first+n-1 that the service manager has opened: TCP sockets and Unix sockets. */
+void listener_inherit(struct listener_set *tcp, struct listener_set *local, int first, int n);
 
 /* Close the sockets and remove the Unix socket's file. */
 void listener_close(struct listener_set *set);

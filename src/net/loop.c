@@ -13,6 +13,7 @@ STAILQ_HEAD(deferred_list, deferred);
 
 struct ticker {
 	SLIST_ENTRY(ticker) link;
+	struct loop *loop;
 	struct event event;
 	void (*fn)(void *arg);
 	void *arg;
@@ -74,6 +75,20 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	t->fn(t->arg);
+}
+
+static void
+on_once(evutil_socket_t fd, short what, void *arg)
+{
+	struct ticker *t = arg;
+	void (*fn)(void *) = t->fn;
+	void *fn_arg = t->arg;
+
+	(void)fd;
+	(void)what;
+	SLIST_REMOVE(&t->loop->tickers, t, ticker, link);
+	free(t);
+	fn(fn_arg);
 }
 
 struct loop *
@@ -161,17 +176,51 @@ loop_defer_past_ready(struct loop *l, struct deferred *d, void (*run)(struct def
 	event_add(&l->past_ready_event, &at_once);
 }
 
-void
-loop_every(struct loop *l, usec_t period, void (*fn)(void *arg), void *arg)
+static struct ticker *
+add_ticker(struct loop *l, void (*fn)(void *arg), void *arg)
 {
 	struct ticker *t = memory_zalloc(sizeof(*t));
-	struct timeval tv = { .tv_sec = period / USEC_PER_SEC, .tv_usec = period % USEC_PER_SEC };
 
+	t->loop = l;
 	t->fn = fn;
 	t->arg = arg;
 	SLIST_INSERT_HEAD(&l->tickers, t, link);
-	event_assign(&t->event, l->base, -1, EV_PERSIST, on_tick, t);
+	return t;
+}
+
+static void
+start(struct ticker *t, usec_t period)
+{
+	struct timeval tv = { .tv_sec = period / USEC_PER_SEC, .tv_usec = period % USEC_PER_SEC };
+
 	event_add(&t->event, &tv);
+}
+
+void
+loop_every(struct loop *l, usec_t period, void (*fn)(void *arg), void *arg)
+{
+	struct ticker *t = add_ticker(l, fn, arg);
+
+	event_assign(&t->event, l->base, -1, EV_PERSIST, on_tick, t);
+	start(t, period);
+}
+
+void
+loop_after(struct loop *l, usec_t delay, void (*fn)(void *arg), void *arg)
+{
+	struct ticker *t = add_ticker(l, fn, arg);
+
+	event_assign(&t->event, l->base, -1, 0, on_once, t);
+	start(t, delay);
+}
+
+void
+loop_on_signal(struct loop *l, int signal, void (*fn)(void *arg), void *arg)
+{
+	struct ticker *t = add_ticker(l, fn, arg);
+
+	event_assign(&t->event, l->base, signal, EV_SIGNAL | EV_PERSIST, on_tick, t);
+	event_add(&t->event, NULL);
 }
 
 uint8_t *

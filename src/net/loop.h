@@ -51,6 +51,12 @@ void loop_defer_past_ready(struct loop *l, struct deferred *d, void (*run)(struc
 /* Call fn(arg) every period from now on, until the loop is freed. */
 void loop_every(struct loop *l, usec_t period, void (*fn)(void *arg), void *arg);
 
+/* Call fn(arg) once, after delay; dropped if the loop is freed before. */
+void loop_after(struct loop *l, usec_t delay, void (*fn)(void *arg), void *arg);
+
+/* Call fn(arg) at each signal, until the loop is freed.  One loop of a process may do so. */
+void loop_on_signal(struct loop *l, int signal, void (*fn)(void *arg), void *arg);
+
 uint8_t *loop_scratch(struct loop *l);		/* LOOP_SCRATCH bytes */
 struct gather *loop_gather(struct loop *l);
 

@@ -183,7 +183,7 @@ open_server(struct pool *p)
 	as.secret = conf->password != NULL ? &own : p->user_conf != NULL ? &p->user_conf->secret : NULL;
 	as.keys = p->have_keys ? &p->keys : NULL;
 	s = server_open(p->pools->env, choose_host(p->tenant, host, sizeof(host)), conf->port, &as,
-			p->pools->ops->next_id(), &pool_keeper, p);
+			atomic_fetch_add(p->pools->next_id, 1), &pool_keeper, p);
 	secret_release(&own);
 	s->database = p->tenant->name;
 	s->user = p->user->name;

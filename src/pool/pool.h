@@ -27,6 +27,7 @@
 #define POOL_POOL_H
 
 #include <bsd/sys/queue.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -93,7 +94,6 @@ struct pool {
 
 /* What a worker lends to its pools, and what it does for them. */
 struct pools_ops {
-	uint32_t (*next_id)(void);				/* a process-wide connection id */
 	void (*wake)(struct pools *p, uint64_t workers);	/* a budget has room again: tell these workers */
 	void (*evict_elsewhere)(struct pools *p, const char *user);	/* other workers: drop an idle server of user */
 };
@@ -103,6 +103,7 @@ struct pools {
 	struct tenants *tenants;
 	struct users *users;
 	const struct pools_ops *ops;
+	atomic_uint *next_id;		/* of the process: ids of connections */
 	int worker;
 };
 

@@ -178,7 +178,7 @@ login_route(struct client *c)
 	if (conf->log_connections)
 		client_log(c, LOG_INFO, "login attempt: db=%.64s user=%.64s tls=no", l->database, l->user);
 	l->route_error.sqlstate[0] = '\0';
-	t = tenants_open(s->tenants, l->database, &l->route_error);
+	t = shard_open_tenant(s, l->database, &l->route_error);
 	if (conf->auth_type == AUTH_TRUST && secret == NULL)
 		client_reject(c, SQLSTATE_INVALID_AUTHORIZATION, "\"trust\" authentication failed");
 	else if (conf->auth_type == AUTH_ANY && t != NULL && t->conf->user == NULL)
@@ -230,7 +230,7 @@ find_tenant(struct shard *s, struct client *c)
 	struct tenant *t = NULL;
 
 	if (l->route_error.sqlstate[0] == '\0')
-		t = tenants_open(s->tenants, l->database, &l->route_error);
+		t = shard_open_tenant(s, l->database, &l->route_error);
 	if (t == NULL) {
 		client_close(c, &l->route_error, l->route_error.message);
 	} else if (t->disabled) {

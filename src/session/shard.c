@@ -78,6 +78,7 @@ shard_init(struct shard *s, int index, int nworkers, struct loop *l, struct mail
 		.tenants = s->tenants,
 		.users = commons->users,
 		.ops = pools_ops,
+		.next_id = &commons->next_id,
 		.worker = index,
 	};
 	apply_config(s, c);
@@ -98,7 +99,7 @@ shard_prepare_pools(struct shard *s)
 
 		if (min == 0 || db->user == NULL || tenant_worker(db->name, s->nworkers) != s->index)
 			continue;
-		t = tenants_open(s->tenants, db->name, &e);
+		t = shard_open_tenant(s, db->name, &e);
 		if (t != NULL)
 			pool_open(&s->pools, t, db->user);
 	}
@@ -197,6 +198,64 @@ shard_set_config(struct shard *s, const struct config *c)
 	pools_config_changed(&s->pools);
 	close_clients_of_gone_tenants(s);
 	shard_prepare_pools(s);
+}
+
+/* --- pausing --- */
+
+struct tenant *
+shard_open_tenant(struct shard *s, const char *name, struct error *e)
+{
+	struct tenant *t = tenants_open(s->tenants, name, e);
+
+	if (t != NULL && s->paused)
+		t->paused = true;
+	return t;
+}
+
+static void
+pause_tenant(struct tenant *t)
+{
+	t->paused = true;
+	tenant_close_servers(t, false, "pause");
+}
+
+void
+shard_pause(struct shard *s, struct tenant *t)
+{
+	if (t != NULL) {
+		pause_tenant(t);
+		return;
+	}
+	s->paused = true;
+	while ((t = tenants_next(s->tenants, t)) != NULL)
+		pause_tenant(t);
+}
+
+void
+shard_resume(struct shard *s, struct tenant *t)
+{
+	if (t != NULL) {
+		t->paused = false;
+	} else {
+		s->paused = false;
+		while ((t = tenants_next(s->tenants, t)) != NULL)
+			t->paused = false;
+	}
+	pools_retry(&s->pools);
+}
+
+bool
+shard_is_quiet(struct shard *s, const struct tenant *t)
+{
+	struct tenant *other = NULL;
+
+	if (t != NULL)
+		return tenant_is_quiet(t);
+	while ((other = tenants_next(s->tenants, other)) != NULL) {
+		if (!tenant_is_quiet(other))
+			return false;
+	}
+	return true;
 }
 
 /* --- ending clients --- */

@@ -49,6 +49,7 @@ struct shard {
 	struct params_table *params;
 	struct client_set clients;	/* all of them, by id */
 	size_t nclients;
+	bool paused;			/* PAUSE of all, those that come later included */
 };
 
 /* c is referenced.  pools_ops: who to wake (pool/pool.h). */
@@ -85,6 +86,16 @@ void shard_upkeep(struct shard *s);
 
 /* A stats_period is over. */
 void shard_roll_statistics(struct shard *s);
+
+/* Stop and start lending servers: of one tenant, or (NULL) of all. */
+void shard_pause(struct shard *s, struct tenant *t);
+void shard_resume(struct shard *s, struct tenant *t);
+
+/* Is nothing connected to PostgreSQL for this tenant, or (NULL) for any? */
+bool shard_is_quiet(struct shard *s, const struct tenant *t);
+
+/* The tenant in use of this name; made if it is configured. NULL: e (3D000) says so. */
+struct tenant *shard_open_tenant(struct shard *s, const char *name, struct error *e);
 
 /* Close clients: of one tenant, or (NULL) of all. Returns how many. */
 size_t shard_kill_clients(struct shard *s, const struct tenant *t, const struct error *e);

@@ -1,0 +1,534 @@
+#include "daemon/control.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/sqlstate.h"
+#include "console/console.h"
+#include "daemon/message.h"
+#include "daemon/process.h"
+#include "daemon/worker.h"
+
+#define UPKEEP_PERIOD (200 * USEC_PER_MSEC)
+#define DRAIN_PERIOD (50 * USEC_PER_MSEC)
+#define HELPER_THREADS 2
+
+struct control {
+	struct loop *loop;
+	struct mailbox *mailbox;
+	struct helpers *helpers;
+	struct workers workers;
+	struct console *console;
+	const struct config *config;
+	char *path;
+	struct listener_set *tcp, *local;
+	bool paused;			/* by signal */
+	bool stopping;			/* shutdown under way */
+	enum shutdown_mode mode;
+	struct traffic last_totals;	/* at the last stats_period, all tenants */
+};
+
+/* --- inquiries --- */
+
+static void
+ask(void *arg, struct inquiry *q)
+{
+	workers_ask(&((struct control *)arg)->workers, q);
+}
+
+/* --- taking a snapshot --- */
+
+struct apply {
+	struct inquiry inquiry;
+	struct control *control;
+	const struct config *config;
+	console_done_fn *done;
+	void *arg;
+};
+
+static void
+apply_visit(struct shard *s, struct inquiry *q)
+{
+	shard_set_config(s, container_of(q, struct apply, inquiry)->config);
+}
+
+static void
+apply_log_settings(const struct config *c)
+{
+	struct error e;
+
+	if (!log_open_file(c->logfile, &e))
+		log_error("%s", e.message);
+	if (!log_open_syslog(c->syslog ? c->syslog_ident : NULL, c->syslog_facility, &e))
+		log_error("%s", e.message);
+	log_set_verbose(c->verbose);
+}
+
+static void
+apply_finish(struct inquiry *q)
+{
+	struct apply *a = container_of(q, struct apply, inquiry);
+	struct control *k = a->control;
+
+	config_unref(&k->config);
+	k->config = a->config;
+	apply_log_settings(k->config);
+	a->done(a->arg, NULL);
+	free(a);
+}
+
+/* Takes the reference to c. */
+static void
+apply(struct control *k, const struct config *c, console_done_fn *done, void *arg)
+{
+	struct apply *a = memory_zalloc(sizeof(*a));
+
+	a->inquiry.visit = apply_visit;
+	a->inquiry.finish = apply_finish;
+	a->control = k;
+	a->config = c;
+	a->done = done;
+	a->arg = arg;
+	ask(k, &a->inquiry);
+}
+
+static void
+reload(void *arg, console_done_fn *done, void *done_arg)
+{
+	struct control *k = arg;
+	struct error e;
+	const struct config *c;
+
+	log_info("reading configuration again from %s", k->path);
+	log_reopen();
+	c = config_load(k->path, k->config, &e);
+	if (c == NULL) {
+		log_error("configuration not changed: %s", e.message);
+		done(done_arg, &e);
+		return;
+	}
+	apply(k, c, done, done_arg);
+}
+
+static void
+set(void *arg, const char *key, const char *value, console_done_fn *done, void *done_arg)
+{
+	struct control *k = arg;
+	struct error e;
+	const struct config *c = config_with(k->config, key, value, &e);
+
+	if (c == NULL)
+		done(done_arg, &e);
+	else
+		apply(k, c, done, done_arg);
+}
+
+/* --- shutdown --- */
+
+static void
+end(struct control *k)
+{
+	loop_stop(k->loop);
+}
+
+/* Ask the workers now and then whether they are done. */
+struct drain {
+	struct inquiry inquiry;
+	struct control *control;
+	enum shutdown_mode mode;
+	bool done[BUDGET_WORKERS];
+};
+
+static void
+drain_visit(struct shard *s, struct inquiry *q)
+{
+	struct drain *d = container_of(q, struct drain, inquiry);
+
+	worker_stop_tcp(s);
+	if (d->mode == SHUTDOWN_WAIT_FOR_SERVERS) {
+		if (!s->paused)
+			shard_pause(s, NULL);
+		d->done[s->index] = shard_is_quiet(s, NULL);
+	} else {
+		d->done[s->index] = s->nclients == 0;
+	}
+}
+
+static void
+drain_again(void *arg)
+{
+	struct drain *d = arg;
+
+	ask(d->control, &d->inquiry);
+}
+
+static void
+drain_finish(struct inquiry *q)
+{
+	struct drain *d = container_of(q, struct drain, inquiry);
+	struct control *k = d->control;
+	bool done = true;
+
+	listener_close(k->tcp);
+	for (int i = 0; i < q->nworkers; i++)
+		done &= d->done[i];
+	if (!done) {
+		loop_after(k->loop, DRAIN_PERIOD, drain_again, d);
+		return;
+	}
+	log_info(d->mode == SHUTDOWN_WAIT_FOR_SERVERS ? "server connections dropped, exiting" :
+							 "client connections dropped, exiting");
+	free(d);
+	end(k);
+}
+
+static void
+shut_down(void *arg, enum shutdown_mode mode)
+{
+	struct control *k = arg;
+	struct drain *d;
+
+	if (k->stopping || mode == SHUTDOWN_NOW) {
+		end(k);
+		return;
+	}
+	process_notify("STOPPING=1");
+	k->stopping = true;
+	k->mode = mode;
+	atomic_store(&k->workers.commons.stopping, true);
+	d = memory_zalloc(sizeof(*d));
+	d->inquiry.visit = drain_visit;
+	d->inquiry.finish = drain_finish;
+	d->control = k;
+	d->mode = mode;
+	ask(k, &d->inquiry);
+}
+
+/* --- signals --- */
+
+static void
+on_quit(void *arg)
+{
+	log_info("got SIGQUIT, fast exit");
+	end(arg);
+}
+
+static void
+on_term(void *arg)
+{
+	struct control *k = arg;
+
+	log_info(k->stopping ? "got SIGTERM while shutting down, fast exit" :
+			       "got SIGTERM, shutting down, waiting for all clients disconnect");
+	shut_down(k, SHUTDOWN_WAIT_FOR_CLIENTS);
+}
+
+static void
+on_int(void *arg)
+{
+	struct control *k = arg;
+
+	log_info(k->stopping ? "got SIGINT while shutting down, fast exit" :
+			       "got SIGINT, shutting down, waiting for all servers connections to be released");
+	shut_down(k, SHUTDOWN_WAIT_FOR_SERVERS);
+}
+
+static void
+on_reloaded(void *arg, const struct error *e)
+{
+	(void)arg;
+	(void)e;
+	process_notify("READY=1");
+}
+
+static void
+on_hup(void *arg)
+{
+	log_info("got SIGHUP, re-reading config");
+	process_notify("RELOADING=1");
+	reload(arg, on_reloaded, arg);
+}
+
+static void
+pause_visit(struct shard *s, struct inquiry *q)
+{
+	(void)q;
+	shard_pause(s, NULL);
+}
+
+static void
+resume_visit(struct shard *s, struct inquiry *q)
+{
+	(void)q;
+	shard_resume(s, NULL);
+}
+
+static void
+free_inquiry(struct inquiry *q)
+{
+	free(q);
+}
+
+static void
+ask_all(struct control *k, void (*visit)(struct shard *s, struct inquiry *q))
+{
+	struct inquiry *q = memory_zalloc(sizeof(*q));
+
+	q->visit = visit;
+	q->finish = free_inquiry;
+	ask(k, q);
+}
+
+static void
+on_usr1(void *arg)
+{
+	log_info("got SIGUSR1, pausing all activity");
+	ask_all(arg, pause_visit);
+}
+
+static void
+on_usr2(void *arg)
+{
+	struct control *k = arg;
+
+	if (k->stopping) {
+		log_info("got SIGUSR2 while shutting down, ignoring");
+		return;
+	}
+	log_info("got SIGUSR2, continuing from PAUSE");
+	ask_all(k, resume_visit);
+}
+
+static void
+watch_signals(struct control *k)
+{
+	static const struct {
+		int number;
+		void (*fn)(void *arg);
+	} signals[] = {
+		{ SIGQUIT, on_quit }, { SIGTERM, on_term }, { SIGINT, on_int },
+		{ SIGHUP, on_hup },   { SIGUSR1, on_usr1 }, { SIGUSR2, on_usr2 },
+	};
+
+	for (size_t i = 0; i < lengthof(signals); i++)
+		loop_on_signal(k->loop, signals[i].number, signals[i].fn, k);
+}
+
+/* --- statistics --- */
+
+struct roll {
+	struct inquiry inquiry;
+	struct control *control;
+	struct traffic totals[BUDGET_WORKERS];
+};
+
+static void
+roll_visit(struct shard *s, struct inquiry *q)
+{
+	struct roll *r = container_of(q, struct roll, inquiry);
+	struct tenant *t = NULL;
+
+	shard_roll_statistics(s);
+	while ((t = tenants_next(s->tenants, t)) != NULL)
+		traffic_add(&r->totals[s->index], &t->traffic);
+}
+
+static void
+log_statistics(const struct traffic *avg)
+{
+	log_info("stats: %lld xacts/s, %lld queries/s, %lld client parses/s, %lld server parses/s, %lld binds/s, "
+		 "in %lld B/s, out %lld B/s, xact %lld us, query %lld us, wait %lld us",
+		 (long long)avg->xact_count, (long long)avg->query_count, (long long)avg->client_parse_count,
+		 (long long)avg->server_parse_count, (long long)avg->bind_count, (long long)avg->received,
+		 (long long)avg->sent, (long long)avg->xact_time, (long long)avg->query_time,
+		 (long long)avg->wait_time);
+}
+
+static void roll_start(void *arg);
+
+static void
+roll_finish(struct inquiry *q)
+{
+	struct roll *r = container_of(q, struct roll, inquiry);
+	struct control *k = r->control;
+	struct traffic totals = { 0 }, avg;
+	struct traffic_history h = { .older = k->last_totals, .newer_at = k->config->stats_period };
+
+	for (int i = 0; i < q->nworkers; i++)
+		traffic_add(&totals, &r->totals[i]);
+	h.newer = totals;
+	traffic_average(&h, &avg);
+	k->last_totals = totals;
+	console_roll_statistics(k->console);
+	if (k->config->log_stats)
+		log_statistics(&avg);
+	free(r);
+	loop_after(k->loop, k->config->stats_period, roll_start, k);
+}
+
+static void
+roll_start(void *arg)
+{
+	struct control *k = arg;
+	struct roll *r = memory_zalloc(sizeof(*r));
+
+	r->inquiry.visit = roll_visit;
+	r->inquiry.finish = roll_finish;
+	r->control = k;
+	ask(k, &r->inquiry);
+}
+
+/* --- mail --- */
+
+static void
+on_mail(void *arg, struct mail *m)
+{
+	struct control *k = arg;
+	struct visit_message *v;
+	struct client_message *cm;
+	struct client *c;
+
+	switch ((enum message_kind)m->kind) {
+	case MESSAGE_JOB_DONE:
+		container_of(m, struct helper_job, mail)->done(container_of(m, struct helper_job, mail));
+		return;
+	case MESSAGE_CLIENT:
+		cm = container_of(m, struct client_message, mail);
+		c = cm->client;
+		free(cm);
+		console_adopt(k->console, c);
+		return;
+	case MESSAGE_VISITED:
+		v = container_of(m, struct visit_message, mail);
+		if (--v->inquiry->pending == 0)
+			v->inquiry->finish(v->inquiry);
+		free(v);
+		return;
+	case MESSAGE_VISIT:
+	case MESSAGE_WAKE:
+	case MESSAGE_EVICT:
+	case MESSAGE_STOP:
+	case MESSAGE_KINDS:
+		log_error("the control thread got message %d, which is not for it", m->kind);
+		return;
+	}
+}
+
+/* --- the console's wishes --- */
+
+static void
+later(void *arg, usec_t delay, void (*fn)(void *), void *fn_arg)
+{
+	loop_after(((struct control *)arg)->loop, delay, fn, fn_arg);
+}
+
+static const struct config *
+get_config(void *arg)
+{
+	return ((struct control *)arg)->config;
+}
+
+static bool
+is_stopping(void *arg)
+{
+	return ((struct control *)arg)->stopping;
+}
+
+static struct console_ops console_ops = {
+	.ask = ask,
+	.reload = reload,
+	.set = set,
+	.shutdown = shut_down,
+	.later = later,
+	.config = get_config,
+	.stopping = is_stopping,
+};
+
+static void
+on_upkeep(void *arg)
+{
+	console_upkeep(((struct control *)arg)->console);
+}
+
+/* --- life --- */
+
+static int
+count_workers(const struct config *c)
+{
+	long n = c->workers > 0 ? c->workers : sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (n < 1)
+		n = 1;
+	return n > BUDGET_WORKERS ? BUDGET_WORKERS : (int)n;
+}
+
+/* Signals are for this thread: the others are born with all of them blocked. */
+static void
+block_signals(int how)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_sigmask(how, &all, NULL);
+}
+
+struct control *
+control_new(const struct config *c, const char *path, struct listener_set *tcp, struct listener_set *local)
+{
+	struct control *k = memory_zalloc(sizeof(*k));
+	int n = count_workers(c);
+
+	block_signals(SIG_BLOCK);
+	k->config = c;
+	k->path = memory_strdup(path);
+	k->tcp = tcp;
+	k->local = local;
+	k->loop = loop_new();
+	k->mailbox = mailbox_new(k->loop, on_mail, k);
+	k->helpers = helpers_new(HELPER_THREADS);
+	workers_init(&k->workers, n, c, k->helpers, k->mailbox);
+	workers_listen(&k->workers, tcp, local);
+	console_ops.nworkers = n;
+	k->console = console_new(k->loop, k->helpers, k->mailbox, MESSAGE_JOB_DONE, &k->workers.commons, &console_ops, k);
+	watch_signals(k);
+	loop_every(k->loop, UPKEEP_PERIOD, on_upkeep, k);
+	loop_after(k->loop, c->stats_period, roll_start, k);
+	return k;
+}
+
+static void
+control_free(struct control *k)
+{
+	console_free(&k->console);
+	mailbox_free(&k->mailbox, message_discard);
+	loop_free(&k->loop);
+	config_unref(&k->config);
+	free(k->path);
+	free(k);
+}
+
+void
+control_run(struct control **kp)
+{
+	struct control *k = *kp;
+	struct error e;
+
+	*kp = NULL;
+	workers_start(&k->workers);
+	block_signals(SIG_UNBLOCK);
+	process_notify("READY=1");
+	log_info("process up: pgusher, %d workers, max_client_conn=%d", k->workers.n, k->config->max_client_conn);
+	loop_run(k->loop);
+	process_notify("STOPPING=1");
+	error_set(&e, SEVERITY_FATAL, SQLSTATE_ADMIN_SHUTDOWN, "server shutting down");
+	console_close(k->console, &e);
+	workers_stop(&k->workers, &e);
+	listener_close(k->tcp);
+	listener_close(k->local);
+	process_remove_pid(k->config->pidfile);
+	control_free(k);
+}

@@ -1,0 +1,54 @@
+/*
+ * message: everything that threads say to each other.
+ *
+ * One kind, one struct, one owner at a time: with the message goes all it
+ * points to.  See net/mailbox.h.
+ */
+#ifndef DAEMON_MESSAGE_H
+#define DAEMON_MESSAGE_H
+
+#include "client/client.h"
+#include "console/console.h"
+#include "net/mailbox.h"
+
+enum message_kind {
+	MESSAGE_JOB_DONE,	/* struct helper_job: helper -> who submitted it */
+	MESSAGE_CLIENT,		/* struct client_message: worker -> worker or control */
+	MESSAGE_VISIT,		/* struct visit_message: control -> worker, and back as MESSAGE_VISITED */
+	MESSAGE_VISITED,
+	MESSAGE_WAKE,		/* struct mail: a budget has room again, worker -> worker */
+	MESSAGE_EVICT,		/* struct evict_message: worker -> worker */
+	MESSAGE_STOP,		/* struct stop_message: control -> worker */
+	MESSAGE_KINDS,
+};
+
+/* A client changes threads; it is detached from everything. */
+struct client_message {
+	struct mail mail;
+	struct client *client;
+	int to;				/* worker, or -1: the console */
+	struct deferred deferred;
+	struct shard *from;
+};
+
+/* An inquiry looks at one shard. */
+struct visit_message {
+	struct mail mail;
+	struct deferred deferred;
+	struct inquiry *inquiry;
+	struct worker *worker;
+};
+
+/* Drop an idle server of this user. */
+struct evict_message {
+	struct mail mail;
+	char user[];
+};
+
+/* Close everything and leave the loop. */
+struct stop_message {
+	struct mail mail;
+	struct error error;		/* what clients are told */
+};
+
+#endif

@@ -1,0 +1,97 @@
+#include "daemon/options.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+#include <openssl/crypto.h>
+
+#include "build.h"
+
+static const struct option long_options[] = {
+	{ "quiet", no_argument, NULL, 'q' },
+	{ "daemon", no_argument, NULL, 'd' },
+	{ "reboot", no_argument, NULL, 'R' },
+	{ "user", required_argument, NULL, 'u' },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "version", no_argument, NULL, 'V' },
+	{ "check-config", no_argument, NULL, 'C' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static const char help[] =
+	"usage: pgusher [OPTION]... CONFIG\n"
+	"A PostgreSQL pooler for one database per tenant; reads a pgbouncer.ini.\n"
+	"\n"
+	"  -d, --daemon         run in the background (needs logfile or syslog, and pidfile)\n"
+	"  -q, --quiet          write the log only to its file\n"
+	"  -R, --reboot         take over from a running process (not in this release)\n"
+	"  -u, --user=NAME      become this user after start\n"
+	"  -v, --verbose        log more; twice: much more\n"
+	"      --check-config   read CONFIG, tell what is wrong, and exit\n"
+	"  -V, --version        show the version and exit\n"
+	"  -h, --help           show this and exit\n"
+	"\n"
+	"Signals: HUP reload, USR1 pause, USR2 resume, TERM wait for clients, INT wait for\n"
+	"transactions (a second one exits at once), QUIT exit at once.\n"
+	"See pgusher(1), pgusher(5).\n";
+
+static void
+print_version(void)
+{
+	printf("pgusher %s\n", PACKAGE_VERSION);
+	printf("libevent %s\n", event_get_version());
+	printf("%s\n", OpenSSL_version(OPENSSL_VERSION));
+#ifdef HAVE_SYSTEMD
+	printf("systemd: yes\n");
+#else
+	printf("systemd: no\n");
+#endif
+}
+
+void
+options_parse(struct options *o, int argc, char **argv)
+{
+	int letter;
+
+	memset(o, 0, sizeof(*o));
+	while ((letter = getopt_long(argc, argv, "qdRu:vVh", long_options, NULL)) != -1) {
+		switch (letter) {
+		case 'q':
+			o->quiet = true;
+			break;
+		case 'd':
+			o->daemon = true;
+			break;
+		case 'R':
+			o->reboot = true;
+			break;
+		case 'u':
+			o->user = optarg;
+			break;
+		case 'v':
+			o->verbose++;
+			break;
+		case 'C':
+			o->check_config = true;
+			break;
+		case 'V':
+			print_version();
+			exit(0);
+		case 'h':
+			fputs(help, stdout);
+			exit(0);
+		default:
+			fputs("Try \"pgusher --help\".\n", stderr);
+			exit(1);
+		}
+	}
+	if (optind != argc - 1) {
+		fputs("pgusher: give one configuration file; try \"pgusher --help\"\n", stderr);
+		exit(1);
+	}
+	o->config_path = argv[optind];
+}

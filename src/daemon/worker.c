@@ -1,0 +1,351 @@
+#include "daemon/worker.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "daemon/message.h"
+
+#define UPKEEP_PERIOD (200 * USEC_PER_MSEC)
+
+struct worker {
+	struct workers *all;
+	int index;
+	pthread_t thread;
+	struct loop *loop;
+	struct mailbox *mailbox;
+	struct acceptor *tcp, *local;	/* NULL: not accepting there */
+	struct shard shard;
+	struct stop_message *stop;
+	struct deferred deferred;
+};
+
+static struct worker *
+worker_of(struct shard *s)
+{
+	return container_of(s, struct worker, shard);
+}
+
+/* --- moving clients --- */
+
+static void
+post_client(struct deferred *d)
+{
+	struct client_message *m = container_of(d, struct client_message, deferred);
+	struct workers *ws = worker_of(m->from)->all;
+
+	if (m->client->state == CLIENT_CLOSING) {
+		free(m);
+		return;
+	}
+	shard_give_up(m->from, m->client);
+	mailbox_post(m->to < 0 ? ws->control : ws->list[m->to]->mailbox, &m->mail);
+}
+
+static void
+move(struct shard *s, struct client *c, int to)
+{
+	struct client_message *m = memory_zalloc(sizeof(*m));
+
+	m->mail.kind = MESSAGE_CLIENT;
+	m->client = c;
+	m->to = to;
+	m->from = s;
+	loop_defer(s->loop, &m->deferred, post_client);
+}
+
+static void
+move_to_console(struct shard *s, struct client *c)
+{
+	move(s, c, -1);
+}
+
+static const struct shard_ops shard_ops = {
+	.move = move,
+	.move_to_console = move_to_console,
+};
+
+/* --- budgets --- */
+
+static void
+wake(struct pools *p, uint64_t workers)
+{
+	struct workers *ws = worker_of(container_of(p, struct shard, pools))->all;
+
+	for (int i = 0; i < ws->n; i++) {
+		struct mail *m;
+
+		if ((workers & UINT64_C(1) << i) == 0)
+			continue;
+		m = memory_zalloc(sizeof(*m));
+		m->kind = MESSAGE_WAKE;
+		mailbox_post(ws->list[i]->mailbox, m);
+	}
+}
+
+static void
+evict_elsewhere(struct pools *p, const char *user)
+{
+	struct worker *w = worker_of(container_of(p, struct shard, pools));
+	size_t size = strlen(user) + 1;
+
+	for (int i = 0; i < w->all->n; i++) {
+		struct evict_message *m;
+
+		if (i == w->index)
+			continue;
+		m = memory_zalloc(sizeof(*m) + size);
+		m->mail.kind = MESSAGE_EVICT;
+		memcpy(m->user, user, size);
+		mailbox_post(w->all->list[i]->mailbox, &m->mail);
+	}
+}
+
+static const struct pools_ops pools_ops = {
+	.wake = wake,
+	.evict_elsewhere = evict_elsewhere,
+};
+
+/* --- mail --- */
+
+static void
+take_job(struct worker *w, struct mail *m)
+{
+	struct helper_job *job = container_of(m, struct helper_job, mail);
+
+	(void)w;
+	job->done(job);
+}
+
+static void
+take_client(struct worker *w, struct mail *m)
+{
+	struct client_message *cm = container_of(m, struct client_message, mail);
+	struct client *c = cm->client;
+
+	free(cm);
+	shard_adopt(&w->shard, c);
+}
+
+static void
+visit(struct deferred *d)
+{
+	struct visit_message *v = container_of(d, struct visit_message, deferred);
+
+	v->inquiry->visit(&v->worker->shard, v->inquiry);
+	v->mail.kind = MESSAGE_VISITED;
+	mailbox_post(v->worker->all->control, &v->mail);
+}
+
+static void
+take_visit(struct worker *w, struct mail *m)
+{
+	struct visit_message *v = container_of(m, struct visit_message, mail);
+
+	v->worker = w;
+	loop_defer_past_ready(w->loop, &v->deferred, visit);
+}
+
+static void
+take_wake(struct worker *w, struct mail *m)
+{
+	free(m);
+	pools_retry(&w->shard.pools);
+}
+
+static void
+take_evict(struct worker *w, struct mail *m)
+{
+	struct evict_message *e = container_of(m, struct evict_message, mail);
+
+	pools_evict_user(&w->shard.pools, e->user);
+	free(e);
+}
+
+static void
+leave(struct deferred *d)
+{
+	loop_stop(container_of(d, struct worker, deferred)->loop);
+}
+
+static void
+take_stop(struct worker *w, struct mail *m)
+{
+	w->stop = container_of(m, struct stop_message, mail);
+	acceptor_free(&w->tcp);
+	acceptor_free(&w->local);
+	shard_release(&w->shard, &w->stop->error);
+	loop_defer(w->loop, &w->deferred, leave);
+}
+
+static void (*const take[MESSAGE_KINDS])(struct worker *w, struct mail *m) = {
+	[MESSAGE_JOB_DONE] = take_job,
+	[MESSAGE_CLIENT] = take_client,
+	[MESSAGE_VISIT] = take_visit,
+	[MESSAGE_WAKE] = take_wake,
+	[MESSAGE_EVICT] = take_evict,
+	[MESSAGE_STOP] = take_stop,
+};
+
+static void
+on_mail(void *arg, struct mail *m)
+{
+	take[m->kind](arg, m);
+}
+
+void
+message_discard(struct mail *m)
+{
+	struct helper_job *job;
+	struct client_message *cm;
+
+	switch ((enum message_kind)m->kind) {
+	case MESSAGE_JOB_DONE:
+		job = container_of(m, struct helper_job, mail);
+		job->owner = NULL;
+		job->done(job);
+		return;
+	case MESSAGE_CLIENT:
+		cm = container_of(m, struct client_message, mail);
+		close(cm->client->stream.fd);	/* the process ends; the rest goes with it */
+		free(cm);
+		return;
+	case MESSAGE_VISIT:
+	case MESSAGE_VISITED:
+	case MESSAGE_WAKE:
+	case MESSAGE_EVICT:
+	case MESSAGE_STOP:
+	case MESSAGE_KINDS:
+		free(m);	/* mail is their first member */
+		return;
+	}
+}
+
+/* --- life --- */
+
+static void
+on_accepted(void *arg, int fd)
+{
+	shard_accept(&((struct worker *)arg)->shard, fd);
+}
+
+static void
+on_upkeep(void *arg)
+{
+	shard_upkeep(&((struct worker *)arg)->shard);
+}
+
+static struct worker *
+worker_new(struct workers *ws, int index, int n, const struct config *c)
+{
+	struct worker *w = memory_zalloc(sizeof(*w));
+
+	w->all = ws;
+	w->index = index;
+	w->loop = loop_new();
+	w->mailbox = mailbox_new(w->loop, on_mail, w);
+	shard_init(&w->shard, index, n, w->loop, w->mailbox, MESSAGE_JOB_DONE, ws->helpers, c, &ws->commons,
+		   &shard_ops, &pools_ops, w);
+	loop_every(w->loop, UPKEEP_PERIOD, on_upkeep, w);
+	return w;
+}
+
+void
+workers_init(struct workers *ws, int n, const struct config *c, struct helpers *h, struct mailbox *control)
+{
+	memset(ws, 0, sizeof(*ws));
+	ws->n = n;
+	ws->helpers = h;
+	ws->control = control;
+	ws->commons.users = users_new();
+	atomic_store(&ws->commons.next_id, 1);
+	ws->list = memory_zalloc((size_t)n * sizeof(*ws->list));
+	for (int i = 0; i < n; i++)
+		ws->list[i] = worker_new(ws, i, n, c);
+}
+
+void
+workers_listen(struct workers *ws, const struct listener_set *tcp, const struct listener_set *local)
+{
+	for (int i = 0; i < ws->n; i++) {
+		struct worker *w = ws->list[i];
+
+		w->tcp = acceptor_new(w->loop, tcp, on_accepted, w);
+		w->local = acceptor_new(w->loop, local, on_accepted, w);
+	}
+}
+
+static void *
+run(void *arg)
+{
+	struct worker *w = arg;
+	char name[16];
+
+	snprintf(name, sizeof(name), "worker %d", w->index);
+	pthread_setname_np(pthread_self(), name);
+	loop_run(w->loop);
+	return NULL;
+}
+
+void
+workers_start(struct workers *ws)
+{
+	for (int i = 0; i < ws->n; i++) {
+		if (pthread_create(&ws->list[i]->thread, NULL, run, ws->list[i]) != 0) {
+			log_fatal("cannot start worker %d", i);
+			abort();
+		}
+	}
+}
+
+void
+workers_ask(struct workers *ws, struct inquiry *q)
+{
+	q->nworkers = q->pending = ws->n;
+	for (int i = 0; i < ws->n; i++) {
+		struct visit_message *v = memory_zalloc(sizeof(*v));
+
+		v->mail.kind = MESSAGE_VISIT;
+		v->inquiry = q;
+		mailbox_post(ws->list[i]->mailbox, &v->mail);
+	}
+}
+
+void
+worker_stop_tcp(struct shard *s)
+{
+	acceptor_free(&worker_of(s)->tcp);
+}
+
+static void
+worker_free(struct worker *w)
+{
+	mailbox_free(&w->mailbox, message_discard);
+	shard_free(&w->shard);
+	loop_free(&w->loop);
+	free(w->stop);
+	free(w);
+}
+
+void
+workers_stop(struct workers *ws, const struct error *e)
+{
+	for (int i = 0; i < ws->n; i++) {
+		struct stop_message *m = memory_zalloc(sizeof(*m));
+
+		m->mail.kind = MESSAGE_STOP;
+		m->error = *e;
+		mailbox_post(ws->list[i]->mailbox, &m->mail);
+	}
+	for (int i = 0; i < ws->n; i++)
+		pthread_join(ws->list[i]->thread, NULL);
+	helpers_free(&ws->helpers, message_discard);
+	for (int i = 0; i < ws->n; i++)
+		worker_free(ws->list[i]);
+	free(ws->list);
+	users_free(&ws->commons.users);
+}
