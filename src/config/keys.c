@@ -127,7 +127,7 @@ static const struct key keys_login[] = {
 	{ TEXT(stats_users, ""),
 		.help = "Users who may run SHOW on the console and nothing else, separated by "
 			"commas." },
-	{ INT(scram_iterations, "4096", 1, SCRAM_ITERATIONS_MAX),
+	{ INT(scram_iterations, "4096", 1, SCRAM_ITERATIONS_MAX), .flags = KEY_LATER,
 		.help = "Iterations of the SCRAM-SHA-256 verifier that is made from a password "
 			"which auth_file holds in plain. More of them make a guess dearer, and "
 			"a login too." },
