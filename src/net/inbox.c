@@ -5,7 +5,7 @@
 
 #include "base/memory.h"
 
-#define READ_STEP (64 * 1024)
+#define READ_STEP LOOP_SCRATCH
 
 static ssize_t
 read_behind_kept(struct inbox *in, struct stream *s, size_t want, const uint8_t **p)

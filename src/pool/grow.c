@@ -164,6 +164,18 @@ add_parameter(struct startup_parameters *sp, const char *name, const char *value
 }
 
 static void
+insert(struct pool *p, struct server *s, enum server_place place)
+{
+	s->pool = p;
+	s->database = p->tenant->name;
+	s->user = p->user->name;
+	s->generation = p->tenant->generation;
+	s->place = place;
+	p->count[place]++;
+	TAILQ_INSERT_TAIL(&p->servers[place], s, link);
+}
+
+static void
 open_server(struct pool *p)
 {
 	const struct config_database *conf = p->tenant->conf;
@@ -185,14 +197,36 @@ open_server(struct pool *p)
 	s = server_open(p->pools->env, choose_host(p->tenant, host, sizeof(host)), conf->port, &as,
 			atomic_fetch_add(p->pools->next_id, 1), &pool_keeper, p);
 	secret_release(&own);
-	s->database = p->tenant->name;
-	s->user = p->user->name;
-	s->generation = p->tenant->generation;
-	s->place = PLACE_LOGIN;
-	p->count[PLACE_LOGIN]++;
-	TAILQ_INSERT_TAIL(&p->servers[PLACE_LOGIN], s, link);
+	insert(p, s, PLACE_LOGIN);
 	if (p->from_reserve)
 		server_log(s, LOG_WARNING, "taking connection from reserve_pool");
+}
+
+struct server *
+pool_give_up(struct pool *p)
+{
+	struct server *s = longest_idle(p);
+
+	if (s == NULL)
+		return NULL;
+	TAILQ_REMOVE(&p->servers[PLACE_IDLE], s, link);
+	p->count[PLACE_IDLE]--;
+	p->tenant->nservers--;
+	return s;
+}
+
+void
+pool_adopt(struct pool *p, struct server *s, const char *first)
+{
+	p->tenant->nservers++;
+	s->keeper = &pool_keeper;
+	insert(p, s, PLACE_TESTED);
+	if (p->welcome == NULL)
+		p->welcome = params_ref(s->reported);
+	if (first != NULL)
+		server_run(s, first);
+	else
+		pool_settle(s);
 }
 
 void

@@ -425,6 +425,8 @@ on_closed(struct server *s, const struct error *e)
 	struct pool *p = s->pool;
 	bool was_connecting = s->place == PLACE_LOGIN;
 
+	if (p == NULL)
+		return;		/* it was on its way from one shard to another */
 	TAILQ_REMOVE(&p->servers[s->place], s, link);
 	p->count[s->place]--;
 	p->tenant->nservers--;

@@ -137,6 +137,12 @@ void pool_cancel(struct server *s, void (*done)(void *arg), void *arg);
 /* Is s not to be lent again (RECONNECT, changed configuration, age)? */
 bool pool_must_close(const struct server *s);
 
+/* Take the longest idle server out of the pool, to move it; NULL: none is idle.  The user's budget stays taken. */
+struct server *pool_give_up(struct pool *p);
+
+/* Take in a free server that another pool of the same user gave up; first, if not NULL, is run before it is lent. */
+void pool_adopt(struct pool *p, struct server *s, const char *first);
+
 /* --- for the worker --- */
 
 /* Several times a second: timeouts, retries, min_pool_size. */

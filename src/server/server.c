@@ -376,3 +376,22 @@ server_close(struct server *s, const struct error *e, const char *reason)
 	params_unref(s->env->params, &s->tracked);
 	loop_defer(s->env->loop, &s->deferred, on_closed);
 }
+
+void
+server_detach(struct server *s)
+{
+	stream_detach(&s->stream);
+	params_unref(s->env->params, &s->reported);
+	params_unref(s->env->params, &s->tracked);
+	s->env = NULL;
+	s->pool = NULL;
+}
+
+void
+server_attach(struct server *s, struct server_env *env)
+{
+	s->env = env;
+	s->reported = params_empty(env->params);
+	s->tracked = params_empty(env->params);
+	stream_attach(&s->stream, env->loop);
+}

@@ -139,8 +139,10 @@ void server_close(struct server *s, const struct error *e, const char *reason);
 /* The server reported name = value; keeps reported and tracked.  For lessees, who see the message first. */
 void server_set_parameter(struct server *s, const char *name, const char *value);
 
+/* Leave the thread / join another one; in SERVER_FREE, in no list, without a lease.  Between the two, and until the
+ * new keeper takes it, it has no parameters: they are interned per thread. */
 void server_detach(struct server *s);
-void server_attach(struct server *s, struct server_env *env, const struct server_keeper *keeper, void *pool);
+void server_attach(struct server *s, struct server_env *env);
 
 void server_log(const struct server *s, enum log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -2,6 +2,8 @@ session_sources = \
 	src/session/link.c \
 	src/session/link.h \
 	src/session/login.c \
+	src/session/move.c \
+	src/session/move.h \
 	src/session/names.c \
 	src/session/names.h \
 	src/session/pipeline.c \

@@ -76,6 +76,12 @@ names_find(struct names *n, const char *text)
 }
 
 struct name *
+names_next(struct names *n, struct name *after)
+{
+	return after == NULL ? RB_MIN(name_tree, &n->tree) : RB_NEXT(name_tree, &n->tree, after);
+}
+
+struct name *
 names_add(struct names *n, const char *text, struct statement *st)
 {
 	size_t size = strlen(text) + 1;

@@ -33,6 +33,9 @@ struct name *names_find(struct names *n, const char *text);	/* n may be NULL */
 /* Takes the reference to st; the name is not in use yet. */
 struct name *names_add(struct names *n, const char *text, struct statement *st);
 
+/* In the order of names: NULL starts, NULL ends. */
+struct name *names_next(struct names *n, struct name *after);
+
 /* Take a name out; it stays the caller's, to restore or to free. */
 void names_take(struct names *n, struct name *name);
 

@@ -145,10 +145,16 @@ shard_give_up(struct shard *s, struct client *c)
 }
 
 void
-shard_adopt(struct shard *s, struct client *c)
+shard_join(struct shard *s, struct client *c)
 {
 	client_attach(c, &s->client_env, &session_client_ops);
 	accept_client(s, c);
+}
+
+void
+shard_adopt(struct shard *s, struct client *c)
+{
+	shard_join(s, c);
 	if (c->login->startup.kind == STARTUP_CANCEL)
 		shard_route_cancel(s, c);
 	else

@@ -78,6 +78,9 @@ void shard_give_up(struct shard *s, struct client *c);
 /* Make the pools that keep servers without being asked (min_pool_size and a forced user). */
 void shard_prepare_pools(struct shard *s);
 
+/* The other half: it is one of this shard's clients now. */
+void shard_join(struct shard *s, struct client *c);
+
 /* A client that another shard gave up: in login (its startup packet waits to be routed) or cancelling. */
 void shard_adopt(struct shard *s, struct client *c);
 

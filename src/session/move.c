@@ -1,0 +1,222 @@
+#include "session/move.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/sqlstate.h"
+#include "pg/writer.h"
+#include "session/link.h"
+
+/* A set of parameters as text: name NUL value NUL ... */
+static void
+pack_params(const struct params *p, struct buffer *out)
+{
+	for (size_t i = 0; i < params_count(p); i++) {
+		writer_string(out, params_name(p, i));
+		writer_string(out, params_value(p, i));
+	}
+}
+
+static const struct params *
+unpack_params(struct params_table *t, struct buffer *in)
+{
+	const struct params *p = params_empty(t);
+
+	while (buffer_left(in) > 0) {
+		const char *name = (const char *)buffer_head(in), *value = name + strlen(name) + 1;
+		const struct params *old = p;
+
+		p = params_with(t, old, name, value);
+		params_unref(t, &old);
+		buffer_consume(in, (size_t)(value + strlen(value) + 1 - name));
+	}
+	buffer_release(in);
+	return p;
+}
+
+/* --- sessions --- */
+
+struct session_parcel {
+	struct client *client;
+	struct user *user;
+	char *tenant;
+	char *server_user;
+	bool counted;
+	struct buffer params;
+	struct buffer names;	/* name NUL, uint32 size of the body in host order, body */
+};
+
+bool
+session_is_movable(const struct session *s)
+{
+	return s->client->state == CLIENT_READY && s->link == NULL && !s->wait.queued && !s->leaving &&
+	       !s->refusing && !s->skipping && s->request_left == 0;
+}
+
+static void
+pack_names(struct names *n, struct buffer *out)
+{
+	struct name *name;
+
+	for (name = names_next(n, NULL); name != NULL; name = names_next(n, name)) {
+		uint32_t size = name->statement->size;
+
+		writer_string(out, name->text);
+		writer_bytes(out, &size, sizeof(size));
+		writer_bytes(out, name->statement->body, size);
+	}
+}
+
+struct session_parcel *
+session_pack(struct session *s)
+{
+	struct session_parcel *p = memory_zalloc(sizeof(*p));
+
+	p->client = s->client;
+	p->user = s->user;
+	p->tenant = memory_strdup(s->pool->tenant->name);
+	p->server_user = memory_strdup(s->pool->user->name);
+	p->counted = s->counted;
+	pack_params(s->params, &p->params);
+	if (s->names != NULL)
+		pack_names(s->names, &p->names);
+	s->pool->nclients--;
+	if (s->counted)
+		s->pool->tenant->nclients--;
+	names_free(&s->names);
+	params_unref(s->shard->params, &s->params);
+	s->client->owner = NULL;
+	s->client->database = s->client->user = NULL;
+	shard_give_up(s->shard, s->client);
+	free(s);
+	return p;
+}
+
+static void
+unpack_names(struct session *s, struct buffer *in)
+{
+	while (buffer_left(in) > 0) {
+		const char *text = (const char *)buffer_head(in);
+		const uint8_t *body = (const uint8_t *)text + strlen(text) + 1 + sizeof(uint32_t);
+		struct statement *st;
+		uint32_t size;
+
+		memcpy(&size, body - sizeof(size), sizeof(size));
+		st = statement_intern(s->pool->tenant, body, size, 0);
+		if (s->names == NULL)
+			s->names = names_new();
+		names_add(s->names, text, st);
+		buffer_consume(in, (size_t)(body + size - (const uint8_t *)text));
+	}
+	buffer_release(in);
+}
+
+static void
+free_session_parcel(struct session_parcel *p)
+{
+	buffer_release(&p->params);
+	buffer_release(&p->names);
+	free(p->tenant);
+	free(p->server_user);
+	free(p);
+}
+
+void
+session_unpack(struct shard *shard, struct session_parcel **pp)
+{
+	struct session_parcel *p = *pp;
+	struct client *c = p->client;
+	struct session *s;
+	struct tenant *t;
+	struct error e;
+
+	*pp = NULL;
+	shard_join(shard, c);
+	t = shard_open_tenant(shard, p->tenant, &e);
+	if (t == NULL) {
+		if (p->counted) {
+			budget_give(&shard->commons->clients);
+			budget_give(&p->user->clients);
+		}
+		users_put(shard->commons->users, &p->user);
+		client_close(c, &e, e.message);
+		free_session_parcel(p);
+		return;
+	}
+	s = session_new(c, t, p->user, p->server_user);
+	s->counted = p->counted;
+	if (s->counted)
+		t->nclients++;
+	params_unref(shard->params, &s->params);
+	s->params = unpack_params(shard->params, &p->params);
+	unpack_names(s, &p->names);
+	free_session_parcel(p);
+	client_resume(c);
+}
+
+/* --- servers --- */
+
+struct server_parcel {
+	struct server *server;
+	char *tenant;
+	struct user *user;	/* a reference; one of its connections is taken */
+	struct buffer reported;
+	bool forget_statements;
+};
+
+struct server_parcel *
+server_pack(struct pool *pool)
+{
+	struct server_parcel *p;
+	struct server *s = pool_give_up(pool);
+	struct link *k;
+
+	if (s == NULL)
+		return NULL;
+	p = memory_zalloc(sizeof(*p));
+	k = s->lease;
+	p->forget_statements = k != NULL && prepared_count(&k->prepared) > 0;
+	if (s->free_lease != NULL)
+		s->free_lease(s);
+	s->free_lease = NULL;
+	p->server = s;
+	p->tenant = memory_strdup(pool->tenant->name);
+	p->user = users_ref(pool->pools->users, pool->user);
+	pack_params(s->reported, &p->reported);
+	server_detach(s);
+	return p;
+}
+
+static void
+restore_parameters(struct server *s, struct buffer *in)
+{
+	const struct params *all = unpack_params(s->env->params, in);
+
+	for (size_t i = 0; i < params_count(all); i++)
+		server_set_parameter(s, params_name(all, i), params_value(all, i));
+	params_unref(s->env->params, &all);
+}
+
+void
+server_unpack(struct shard *shard, struct server_parcel **pp)
+{
+	struct server_parcel *p = *pp;
+	struct tenant *t;
+	struct error e;
+
+	*pp = NULL;
+	server_attach(p->server, &shard->server_env);
+	restore_parameters(p->server, &p->reported);
+	t = shard_open_tenant(shard, p->tenant, &e);
+	if (t != NULL) {
+		pool_adopt(pool_open(&shard->pools, t, p->user->name), p->server,
+			   p->forget_statements ? "DEALLOCATE ALL" : NULL);
+	} else {
+		server_close(p->server, &e, e.message);
+		budget_give(&p->user->servers);
+	}
+	users_put(shard->commons->users, &p->user);
+	free(p->tenant);
+	free(p);
+}

@@ -1,0 +1,35 @@
+/*
+ * move: an idle session, or an idle server, goes to another shard.
+ *
+ * Leaving and joining are two calls on two threads; in between everything is
+ * in one parcel that refers to neither shard: texts instead of interned sets,
+ * names instead of pointers.  The socket is never closed and nothing is lost:
+ * bytes that the client has sent meanwhile are read after joining.
+ *
+ * A session keeps its parameters and prepared statements; a server keeps its
+ * parameters and forgets its prepared statements.
+ */
+#ifndef SESSION_MOVE_H
+#define SESSION_MOVE_H
+
+#include "session/session.h"
+
+struct session_parcel;
+struct server_parcel;
+
+/* May it move?  Logged in, no server lent, nothing asked for. */
+bool session_is_movable(const struct session *s);
+
+/* Take a movable session out of its shard. Not from within one of its callbacks. */
+struct session_parcel *session_pack(struct session *s);
+
+/* Join: it is a session of this shard from here on.  If its database is gone meanwhile it is closed with that error. */
+void session_unpack(struct shard *shard, struct session_parcel **p);
+
+/* Take an idle server out of its pool; NULL: p has none that is idle. */
+struct server_parcel *server_pack(struct pool *p);
+
+/* Join the pool of the same tenant and user in this shard; it is idle there. */
+void server_unpack(struct shard *shard, struct server_parcel **p);
+
+#endif
