@@ -67,6 +67,7 @@ struct client_env {
 	struct mailbox *mailbox;
 	int job_mail;				/* the mail kind of finished helper jobs */
 	int port;				/* listen_port, for the log */
+	int scram_iterations;			/* of verifiers that are made here */
 	TAILQ_HEAD(login_list, login) logins;	/* in the order of connecting */
 	int nlogins;
 	bool log_connections, log_disconnections, log_errors;

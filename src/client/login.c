@@ -441,7 +441,7 @@ make_verifier(struct client *c)
 
 	pj->password = memory_strdup(c->login->secret.text);
 	pj->user = memory_strdup(c->login->user);
-	pj->iterations = SCRAM_ITERATIONS_DEFAULT;
+	pj->iterations = c->env->scram_iterations;
 	pj->job.work = work_make_verifier;
 	pj->job.done = done_make_verifier;
 	start_job(c, pj);
@@ -459,7 +459,7 @@ start_scram(struct client *c)
 		make_verifier(c);
 	} else {
 		l->known = false;	/* an md5 secret can't do it either */
-		scram_mock_verifier(l->user, mock_secret, SCRAM_ITERATIONS_DEFAULT, &mock);
+		scram_mock_verifier(l->user, mock_secret, c->env->scram_iterations, &mock);
 		offer_scram(c, &mock);
 	}
 }

@@ -127,7 +127,7 @@ static const struct key keys_login[] = {
 	{ TEXT(stats_users, ""),
 		.help = "Users who may run SHOW on the console and nothing else, separated by "
 			"commas." },
-	{ INT(scram_iterations, "4096", 1, SCRAM_ITERATIONS_MAX), .flags = KEY_LATER,
+	{ INT(scram_iterations, "4096", 1, SCRAM_ITERATIONS_MAX),
 		.help = "Iterations of the SCRAM-SHA-256 verifier that is made from a password "
 			"which auth_file holds in plain. More of them make a guess dearer, and "
 			"a login too." },
@@ -203,7 +203,7 @@ static const struct key keys_timeouts[] = {
 	{ SECONDS(autodb_idle_timeout, "3600"),
 		.help = "What was made for a database by the \"*\" line is forgotten, with its "
 			"statistics, when nobody has used it for this long." },
-	{ SECONDS(pool_idle_timeout, "0"), .flags = KEY_LATER,
+	{ SECONDS(pool_idle_timeout, "0"),
 		.help = "A pool without clients and servers is forgotten after this time, and "
 			"its share of the statistics with it." },
 	{ SECONDS(suspend_timeout, "10"), .flags = KEY_LATER,

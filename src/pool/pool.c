@@ -133,7 +133,7 @@ needs_check(const struct server *s, usec_t now)
 	const struct config *c = pool_config(s->pool);
 	usec_t known_good = now - s->checked_at;
 
-	if (known_good <= CHECK_GOOD_FOR && s->checked)
+	if (c->server_check_query == NULL || (s->checked && known_good <= CHECK_GOOD_FOR))
 		return false;
 	return known_good >= c->server_check_delay;
 }

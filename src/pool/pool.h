@@ -78,6 +78,7 @@ struct pool {
 	struct request_list newcomers;		/* want to know what the server reports (pool->welcome) */
 	int nwaiters;
 	int nclients;				/* sessions */
+	usec_t empty_since;			/* neither sessions nor servers since; 0: there are some */
 	int cancels_active;			/* cancel requests being sent */
 	int cancels_waiting;			/* cancel requests that wait for a free connection */
 	LIST_HEAD(, canceller) cancellers;

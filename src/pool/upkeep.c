@@ -86,9 +86,41 @@ notify_waiting(struct pool *p, usec_t now)
 	}
 }
 
+/* A pool that is used by nobody any more is forgotten (pool_idle_timeout). */
+static bool
+is_forgotten(struct pool *p, usec_t now)
+{
+	const struct config *c = pool_config(p);
+	bool kept = p->tenant->conf != NULL && p->tenant->conf->user != NULL &&
+		    tenant_min_pool_size(p->tenant, c) > 0;
+
+	if (p->nclients > 0 || pool_total(p) > 0 || kept) {
+		p->empty_since = 0;
+		return false;
+	}
+	if (p->empty_since == 0)
+		p->empty_since = now;
+	return c->pool_idle_timeout > 0 && now - p->empty_since > c->pool_idle_timeout;
+}
+
+static void
+forget(struct pool *p)
+{
+	struct error e;
+
+	log_info("cleaning up idle pool for user %s on db %s because: pool idle timeout", p->user->name,
+		 p->tenant->name);
+	error_set(&e, SEVERITY_FATAL, SQLSTATE_ADMIN_SHUTDOWN, "cleaning up idle pool");
+	pool_close(&p, &e, "pool idle timeout");
+}
+
 static void
 keep_up(struct pool *p, usec_t now)
 {
+	if (is_forgotten(p, now)) {
+		forget(p);
+		return;
+	}
 	close_stale(p, now);
 	close_mute(p, now);
 	refuse_tired(p, &p->waiters, now);

@@ -32,6 +32,7 @@ static void
 apply_config(struct shard *s, const struct config *c)
 {
 	s->client_env.port = c->listen_port;
+	s->client_env.scram_iterations = c->scram_iterations;
 	s->client_env.log_connections = c->log_connections;
 	s->client_env.log_disconnections = c->log_disconnections;
 	s->client_env.log_errors = c->log_pooler_errors;
