@@ -301,7 +301,7 @@ class Pooler:
                    env={**self.environment(), "PGPASSWORD": PASSWORDS.get(user, ""), "PGSSLMODE": "disable",
                         "PGGSSENCMODE": "disable", **(env or {})})
 
-    def pgbench(self, *args, dbname="shop", user="app", check=True, timeout=120):
+    def pgbench(self, *args, dbname="shop", user="app", check=True, timeout=60):
         return run([f"{self.pg.bindir}/pgbench", "-n", "-h", self.host, "-p", str(self.port), "-U", user,
                     *map(str, args), dbname], check=check, timeout=timeout,
                    env={**self.environment(), "PGPASSWORD": PASSWORDS.get(user, ""), "PGSSLMODE": "disable",
