@@ -52,6 +52,13 @@ enum load_balance_hosts {
 	LOAD_BALANCE_DISABLE,
 };
 
+/* What becomes of session state (settings, LISTEN, PREPARE ...) that a client leaves behind when it gives a server
+ * back in transaction or statement mode. */
+enum session_state {
+	SESSION_STATE_CLEAN,	/* nobody else sees it */
+	SESSION_STATE_KEEP,	/* the next client finds it, as with PgBouncer */
+};
+
 #define CONFIG_UNSET (-1)	/* in [databases] and [users]: the wider setting counts */
 
 /* One line of [databases], or the template made from "*". */
@@ -171,6 +178,7 @@ struct config {
 	int server_fast_close;
 	const char *server_reset_query;
 	int server_reset_query_always;
+	int session_state;		/* ours: enum session_state */
 	int server_round_robin;
 	int disable_pqexec;
 	const char *ignore_startup_parameters;

@@ -61,6 +61,12 @@ const struct key_word words_load_balance_hosts[] = {
 #define NO_TLS "TLS comes with a later release, and until then all bytes would go in clear"
 
 /* The two that do without TLS are taken; the others promise what this release can't keep. */
+static const struct key_word words_session_state[] = {
+	{ "clean", SESSION_STATE_CLEAN, NULL },
+	{ "keep", SESSION_STATE_KEEP, NULL },
+	{ NULL, 0, NULL },
+};
+
 static const struct key_word words_sslmode[] = {
 	{ "disable", 0, NULL },
 	{ "allow", 1, NULL },
@@ -273,6 +279,14 @@ static const struct key keys_behaviour[] = {
 		.help = "Run server_reset_query in all pool modes. It makes applications that "
 			"keep session state in transaction mode fail every time instead of now "
 			"and then." },
+	{ ENUM(session_state, "clean", words_session_state),
+		.help = "What becomes of session state (settings, LISTEN, PREPARE, cursors WITH "
+			"HOLD, temporary tables) that a client leaves on a server connection "
+			"in transaction or statement mode. With clean it is removed before "
+			"another client gets the connection, which costs a round trip; "
+			"parameters that are carried along (track_extra_parameters) and "
+			"SET LOCAL cost nothing. With keep the next client finds it, as with "
+			"PgBouncer." },
 	{ ROW(server_check_query, KEY_CHECK), .def = "<empty>",
 		.help = "The query that shows whether a server connection which has been idle "
 			"is still alive, see server_check_delay. <empty> sends a query without "

@@ -313,6 +313,54 @@ pool_must_close(const struct server *s)
 	return pool_why_close(s, clock_now()) != NULL;
 }
 
+/* DISCARD ALL without what would make our own prepared statements vanish. */
+static const char clean_settings[] =
+	"CLOSE ALL;SET SESSION AUTHORIZATION DEFAULT;RESET ALL;UNLISTEN *;"
+	"SELECT pg_catalog.pg_advisory_unlock_all();DISCARD TEMP;DISCARD SEQUENCES";
+
+static const char *
+connect_query(const struct server *s)
+{
+	const struct pool *p = s->pool;
+	const char *sql = p->tenant->conf != NULL ? p->tenant->conf->connect_query : NULL;
+
+	return sql != NULL && sql[0] != '\0' ? sql : NULL;
+}
+
+/* What it has prepared is forgotten with the rest. */
+static void
+forget_lease(struct server *s)
+{
+	if (s->free_lease != NULL)
+		s->free_lease(s);
+	s->free_lease = NULL;
+}
+
+/* What has to run on s before somebody else gets it; NULL: nothing (more). */
+static const char *
+next_cleaning(struct server *s)
+{
+	uint8_t taint = s->taint;
+
+	s->taint = 0;
+	if (s->reset_needed || (taint & TAINT_STATEMENTS) != 0) {
+		const char *reset = s->reset_needed ? pool_config(s->pool)->server_reset_query : "DISCARD ALL";
+
+		s->reset_needed = false;
+		s->connect_query_due = true;
+		forget_lease(s);
+		return reset;
+	}
+	if (taint != 0) {
+		s->connect_query_due = true;
+		return clean_settings;
+	}
+	if (!s->connect_query_due)
+		return NULL;
+	s->connect_query_due = false;
+	return connect_query(s);
+}
+
 void
 pool_settle(struct server *s)
 {
@@ -328,10 +376,10 @@ pool_settle(struct server *s)
 		pool_place(s, PLACE_HELD);
 		return;
 	}
-	if (s->reset_needed) {
-		s->reset_needed = false;
+	why = next_cleaning(s);
+	if (why != NULL) {
 		pool_place(s, PLACE_TESTED);
-		server_run(s, pool_config(p)->server_reset_query);
+		server_run(s, why);
 		return;
 	}
 	s->free_since = now;
@@ -385,17 +433,12 @@ static void
 finish_login(struct server *s)
 {
 	struct pool *p = s->pool;
-	const char *connect_query = p->tenant->conf != NULL ? p->tenant->conf->connect_query : NULL;
 
 	pool_connected(p);
 	if (p->welcome == NULL)
 		p->welcome = params_ref(s->reported);
-	if (connect_query != NULL && connect_query[0] != '\0') {
-		pool_place(s, PLACE_TESTED);
-		server_run(s, connect_query);
-	} else {
-		pool_settle(s);
-	}
+	s->connect_query_due = true;
+	pool_settle(s);
 	greet_newcomers(p);
 	pool_serve(p);
 }

@@ -46,6 +46,12 @@ enum server_state {
 	SERVER_CLOSED,
 };
 
+/* What a lessee may leave behind on a server. */
+enum server_taint {
+	TAINT_SETTINGS = 1,	/* settings, LISTEN, cursors, temporary tables */
+	TAINT_STATEMENTS = 2,	/* SQL-level PREPARE */
+};
+
 struct server_keeper {
 	void (*ready)(struct server *s);			/* logged in, or server_run is done */
 	void (*run_failed)(struct server *s, const struct error *e);	/* server_run got an error; ready follows */
@@ -110,9 +116,11 @@ struct server {
 	uint16_t cancels;			/* cancel requests for it that are under way */
 	uint8_t state;				/* enum server_state */
 	uint8_t place;				/* the keeper's: which list it is in */
+	uint8_t taint;				/* enum server_taint, or-ed; the lessee's to set, the keeper's to clean */
 	uint8_t transaction;			/* enum transaction_status, as it said last */
 	bool close_needed;			/* close it when it comes back */
 	bool reset_needed;			/* the keeper's: a session ended on it */
+	bool connect_query_due;			/* the keeper's: settings were reset */
 	bool checked;				/* the keeper's: checked_at is of a check, not of use */
 	bool used;				/* the keeper's: was lent at least once */
 	bool feeding;

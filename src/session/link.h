@@ -19,6 +19,7 @@ struct link {
 	struct prepared prepared;
 	size_t reply_left;		/* bytes of the present reply still to come */
 	enum reply_action reply_action;	/* of them */
+	unsigned parameters_reported;	/* carried ones that were reported for SETs whose end is not there yet */
 	bool fatal_told;		/* the client has had the server's last words */
 };
 

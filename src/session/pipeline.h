@@ -49,6 +49,7 @@ struct pipeline_entry {
 	uint8_t kind;		/* enum request_kind */
 	uint8_t action;		/* enum reply_action */
 	bool tentative;		/* a Sync inside a copy */
+	bool local;		/* SET LOCAL: leaves nothing behind */
 	void *ref;		/* the owner's; NULL: none */
 };
 
@@ -86,6 +87,12 @@ static inline struct pipeline_entry *
 pipeline_head(struct pipeline *p)
 {
 	return p->count == 0 ? NULL : &p->ring[p->head];
+}
+
+static inline struct pipeline_entry *
+pipeline_last(struct pipeline *p)
+{
+	return &p->ring[(p->head + p->count - 1) & (p->size - 1)];
 }
 
 /* What to do with a reply of this type.  Call for each message of the server but DataRow, CopyData, notices,

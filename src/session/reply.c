@@ -75,6 +75,7 @@ take_parameter(struct haul *h, const uint8_t *body, size_t n, enum reply_action 
 	server_set_parameter(h->link->server, name, value);
 	if (action != REPLY_PASS || params_get(s->params, name) == NULL)
 		return;
+	h->link->parameters_reported++;
 	s->params = params_with(t, old, name, value);
 	params_unref(t, &old);
 }
@@ -127,6 +128,39 @@ take_ready(struct haul *h, const uint8_t *body, size_t n)
 	return action;
 }
 
+/* Commands that leave something behind in the server's session, by their tags. */
+static const struct {
+	const char *tag;
+	uint8_t size;		/* with its NUL */
+	uint8_t taint;
+} leaving[] = {
+	{ "SET", sizeof("SET"), TAINT_SETTINGS },
+	{ "LISTEN", sizeof("LISTEN"), TAINT_SETTINGS },
+	{ "LOAD", sizeof("LOAD"), TAINT_SETTINGS },
+	{ "DECLARE CURSOR", sizeof("DECLARE CURSOR"), TAINT_SETTINGS },
+	{ "CREATE TABLE", sizeof("CREATE TABLE"), TAINT_SETTINGS },	/* perhaps a temporary one */
+	{ "PREPARE", sizeof("PREPARE"), TAINT_STATEMENTS },
+};
+
+/* What the head of the pipeline has just done.  A SET that the server reported is carried along, and leaves nothing
+ * that the next client would not get right; neither does SET LOCAL. */
+static void
+note_taint(struct haul *h, const char *tag, size_t n)
+{
+	struct link *k = h->link;
+	const struct pipeline_entry *head = pipeline_head(&k->pipeline);
+
+	for (size_t i = 0; i < lengthof(leaving); i++) {
+		if (n != leaving[i].size || memcmp(tag, leaving[i].tag, n) != 0)
+			continue;
+		if (i == 0 && k->parameters_reported > 0)
+			k->parameters_reported--;
+		else if (head == NULL || (!head->local && head->action == REPLY_PASS))
+			k->server->taint |= leaving[i].taint;
+		return;
+	}
+}
+
 static enum reply_action
 take_command_complete(struct haul *h, const uint8_t *body, size_t n)
 {
@@ -139,6 +173,7 @@ take_command_complete(struct haul *h, const uint8_t *body, size_t n)
 		if (h->session->names != NULL)
 			names_clear(h->session->names);
 	}
+	note_taint(h, tag, n);
 	return pipeline_take_reply(&k->pipeline, BE_COMMAND_COMPLETE);
 }
 

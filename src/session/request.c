@@ -18,6 +18,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/memory.h"
 #include "base/sqlstate.h"
@@ -336,11 +337,27 @@ handle_close(struct batch *b, struct request *rq)
 
 /* --- the others --- */
 
+/* Is it SET LOCAL and nothing else?  Only what has come of it is looked at; in doubt, no. */
+static bool
+is_set_local(const struct request *rq)
+{
+	static const char words[] = "SET LOCAL ";
+	const char *text = (const char *)rq->start + FRAME_HEADER;
+	size_t n = rq->here - FRAME_HEADER;
+	const char *end;
+
+	if (n < sizeof(words) || rq->here < rq->frame.size || strncasecmp(text, words, sizeof(words) - 1) != 0)
+		return false;
+	end = memchr(text, ';', n);
+	return end == NULL || end >= text + n - 2;
+}
+
 static void
 handle_query(struct batch *b, struct request *rq)
 {
-	(void)rq;
 	pass(b, REQUEST_QUERY);
+	if (is_set_local(rq))
+		pipeline_last(pipeline_of(b))->local = true;
 }
 
 static void

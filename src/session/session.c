@@ -48,6 +48,7 @@ session_link(struct session *s, struct server *server)
 	s->link = link_of(server);
 	s->link->session = s;
 	s->link->fatal_told = false;
+	s->link->parameters_reported = 0;
 	server_lease(server, &session_lessee);
 }
 
@@ -77,6 +78,9 @@ session_unlink(struct session *s, bool over)
 {
 	bool uncertain = s->link->pipeline.uncertain || s->link->pipeline.skipping;
 	struct server *server = cut(s);
+
+	if (shard_config(s->shard)->session_state == SESSION_STATE_KEEP || pool_mode(s->pool) == POOL_SESSION)
+		server->taint = 0;
 
 	if (uncertain)
 		pool_abandon(server, "replies of a stopped COPY cannot be told apart");
