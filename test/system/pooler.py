@@ -3,6 +3,7 @@
 PGUSHER_EXE chooses the binary; a PgBouncer can stand in, to check the tests themselves against a known pooler.
 """
 
+import atexit
 import contextlib
 import os
 import re
@@ -18,12 +19,21 @@ from helpers import (SLOW, TOP, as_user, free_port, give_away, make_dir, remove_
                      wait_until)
 from postgres import ROLES, TENANTS
 
+def reachable(exe):
+    """The binary, or a copy of it where the account that servers run as may not go to the original (in /root)."""
+    if not as_user() or not os.path.exists(exe) or run(["test", "-x", exe], check=False, **as_user()).returncode == 0:
+        return exe
+    folder = make_dir("pgu-exe-")
+    atexit.register(remove_dir, folder)
+    return shutil.copy(exe, folder)
+
+
 PASSWORDS = {role: password for role, (password, _) in ROLES.items()}
 PASSWORDS.update(admin="admin-secret", stats="stats-secret", other="other-secret")
 
 EXE = os.environ.get("PGUSHER_EXE") or next(
     (str(p) for p in (TOP / "src/pgusher", TOP / "build/src/pgusher") if p.exists()), str(TOP / "src/pgusher"))
-EXE = shutil.which(EXE) or EXE
+EXE = reachable(shutil.which(EXE) or EXE)
 
 # What a PgBouncer of that version or older has never heard of.
 UNKNOWN_TO_PEERS = {"workers": (9,), "max_login_clients": (9,), "prepared_text_budget": (9,),

@@ -1,8 +1,10 @@
 """A real PostgreSQL for the tests, in a folder of its own, run by an unprivileged user."""
 
 import hashlib
+import shutil
 import signal
 import subprocess
+from pathlib import Path
 
 import psycopg
 
@@ -50,11 +52,21 @@ ROLES = {
 }
 
 
+def find_bindir():
+    """Where initdb and postgres are: what pg_config says, else Debian's newest."""
+    if shutil.which("pg_config"):
+        return run(["pg_config", "--bindir"]).stdout.strip()
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[-3]))
+    if not found:
+        raise RuntimeError("PostgreSQL's server programs are missing (Debian: apt install postgresql-15)")
+    return str(found[-1].parent)
+
+
 class Postgres:
     host = "127.0.0.1"
 
     def __init__(self):
-        self.bindir = run(["pg_config", "--bindir"]).stdout.strip()
+        self.bindir = find_bindir()
         self.dir = make_dir("pgu-pg-")
         self.data = self.dir / "data"
         self.log_path = self.dir / "log"

@@ -133,7 +133,7 @@ def test_database_moves_to_another_server(pgusher, fake_server):
         assert busy.query("SELECT 1") == [["old"]]
         busy.query("COMMIT")
         assert busy.query("SELECT 1") == [["new"]]
-    p.wait_log("database configuration changed|obsolete connection")
+    p.wait_log("(?m)S-0x.*: moving.*closing because: (database configuration changed|obsolete connection|close_needed)")
     wait_until(lambda: len(p.servers("moving")) >= 1 and all(
         r["port"] == new.port for r in p.servers("moving")))
 

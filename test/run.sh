@@ -1,0 +1,284 @@
+#!/usr/bin/env bash
+# Installs what the tests need, builds, and runs all tests; the last line is "N passed, N failed".
+set -u -o pipefail
+
+usage() {
+	cat <<-END
+	usage: test/run.sh [option...] [-- pytest arguments]
+
+	Builds a copy of this checkout, out of the tree, with warnings as errors; runs "make check" (unit
+	tests, corpus replay, lint) and the system tests.  Then "make check" and a quick subset of the system
+	tests again, built with ASan and UBSan; then the unit tests built with TSan.
+
+	  --quick           leave out the sanitizers
+	  --full            all system tests under ASan and UBSan, not the subset
+	  --no-install      never call apt-get
+	  --jobs N          pytest processes (default: the CPUs, 2 to 4)
+	  --build-dir DIR   where to build (default: build/test)
+	  --help
+
+	Started as root, servers under test run as an unprivileged user.  Exit status: 0 all passed, 1 something
+	failed, 2 the tests could not be run.
+	END
+}
+
+die() { printf 'test/run.sh: %s\n' "$*" >&2; exit 2; }
+
+top=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P) || exit 2
+sanitizers=quick install=yes jobs='' out=$top/build/test
+while [ $# -gt 0 ]; do
+	case $1 in
+	--quick) sanitizers=no ;;
+	--full) sanitizers=full ;;
+	--no-install) install=no ;;
+	--jobs) jobs=${2:?} && shift ;;
+	--build-dir) out=${2:?} && shift ;;
+	--help | -h) usage && exit 0 ;;
+	--) shift && break ;;
+	*) usage >&2 && exit 2 ;;
+	esac
+	shift
+done
+if [ -z "$jobs" ]; then
+	jobs=$(nproc)
+	[ "$jobs" -ge 2 ] || jobs=2
+	[ "$jobs" -le 4 ] || jobs=4
+fi
+python=/usr/bin/python3
+
+# ---- what is needed -----------------------------------------------------------
+
+needed=(
+	gcc make autoconf automake pkg-config libevent-dev libssl-dev libidn-dev libbsd-dev uthash-dev
+	libsystemd-dev libcriterion-dev
+	postgresql-15 postgresql-client-15 util-linux procps
+	python3 python3-psycopg python3-pytest python3-pytest-timeout python3-pytest-xdist
+)
+# Their tests are skipped, in words, where these are missing.
+wanted=(prometheus-pgbouncer-exporter python3-psycopg2)
+
+missing_of() {
+	local p
+	for p in "$@"; do
+		[ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || echo "$p"
+	done
+}
+
+apt() {
+	local root=()
+	[ "$(id -u)" = 0 ] || root=(sudo -n)
+	"${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qy -o Dpkg::Use-Pty=0 "$@"
+}
+
+install_packages() {
+	local missing optional
+	command -v dpkg-query >/dev/null || return 0
+	mapfile -t missing < <(missing_of "${needed[@]}")
+	mapfile -t optional < <(missing_of "${wanted[@]}")
+	[ ${#missing[@]} != 0 ] || [ ${#optional[@]} != 0 ] || return 0
+	echo "== installing: ${missing[*]} ${optional[*]}"
+	apt update >"$out/apt.log" 2>&1 || echo "   apt-get update failed (see $out/apt.log)"
+	if [ ${#missing[@]} != 0 ]; then
+		apt install --no-install-recommends "${missing[@]}" >>"$out/apt.log" 2>&1 ||
+			{ tail -n 20 "$out/apt.log"; die "could not install: ${missing[*]}"; }
+	fi
+	if [ ${#optional[@]} != 0 ]; then
+		apt install --no-install-recommends "${optional[@]}" >>"$out/apt.log" 2>&1 ||
+			echo "   not there, their tests will be skipped: ${optional[*]}"
+	fi
+}
+
+# ---- counting -----------------------------------------------------------------
+
+passed=0 failed=0 skipped=0
+broken=()
+
+count() {                       # count NAME PASSED FAILED SKIPPED
+	passed=$((passed + $2)) failed=$((failed + $3)) skipped=$((skipped + $4))
+	printf '== %-28s %5d passed, %d failed, %d skipped   (%d s so far)\n' "$1" "$2" "$3" "$4" "$SECONDS"
+	[ "$3" = 0 ] || broken+=("$1")
+}
+
+# The parts of "make check": Criterion's programs count by the tests in them, everything else as one.
+count_check() {                 # count_check NAME DIR STATUS
+	local name=$1 dir=$2 status=$3 trs result line good=0 bad=0 skip=0 p f
+	while IFS= read -r trs; do
+		result=$(sed -n 's/^:test-result: \([A-Z]*\).*/\1/p' "$trs" | head -n 1)
+		line=$(sed 's/\x1b\[[0-9;]*m//g' "${trs%.trs}.log" 2>/dev/null |
+			sed -n 's/.*Synthesis: Tested: [0-9]* | Passing: \([0-9]*\) | Failing: \([0-9]*\) | Crashing: \([0-9]*\).*/\1 \2 \3/p' |
+			tail -n 1)
+		p=0 f=0
+		if [ -n "$line" ]; then
+			read -r p f crashed <<<"$line"
+			f=$((f + crashed))
+		elif [ "$result" = PASS ] || [ "$result" = XFAIL ]; then
+			p=1
+		fi
+		case $result in
+		PASS | XFAIL) ;;
+		SKIP) skip=$((skip + 1)) ;;
+		*) [ "$f" != 0 ] || f=1 ;;
+		esac
+		if [ "$f" != 0 ]; then
+			printf -- '--- %s\n' "${trs%.trs}"
+			tail -n 60 "${trs%.trs}.log"
+		fi
+		good=$((good + p)) bad=$((bad + f))
+	done < <(find "$dir" -name '*.trs' | sort)
+	if [ "$bad" = 0 ] && [ "$status" != 0 ]; then
+		tail -n 40 "$dir/check.log"
+		bad=1
+	fi
+	if [ $((good + bad)) = 0 ]; then
+		echo "   make check ran nothing"
+		bad=1
+	fi
+	count "$name" "$good" "$bad" "$skip"
+}
+
+count_pytest() {                # count_pytest NAME JUNIT_XML STATUS
+	local numbers
+	numbers=$("$python" - "$2" 2>/dev/null <<-'END'
+		import sys, xml.etree.ElementTree as tree
+		n = [0, 0, 0, 0]
+		for suite in tree.parse(sys.argv[1]).getroot().iter("testsuite"):
+		    n = [a + int(suite.get(k, 0)) for a, k in zip(n, ("tests", "failures", "errors", "skipped"))]
+		bad = n[1] + n[2]
+		print(max(n[0] - bad - n[3], 0), bad, n[3])
+	END
+	) || numbers='0 1 0'
+	# shellcheck disable=SC2086  # three numbers
+	set -- "$1" "$3" $numbers
+	if [ "$2" != 0 ] && [ "$4" = 0 ]; then
+		count "$1" "$3" 1 "$5"
+	else
+		count "$1" "$3" "$4" "$5"
+	fi
+}
+
+# ---- stages -------------------------------------------------------------------
+
+# The files as they are now, so that a checkout that is configured, or that is read-only, does not matter.
+copy_source() {
+	local files=$out/files
+	if ! git -C "$top" ls-files -z --cached --others --exclude-standard >"$files" 2>/dev/null; then
+		(cd "$top" && find . \( -name .git -o -path ./build -o -name '*.o' \) -prune -o -type f -print0) >"$files"
+	fi
+	mkdir -p "$out/src"
+	"$python" - "$top" "$files" "$out/src" <<-'END' || die "could not copy the source"
+		import os, shutil, sys
+		top, files, to = sys.argv[1:]
+		wanted = set()
+		for name in open(files, "rb").read().decode().split("\0"):
+		    name = os.path.normpath(name)
+		    source, target = os.path.join(top, name), os.path.join(to, name)
+		    if name in ("", ".") or not os.path.isfile(source):
+		        continue
+		    wanted.add(name)
+		    s = os.stat(source)
+		    try:
+		        t = os.stat(target)
+		        if t.st_mtime == s.st_mtime and t.st_size == s.st_size:
+		            continue
+		    except OSError:
+		        os.makedirs(os.path.dirname(target), exist_ok=True)
+		    shutil.copy2(source, target)
+		for folder in ("src", "test"):		# what is gone there must be gone here
+		    for path, _, names in os.walk(os.path.join(to, folder)):
+		        for name in names:
+		            target = os.path.join(path, name)
+		            if os.path.relpath(target, to) not in wanted and not name.endswith(".in"):
+		                os.unlink(target)
+	END
+	if [ ! -x "$out/src/configure" ] || [ -n "$(find "$out/src" \( -name configure.ac -o -name '*.am' -o -name '*.mk' -o -name '*.m4' \) \
+		-newer "$out/src/configure" -not -path '*/autom4te.cache/*' -not -name aclocal.m4 -print -quit)" ]; then
+		(cd "$out/src" && ./autogen.sh) >"$out/autogen.log" 2>&1 || { tail -n 30 "$out/autogen.log"; die "autogen.sh failed"; }
+	fi
+}
+
+build() {                       # build NAME CONFIGURE_ARG...
+	local name=$1 dir=$out/$1
+	shift
+	mkdir -p "$dir"
+	printf '== building %s: configure %s\n' "$name" "$*"
+	if [ "$(cat "$dir/configured" 2>/dev/null)" != "$*" ] || [ "$out/src/configure" -nt "$dir/configured" ]; then
+		(cd "$dir" && "$out/src/configure" "$@") >"$dir/configure.out" 2>&1 ||
+			{ tail -n 30 "$dir/configure.out"; return 1; }
+		printf '%s\n' "$*" >"$dir/configured"
+	fi
+	make -C "$dir" -j "$(nproc)" >"$dir/make.log" 2>&1 || { grep -E 'error|warning|\*\*\*' "$dir/make.log" | head -n 40; return 1; }
+}
+
+check() {                       # check NAME
+	local dir=$out/$1 status
+	find "$dir" -name '*.trs' -delete
+	timeout -k 10 420 make -C "$dir" -k -j "$(nproc)" check VERBOSE= >"$dir/check.log" 2>&1
+	status=$?
+	count_check "make check ($1)" "$dir" "$status"
+}
+
+system() {                      # system NAME SECONDS PYTEST_ARG...
+	local name=$1 limit=$2 dir=$out/$1 status
+	shift 2
+	rm -f "$dir/system.xml"
+	(
+		cd "$top/test/system" &&
+			PYTHONDONTWRITEBYTECODE=1 PGUSHER_EXE=$dir/src/pgusher timeout -k 20 "$limit" \
+				"$python" -m pytest -q -n "$jobs" --dist loadfile --tb=short --junitxml="$dir/system.xml" "$@"
+	) >"$dir/system.log" 2>&1
+	status=$?
+	if [ "$status" != 0 ]; then
+		grep -E '^(FAILED|ERROR)' "$dir/system.log" || tail -n 40 "$dir/system.log"
+		echo "   the whole report: $dir/system.log"
+	fi
+	count_pytest "system tests ($name)" "$dir/system.xml" "$status"
+}
+
+stage_plain() {
+	if ! build plain --enable-werror; then
+		count "build (plain)" 0 1 0
+		return
+	fi
+	check plain
+	system plain 900 "$@"
+}
+
+stage_sanitized() {
+	local subset=(-m "not slow")
+	if ! build sanitized --enable-werror --enable-sanitizers; then
+		count "build (sanitized)" 0 1 0
+		return
+	fi
+	check sanitized
+	if [ "$sanitizers" = full ]; then
+		subset=()
+	else
+		subset+=(test_query.py test_protocol.py test_prepared.py test_copy.py test_cancel.py test_login.py
+			test_move.py test_tokens.py test_reload.py)
+	fi
+	PGUSHER_SLOW=3 system sanitized 900 "${subset[@]}" "$@"
+}
+
+stage_threads() {
+	if ! build threads --enable-werror --enable-tsan; then
+		count "build (threads)" 0 1 0
+		return
+	fi
+	check threads
+	PGUSHER_SLOW=4 system threads 600 test_move.py test_tokens.py -m "not slow"
+}
+
+mkdir -p "$out" || exit 2
+[ "$install" = no ] || install_packages
+[ -x "$python" ] || die "$python is missing"
+copy_source
+stage_plain "$@"
+if [ "$sanitizers" != no ]; then
+	stage_sanitized "$@"
+	stage_threads
+fi
+
+[ ${#broken[@]} = 0 ] || printf '== failed: %s\n' "${broken[@]}"
+[ "$skipped" = 0 ] || echo "== $skipped skipped; the reports name the reasons"
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
