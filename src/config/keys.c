@@ -60,13 +60,13 @@ const struct key_word words_load_balance_hosts[] = {
 
 #define NO_TLS "TLS comes with a later release, and until then all bytes would go in clear"
 
-/* The two that do without TLS are taken; the others promise what this release can't keep. */
 static const struct key_word words_session_state[] = {
 	{ "clean", SESSION_STATE_CLEAN, NULL },
 	{ "keep", SESSION_STATE_KEEP, NULL },
 	{ NULL, 0, NULL },
 };
 
+/* The two that do without TLS are taken; the others promise what this release can't keep. */
 static const struct key_word words_sslmode[] = {
 	{ "disable", 0, NULL },
 	{ "allow", 1, NULL },
