@@ -49,6 +49,20 @@ address_of_self(struct address *a, int fd)
 	address_from_sockaddr(a, (struct sockaddr *)&ss);
 }
 
+bool
+address_peer_uid(int fd, uid_t *uid)
+{
+	struct sockaddr_storage ss = { .ss_family = AF_UNSPEC };
+	struct ucred cred;
+	socklen_t len = sizeof(ss), size = sizeof(cred);
+
+	if (getpeername(fd, (struct sockaddr *)&ss, &len) < 0 || ss.ss_family != AF_UNIX ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0)
+		return false;
+	*uid = cred.uid;
+	return true;
+}
+
 const char *
 address_host(const struct address *a, char buf[ADDRESS_TEXT])
 {

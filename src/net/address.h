@@ -7,8 +7,10 @@
 #ifndef NET_ADDRESS_H
 #define NET_ADDRESS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 
 struct address {
 	uint8_t family;		/* AF_INET, AF_INET6, AF_UNIX, or AF_UNSPEC: unknown */
@@ -28,6 +30,9 @@ void address_of_peer(struct address *a, int fd);
 
 /* Our end of a connected socket. */
 void address_of_self(struct address *a, int fd);
+
+/* The user at the other end of a Unix socket.  false: it is none, or it can't be told. */
+bool address_peer_uid(int fd, uid_t *uid);
 
 /* "127.0.0.1", "::1", "unix": as SHOW CLIENTS tells it.  Returns buf. */
 const char *address_host(const struct address *a, char buf[ADDRESS_TEXT]);

@@ -137,8 +137,8 @@ check_parameters(struct shard *s, struct client *c)
 	return false;
 }
 
-static enum login_method
-choose_method(const struct config *c, const struct secret *secret)
+enum login_method
+login_choose_method(const struct config *c, const struct secret *secret)
 {
 	switch (c->auth_type) {
 	case AUTH_ANY:
@@ -185,7 +185,7 @@ login_route(struct client *c)
 		client_reject(c, SQLSTATE_INVALID_AUTHORIZATION,
 			      "auth_type=any requires forced user: database \"%s\" has no user=", t->name);
 	else
-		client_authenticate(c, choose_method(conf, secret), secret);
+		client_authenticate(c, login_choose_method(conf, secret), secret);
 }
 
 /* --- admission --- */

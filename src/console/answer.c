@@ -1,0 +1,124 @@
+/*
+ * answer: what the console says to an operator.  It is collected in op->out
+ * and sent by the dialogue.
+ */
+#include "console/answer.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "base/sqlstate.h"
+#include "console/dialogue.h"
+#include "pg/message.h"
+#include "pg/writer.h"
+
+/* pg_type.oid of our columns. */
+static const uint32_t type_oids[] = {
+	[COLUMN_TEXT] = 25,
+	[COLUMN_INT4] = 23,
+	[COLUMN_INT8] = 20,
+	[COLUMN_NUMERIC] = 1700,
+	[COLUMN_BYTEA] = 17,
+};
+
+void
+answer_describe(struct buffer *b, const struct column *columns, size_t n)
+{
+	const char **names = memory_alloc(n * sizeof(*names));
+	uint32_t *oids = memory_alloc(n * sizeof(*oids));
+
+	for (size_t i = 0; i < n; i++) {
+		names[i] = columns[i].name;
+		oids[i] = type_oids[columns[i].type];
+	}
+	writer_row_description(b, n, names, oids);
+	free(names);
+	free(oids);
+}
+
+static void
+write_cell(struct buffer *b, const char *text, int32_t len)
+{
+	writer_u32(b, (uint32_t)len);
+	if (len > 0)
+		writer_bytes(b, text, (size_t)len);
+}
+
+void
+operator_rows(struct operator *op, const struct report *r)
+{
+	const char *text;
+	int32_t len;
+	size_t pos = 0;
+
+	if (!op->executing)
+		answer_describe(&op->out, r->columns, r->ncolumns);
+	for (size_t row = 0; row < r->nrows; row++) {
+		size_t m = writer_begin(&op->out, BE_DATA_ROW);
+
+		writer_u16(&op->out, (uint16_t)r->ncolumns);
+		for (size_t i = 0; i < r->ncolumns && report_next_cell(r, &pos, &text, &len); i++)
+			write_cell(&op->out, text, len);
+		writer_end(&op->out, m);
+	}
+}
+
+/* A NoticeResponse by hand: the detail may be longer than struct error takes. */
+void
+operator_notice(struct operator *op, const char *message, const char *detail)
+{
+	const struct {
+		char field;
+		const char *text;
+	} fields[] = {
+		{ 'S', severity_name(SEVERITY_NOTICE) },
+		{ 'V', severity_name(SEVERITY_NOTICE) },
+		{ 'C', SQLSTATE_SUCCESS },
+		{ 'M', message },
+		{ 'D', detail },
+	};
+	size_t m = writer_begin(&op->out, BE_NOTICE_RESPONSE);
+
+	for (size_t i = 0; i < lengthof(fields); i++) {
+		if (fields[i].text == NULL)
+			continue;
+		writer_u8(&op->out, (uint8_t)fields[i].field);
+		writer_string(&op->out, fields[i].text);
+	}
+	writer_u8(&op->out, 0);
+	writer_end(&op->out, m);
+}
+
+void
+operator_complete(struct operator *op, const char *tag)
+{
+	writer_command_complete(&op->out, tag);
+}
+
+void
+operator_fail(struct operator *op, const struct error *e)
+{
+	struct error own = *e;
+
+	own.severity = SEVERITY_ERROR;
+	client_log(op->client, LOG_WARNING, "console: %s", own.message);
+	writer_error(&op->out, &own);
+	op->failed = true;
+	op->skipping = op->executing;
+}
+
+void
+operator_fail_with(struct operator *op, const char *sqlstate, const char *fmt, ...)
+{
+	struct error e;
+	char message[sizeof(e.message)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(message, sizeof(message), fmt, ap);
+	va_end(ap);
+	error_set(&e, SEVERITY_ERROR, sqlstate, "%s", message);
+	operator_fail(op, &e);
+}

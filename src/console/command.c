@@ -1,0 +1,223 @@
+#include "console/command.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/sqlstate.h"
+#include "base/strings.h"
+#include "console/dialogue.h"
+#include "console/manage.h"
+#include "console/order.h"
+#include "console/parameters.h"
+#include "console/show.h"
+
+static void run_show(struct operator *op, const struct command *c, const struct sentence *s);
+
+static const struct command commands[] = {
+	{ "SHOW", "", ARGUMENT_REQUIRED, false, run_show, NULL },
+	{ "SELECT", NULL, ARGUMENT_REQUIRED, false, run_show, NULL },
+	{ "SET", "key = value", ARGUMENT_SETTING, true, manage_set, NULL },
+	{ "RELOAD", "", ARGUMENT_NONE, true, manage_reload, NULL },
+	{ "PAUSE", "[<db>]", ARGUMENT_OPTIONAL, true, order_run, &order_pause },
+	{ "RESUME", "[<db>]", ARGUMENT_OPTIONAL, true, order_run, &order_resume },
+	{ "DISABLE", "<db>", ARGUMENT_REQUIRED, true, order_run, &order_disable },
+	{ "ENABLE", "<db>", ARGUMENT_REQUIRED, true, order_run, &order_enable },
+	{ "RECONNECT", "[<db>]", ARGUMENT_OPTIONAL, true, order_run, &order_reconnect },
+	{ "WAIT_CLOSE", "[<db>]", ARGUMENT_OPTIONAL, true, order_run, &order_wait_close },
+	{ "KILL", "[<db>]", ARGUMENT_OPTIONAL, true, order_run, &order_kill },
+	{ "KILL_CLIENT", "<client_id>", ARGUMENT_REQUIRED, true, manage_kill_client, NULL },
+	{ "SUSPEND", NULL, ARGUMENT_NONE, true, manage_suspend, NULL },
+	{ "SHUTDOWN", "[WAIT_FOR_SERVERS|WAIT_FOR_CLIENTS]", ARGUMENT_OPTIONAL, true, manage_shutdown, NULL },
+};
+
+void
+command_error(struct error *e, const char *text)
+{
+	error_set(e, SEVERITY_ERROR, SQLSTATE_PROTOCOL_VIOLATION, "invalid command '%.300s', use SHOW HELP;", text);
+}
+
+static const struct command *
+find(const char *word)
+{
+	for (size_t i = 0; i < lengthof(commands); i++) {
+		if (string_equal_nocase(commands[i].word, word))
+			return &commands[i];
+	}
+	return NULL;
+}
+
+/* --- what SHOW shows --- */
+
+static bool
+is_help(const struct sentence *s)
+{
+	return string_equal_nocase(s->argument, "help");
+}
+
+/* SHOW's argument: a report, a parameter, or HELP. */
+static bool
+is_shown(const struct sentence *s)
+{
+	return show_find(s->argument) != NULL || parameter_find(s->argument) != NULL || is_help(s);
+}
+
+static void
+get_shape(const struct sentence *s, struct shape *shape)
+{
+	const struct report_kind *kind = show_find(s->argument);
+	const struct parameter *parameter = parameter_find(s->argument);
+
+	if (kind != NULL)
+		*shape = (struct shape){ kind->ncolumns, kind->columns };
+	else if (parameter != NULL)
+		*shape = (struct shape){ 1, &parameter->column };
+}
+
+static void
+show_parameter(struct operator *op, const struct parameter *p)
+{
+	struct report r;
+
+	report_init(&r, &p->column, 1);
+	report_add(&r, &p->value);
+	operator_rows(op, &r);
+	report_release(&r);
+	operator_complete(op, "SHOW");
+}
+
+static void
+add_text(struct buffer *b, const char *text)
+{
+	buffer_append(b, text, strlen(text));
+}
+
+static void
+list_reports(struct buffer *b)
+{
+	const struct report_kind *kind = NULL;
+
+	add_text(b, "\tSHOW HELP");
+	for (int n = 1; (kind = show_next(kind)) != NULL; n++) {
+		add_text(b, n % 6 == 0 ? "\n\tSHOW " : "|");
+		add_text(b, kind->name);
+	}
+}
+
+static void
+show_help(struct operator *op)
+{
+	struct buffer b = BUFFER_INIT;
+
+	add_text(&b, "\n");
+	list_reports(&b);
+	for (size_t i = 1; i < lengthof(commands); i++) {
+		if (commands[i].usage == NULL)
+			continue;
+		add_text(&b, "\n\t");
+		add_text(&b, commands[i].word);
+		if (commands[i].usage[0] != '\0')
+			add_text(&b, " ");
+		add_text(&b, commands[i].usage);
+	}
+	buffer_append(&b, "", 1);
+	operator_notice(op, "Console usage", (const char *)buffer_head(&b));
+	buffer_release(&b);
+	operator_complete(op, "SHOW");
+}
+
+static void
+run_show(struct operator *op, const struct command *c, const struct sentence *s)
+{
+	const struct report_kind *kind = show_find(s->argument);
+
+	(void)c;
+	if (kind != NULL)
+		show_run(op, kind);
+	else if (is_help(s))
+		show_help(op);
+	else
+		show_parameter(op, parameter_find(s->argument));
+}
+
+/* --- checking and running --- */
+
+static bool
+fits(const struct command *c, const struct sentence *s)
+{
+	switch (c->argument) {
+	case ARGUMENT_NONE:
+		return s->argument == NULL;
+	case ARGUMENT_OPTIONAL:
+		return true;
+	case ARGUMENT_REQUIRED:
+		return c->run != run_show || (s->argument != NULL && is_shown(s));
+	case ARGUMENT_SETTING:
+		return s->value != NULL;
+	}
+	return false;
+}
+
+static bool
+is_allowed(const struct operator *op, const struct command *c, const struct sentence *s)
+{
+	const struct report_kind *kind;
+
+	if (op->admin)
+		return true;
+	if (c->argument == ARGUMENT_SETTING && parameter_find(s->argument) != NULL)
+		return true;	/* ignored anyway */
+	kind = c->run == run_show ? show_find(s->argument) : NULL;
+	return !c->admin && (kind == NULL || !kind->admin);
+}
+
+static const struct command *
+choose(const struct operator *op, const struct sentence *s, const char *text, struct error *e)
+{
+	const struct command *c = find(s->verb);
+
+	if (c == NULL || !fits(c, s)) {
+		command_error(e, text);
+		return NULL;
+	}
+	if (!is_allowed(op, c, s)) {
+		error_set(e, SEVERITY_ERROR, SQLSTATE_INSUFFICIENT_PRIVILEGE, "admin access needed");
+		error_hint(e, "This command is for users of admin_users.");
+		return NULL;
+	}
+	if (c->argument == ARGUMENT_REQUIRED && s->argument == NULL) {
+		error_set(e, SEVERITY_ERROR, SQLSTATE_PROTOCOL_VIOLATION, "%s needs an argument: %s %s", c->word, c->word,
+			  c->usage);
+		return NULL;
+	}
+	return c;
+}
+
+bool
+command_check(const struct operator *op, const struct sentence *s, const char *text, struct shape *shape,
+	      struct error *e)
+{
+	const struct command *c = choose(op, s, text, e);
+
+	*shape = (struct shape){ .ncolumns = 0 };
+	if (c == NULL)
+		return false;
+	if (c->run == run_show)
+		get_shape(s, shape);
+	return true;
+}
+
+void
+command_run(struct operator *op, const struct sentence *s, const char *text)
+{
+	struct error e;
+	const struct command *c = choose(op, s, text, &e);
+
+	if (c == NULL) {
+		operator_fail(op, &e);
+		return;
+	}
+	if (c->admin)
+		client_log(op->client, LOG_INFO, "console: %s%s%.100s", c->word, s->argument != NULL ? " " : "",
+			   s->argument != NULL ? s->argument : "");
+	c->run(op, c, s);
+}

@@ -1,0 +1,76 @@
+/*
+ * dialogue: a logged-in console client, and the PostgreSQL protocol it speaks.
+ *
+ * Simple queries may hold several statements.  The extended protocol is there
+ * for drivers that speak nothing else: statements without parameters, results
+ * as text.  One command is carried out at a time; what the client sends
+ * meanwhile waits.
+ *
+ *	operator_on_input ── message ──> command_run ──┬─ answers at once
+ *	                                               └─ starts a task (op->task)
+ *	operator_go_on  <── task_end, after the task has answered
+ *
+ * Whoever carries out a command answers it with exactly one of
+ * operator_complete and operator_fail, with notices and rows before.
+ */
+#ifndef CONSOLE_DIALOGUE_H
+#define CONSOLE_DIALOGUE_H
+
+#include "base/report.h"
+#include "console/inside.h"
+
+/* A statement that was prepared, or a portal made of one. */
+struct note {
+	LIST_ENTRY(note) link;
+	char *text;
+	char name[];
+};
+
+LIST_HEAD(note_list, note);
+
+struct operator {
+	struct console *console;
+	struct client *client;
+	struct user *user;	/* a reference */
+	bool admin;		/* may change things */
+	struct task *task;	/* NULL: nothing is under way */
+	struct buffer out;	/* answers that were not sent yet */
+	char *script;		/* the simple query under way, or NULL */
+	const char *rest;	/* of it */
+	bool failed;		/* the present statement did */
+	bool running;		/* script's loop is on the stack */
+	bool executing;		/* the command came by Execute */
+	bool skipping;		/* after an error, up to Sync */
+	size_t skip_left;	/* of a message that is too long */
+	usec_t since;		/* the first message of this batch; 0: none is under way */
+	struct note_list statements, portals;
+	unsigned nnotes;
+};
+
+/* A client has proved its password. Takes the reference to user. */
+struct operator *operator_new(struct console *k, struct client *c, struct user *user, bool admin);
+
+/* Its client is closed: a task goes on without it. */
+void operator_leave(struct operator *op);
+
+/* ... and freed, when nothing else is there any more. */
+void operator_free(struct operator **op);
+
+size_t operator_on_input(struct client *c, const uint8_t *p, size_t n);
+
+/* A task has answered. */
+void operator_go_on(struct operator *op);
+
+/* The operator pressed ^C. */
+void operator_cancel(struct operator *op);
+
+/* --- answers --- */
+
+void operator_notice(struct operator *op, const char *message, const char *detail);	/* detail may be NULL */
+void operator_rows(struct operator *op, const struct report *r);
+void operator_complete(struct operator *op, const char *tag);
+void operator_fail(struct operator *op, const struct error *e);
+void operator_fail_with(struct operator *op, const char *sqlstate, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,276 @@
+#include "console/extended.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/sqlstate.h"
+#include "console/answer.h"
+#include "console/command.h"
+#include "pg/message.h"
+#include "pg/writer.h"
+
+#define NOTES_MAX 200 /* statements and portals of one operator */
+
+/* --- statements and portals --- */
+
+static struct note *
+find(const struct note_list *list, const char *name)
+{
+	struct note *n;
+
+	LIST_FOREACH(n, list, link) {
+		if (strcmp(n->name, name) == 0)
+			return n;
+	}
+	return NULL;
+}
+
+static void
+drop(struct operator *op, struct note *n)
+{
+	if (n == NULL)
+		return;
+	LIST_REMOVE(n, link);
+	op->nnotes--;
+	free(n->text);
+	free(n);
+}
+
+static void
+drop_all(struct operator *op, struct note_list *list)
+{
+	while (!LIST_EMPTY(list))
+		drop(op, LIST_FIRST(list));
+}
+
+/* The unnamed one makes way for the next; false: refused. */
+static bool
+add(struct operator *op, struct note_list *list, const char *name, const char *text)
+{
+	size_t size = strlen(name) + 1;
+	struct note *n;
+
+	if (name[0] == '\0')
+		drop(op, find(list, name));
+	if (op->nnotes >= NOTES_MAX) {
+		operator_fail_with(op, SQLSTATE_PROGRAM_LIMIT, "too many prepared statements and portals");
+		return false;
+	}
+	n = memory_zalloc(sizeof(*n) + size);
+	memcpy(n->name, name, size);
+	n->text = memory_strdup(text);
+	LIST_INSERT_HEAD(list, n, link);
+	op->nnotes++;
+	return true;
+}
+
+static struct note *
+find_statement(struct operator *op, const char *name)
+{
+	struct note *n = find(&op->statements, name);
+
+	if (n == NULL)
+		operator_fail_with(op, SQLSTATE_INVALID_STATEMENT_NAME, "prepared statement \"%.64s\" does not exist",
+				   name);
+	return n;
+}
+
+static struct note *
+find_portal(struct operator *op, const char *name)
+{
+	struct note *n = find(&op->portals, name);
+
+	if (n == NULL)
+		operator_fail_with(op, SQLSTATE_INVALID_CURSOR_NAME, "portal \"%.64s\" does not exist", name);
+	return n;
+}
+
+/* --- messages --- */
+
+static bool
+is_whole(struct operator *op, const struct reader *r)
+{
+	if (!reader_done(r))
+		operator_fail_with(op, SQLSTATE_PROTOCOL_VIOLATION, "malformed message");
+	return reader_done(r);
+}
+
+static void
+write_empty(struct operator *op, enum backend_message type)
+{
+	writer_end(&op->out, writer_begin(&op->out, type));
+}
+
+/* The one statement of a text, parsed.  false: refused, and answered. */
+static bool
+read_statement(struct operator *op, const char *text, struct sentence *s)
+{
+	const char *rest = text, *statement, *second;
+	size_t len, len2;
+
+	if (!syntax_next(&rest, &statement, &len))
+		len = 0;
+	if (len > 0 && syntax_next(&rest, &second, &len2)) {
+		operator_fail_with(op, SQLSTATE_SYNTAX_ERROR,
+				   "cannot insert multiple commands into a prepared statement");
+		return false;
+	}
+	if (!sentence_parse(s, statement, len)) {
+		struct error e;
+
+		command_error(&e, text);
+		operator_fail(op, &e);
+		return false;
+	}
+	return true;
+}
+
+static bool
+check_statement(struct operator *op, const char *text, struct shape *shape)
+{
+	struct sentence s;
+	struct error e;
+	bool ok;
+
+	*shape = (struct shape){ .ncolumns = 0 };
+	if (!read_statement(op, text, &s))
+		return false;
+	ok = s.verb[0] == '\0' || command_check(op, &s, text, shape, &e);
+	sentence_release(&s);
+	if (!ok)
+		operator_fail(op, &e);
+	return ok;
+}
+
+void
+extended_parse(struct operator *op, struct reader *r)
+{
+	const char *name = reader_string(r), *text = reader_string(r);
+	uint16_t nparameters = reader_u16(r);
+	struct shape shape;
+
+	reader_bytes(r, nparameters * sizeof(uint32_t));
+	if (!is_whole(op, r) || !check_statement(op, text, &shape))
+		return;
+	if (name[0] != '\0' && find(&op->statements, name) != NULL) {
+		operator_fail_with(op, SQLSTATE_DUPLICATE_PREPARED_STATEMENT,
+				   "prepared statement \"%.64s\" already exists", name);
+		return;
+	}
+	if (add(op, &op->statements, name, text))
+		write_empty(op, BE_PARSE_COMPLETE);
+}
+
+/* A list of int16 with its count in front; true if one of them is not 0. */
+static bool
+read_formats(struct reader *r)
+{
+	uint16_t n = reader_u16(r);
+	bool binary = false;
+
+	for (; n > 0 && reader_ok(r); n--)
+		binary |= reader_u16(r) != 0;
+	return binary;
+}
+
+void
+extended_bind(struct operator *op, struct reader *r)
+{
+	const char *portal = reader_string(r), *name = reader_string(r);
+	uint16_t nparameters;
+	bool binary;
+	struct note *statement;
+
+	read_formats(r);
+	nparameters = reader_u16(r);
+	if (nparameters > 0) {
+		operator_fail_with(op, SQLSTATE_PROTOCOL_VIOLATION, "commands of the console take no parameters");
+		return;
+	}
+	binary = read_formats(r);
+	if (!is_whole(op, r) || (statement = find_statement(op, name)) == NULL)
+		return;
+	if (binary) {
+		operator_fail_with(op, SQLSTATE_FEATURE_NOT_SUPPORTED, "the console sends its results as text only");
+		return;
+	}
+	if (portal[0] != '\0' && find(&op->portals, portal) != NULL) {
+		operator_fail_with(op, SQLSTATE_DUPLICATE_CURSOR, "portal \"%.64s\" already exists", portal);
+		return;
+	}
+	if (add(op, &op->portals, portal, statement->text))
+		write_empty(op, BE_BIND_COMPLETE);
+}
+
+static void
+write_no_parameters(struct operator *op)
+{
+	size_t m = writer_begin(&op->out, BE_PARAMETER_DESCRIPTION);
+
+	writer_u16(&op->out, 0);
+	writer_end(&op->out, m);
+}
+
+void
+extended_describe(struct operator *op, struct reader *r)
+{
+	bool of_statement = reader_u8(r) == 'S';
+	const char *name = reader_string(r);
+	const struct note *n;
+	struct shape shape;
+
+	if (!is_whole(op, r))
+		return;
+	n = of_statement ? find_statement(op, name) : find_portal(op, name);
+	if (n == NULL || !check_statement(op, n->text, &shape))
+		return;
+	if (of_statement)
+		write_no_parameters(op);
+	if (shape.ncolumns > 0)
+		answer_describe(&op->out, shape.columns, shape.ncolumns);
+	else
+		write_empty(op, BE_NO_DATA);
+}
+
+void
+extended_execute(struct operator *op, struct reader *r)
+{
+	const char *name = reader_string(r);
+	const struct note *n;
+	struct sentence s;
+
+	reader_u32(r);	/* how many rows at most: there are few, and they come at once */
+	if (!is_whole(op, r) || (n = find_portal(op, name)) == NULL || !read_statement(op, n->text, &s))
+		return;
+	if (s.verb[0] == '\0')
+		write_empty(op, BE_EMPTY_QUERY_RESPONSE);
+	else
+		command_run(op, &s, n->text);
+	sentence_release(&s);
+}
+
+void
+extended_close(struct operator *op, struct reader *r)
+{
+	bool statement = reader_u8(r) == 'S';
+	const char *name = reader_string(r);
+
+	if (!is_whole(op, r))
+		return;
+	drop(op, find(statement ? &op->statements : &op->portals, name));
+	write_empty(op, BE_CLOSE_COMPLETE);
+}
+
+void
+extended_end(struct operator *op)
+{
+	drop_all(op, &op->portals);
+}
+
+void
+extended_release(struct operator *op)
+{
+	drop_all(op, &op->portals);
+	drop_all(op, &op->statements);
+}

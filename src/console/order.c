@@ -1,0 +1,326 @@
+#include "console/order.h"
+
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "base/sqlstate.h"
+#include "console/command.h"
+#include "console/dialogue.h"
+
+struct order {
+	const char *tag;		/* of the answer */
+	/* Applied to one database, or (NULL) to all there are on the shard. false: there was nothing to do. */
+	bool (*apply)(struct shard *s, struct tenant *t);
+	bool (*has_settled)(struct shard *s, const struct tenant *t);	/* NULL: it is done at once */
+	const struct order *undo;	/* of one that was canceled while it settled */
+	bool needs_running;		/* refused while everything is paused */
+	bool needs_paused;		/* it is an error if there was nothing to do */
+};
+
+/* An order under way. */
+struct errand {
+	struct task task;
+	const struct order *order;
+	char *name;			/* of the database; NULL: all */
+	struct {
+		bool unknown;		/* there is no such database */
+		bool refused;		/* everything is paused already */
+		bool did;		/* there was something to do */
+		bool unsettled;
+	} parts[BUDGET_WORKERS];
+};
+
+static struct errand *
+errand_of(struct inquiry *q)
+{
+	return container_of(task_of(q), struct errand, task);
+}
+
+/* --- what the orders do --- */
+
+/* Call one for each tenant of the shard, or for t. */
+static bool
+each(struct shard *s, struct tenant *t, bool (*one)(struct shard *s, struct tenant *t))
+{
+	bool did = false;
+
+	if (t != NULL)
+		return one(s, t);
+	while ((t = tenants_next(s->tenants, t)) != NULL)
+		did |= one(s, t);
+	return did;
+}
+
+static bool
+pause_lending(struct shard *s, struct tenant *t)
+{
+	shard_pause(s, t);
+	return true;
+}
+
+static bool
+is_paused(struct shard *s, struct tenant *t)
+{
+	(void)s;
+	return t->paused;
+}
+
+static bool
+resume_lending(struct shard *s, struct tenant *t)
+{
+	bool did = (t == NULL && s->paused) || each(s, t, is_paused);
+
+	if (did)
+		shard_resume(s, t);
+	return did;
+}
+
+static void
+drop_servers(struct pool *p, const struct error *e)
+{
+	for (int i = 0; i < PLACES; i++) {
+		struct server *server, *next;
+
+		TAILQ_FOREACH_SAFE(server, &p->servers[i], link, next)
+			server_close(server, e, e->message);
+	}
+}
+
+static bool
+kill_one(struct shard *s, struct tenant *t)
+{
+	struct error e;
+	struct pool *p;
+
+	error_set(&e, SEVERITY_FATAL, SQLSTATE_ADMIN_SHUTDOWN, "terminated by an administrator");
+	shard_pause(s, t);
+	shard_kill_clients(s, t, &e);
+	LIST_FOREACH(p, &t->pools, link)
+		drop_servers(p, &e);
+	return true;
+}
+
+static bool
+kill_servers_and_clients(struct shard *s, struct tenant *t)
+{
+	return each(s, t, kill_one);
+}
+
+static bool
+reconnect_one(struct shard *s, struct tenant *t)
+{
+	(void)s;
+	tenant_close_servers(t, true, "database configuration changed");
+	return true;
+}
+
+static bool
+reconnect(struct shard *s, struct tenant *t)
+{
+	return each(s, t, reconnect_one);
+}
+
+static bool
+do_nothing(struct shard *s, struct tenant *t)
+{
+	(void)s;
+	(void)t;
+	return true;
+}
+
+static bool
+disable(struct shard *s, struct tenant *t)
+{
+	(void)s;
+	t->disabled = true;
+	return true;
+}
+
+static bool
+enable(struct shard *s, struct tenant *t)
+{
+	(void)s;
+	t->disabled = false;
+	return true;
+}
+
+static bool
+has_old_servers(struct shard *s, struct tenant *t)
+{
+	struct server *server;
+	struct pool *p;
+
+	(void)s;
+	LIST_FOREACH(p, &t->pools, link) {
+		for (int i = 0; i < PLACES; i++) {
+			TAILQ_FOREACH(server, &p->servers[i], link) {
+				if (server->close_needed || server->generation != t->generation)
+					return true;
+			}
+		}
+	}
+	return false;
+}
+
+static bool
+have_old_servers_gone(struct shard *s, const struct tenant *t)
+{
+	struct tenant *own = t != NULL ? tenants_find(s->tenants, t->name) : NULL;
+
+	return !each(s, own, has_old_servers);
+}
+
+const struct order order_resume = { .tag = "RESUME", .apply = resume_lending, .needs_paused = true };
+const struct order order_pause = {
+	.tag = "PAUSE",
+	.apply = pause_lending,
+	.has_settled = shard_is_quiet,
+	.undo = &order_resume,
+	.needs_running = true,
+};
+const struct order order_kill = { .tag = "KILL", .apply = kill_servers_and_clients, .needs_running = true };
+const struct order order_reconnect = { .tag = "RECONNECT", .apply = reconnect };
+const struct order order_wait_close = {
+	.tag = "WAIT_CLOSE",
+	.apply = do_nothing,
+	.has_settled = have_old_servers_gone,
+};
+const struct order order_disable = { .tag = "DISABLE", .apply = disable };
+const struct order order_enable = { .tag = "ENABLE", .apply = enable };
+
+/* --- on the workers --- */
+
+static bool
+concerns(const struct errand *e, const struct shard *s)
+{
+	return e->name == NULL || tenant_worker(e->name, s->nworkers) == s->index;
+}
+
+static void
+visit_apply(struct shard *s, struct inquiry *q)
+{
+	struct errand *e = errand_of(q);
+	struct tenant *t = NULL;
+	struct error error;
+
+	if (!concerns(e, s))
+		return;
+	if (e->order->needs_running && s->paused) {
+		e->parts[s->index].refused = true;
+		return;
+	}
+	if (e->name != NULL && (t = shard_open_tenant(s, e->name, &error)) == NULL) {
+		e->parts[s->index].unknown = true;
+		return;
+	}
+	e->parts[s->index].did = e->order->apply(s, t);
+	if (e->order->has_settled != NULL)
+		e->parts[s->index].unsettled = !e->order->has_settled(s, t);
+}
+
+static void
+visit_settling(struct shard *s, struct inquiry *q)
+{
+	struct errand *e = errand_of(q);
+	struct tenant *t = e->name != NULL && concerns(e, s) ? tenants_find(s->tenants, e->name) : NULL;
+	bool gone = e->name != NULL && t == NULL;
+
+	e->parts[s->index].unsettled = !gone && !e->order->has_settled(s, t);
+}
+
+/* --- on the control thread --- */
+
+static void
+release_errand(struct task *t)
+{
+	struct errand *e = container_of(t, struct errand, task);
+
+	free(e->name);
+	free(e);
+}
+
+static void start_errand(struct console *k, struct operator *op, const struct order *order, const char *name);
+
+static void
+undo_errand(struct task *t)
+{
+	struct errand *e = container_of(t, struct errand, task);
+
+	if (e->order->undo != NULL)
+		start_errand(t->console, NULL, e->order->undo, e->name);
+}
+
+static void
+finish_settling(struct inquiry *q)
+{
+	struct errand *e = errand_of(q);
+	bool unsettled = false;
+
+	for (int i = 0; i < q->nworkers; i++)
+		unsettled |= e->parts[i].unsettled;
+	if (unsettled && e->task.op != NULL) {
+		task_ask_later(&e->task, visit_settling, finish_settling);
+		return;
+	}
+	if (e->task.op != NULL)
+		operator_complete(e->task.op, e->order->tag);
+	task_end(&e->task);
+}
+
+static void
+fail(struct errand *e, const char *before, const char *after)
+{
+	if (e->task.op != NULL)
+		operator_fail_with(e->task.op, SQLSTATE_PROTOCOL_VIOLATION, "%s%s%s", before,
+				   e->name != NULL ? e->name : "", after);
+	task_end(&e->task);
+}
+
+static void
+finish_apply(struct inquiry *q)
+{
+	struct errand *e = errand_of(q);
+	bool unknown = false, refused = false, did = false;
+
+	for (int i = 0; i < q->nworkers; i++) {
+		unknown |= e->parts[i].unknown;
+		refused |= e->parts[i].refused;
+		did |= e->parts[i].did;
+	}
+	if (unknown)
+		fail(e, "no such database: ", "");
+	else if (refused)
+		fail(e, "already suspended/paused", "");
+	else if (!did && e->order->needs_paused && e->name != NULL)
+		fail(e, "database ", " is not paused");
+	else if (!did && e->order->needs_paused)
+		fail(e, "pooler is not paused/suspended", "");
+	else
+		finish_settling(q);
+}
+
+static void
+start_errand(struct console *k, struct operator *op, const struct order *order, const char *name)
+{
+	struct errand *e = memory_zalloc(sizeof(*e));
+
+	e->order = order;
+	e->name = name != NULL ? memory_strdup(name) : NULL;
+	e->task.release = release_errand;
+	e->task.undo = undo_errand;
+	task_start(&e->task, k, op);
+	task_ask(&e->task, visit_apply, finish_apply);
+}
+
+void
+order_run(struct operator *op, const struct command *c, const struct sentence *s)
+{
+	struct console *k = op->console;
+
+	if (s->argument != NULL && config_is_reserved(s->argument))
+		operator_fail_with(op, SQLSTATE_PROTOCOL_VIOLATION, "%s does not apply to the console itself", c->word);
+	else if (c->order == &order_resume && k->ops->stopping(k->daemon))
+		operator_fail_with(op, SQLSTATE_PROTOCOL_VIOLATION, "pooler is shutting down");
+	else
+		start_errand(k, op, c->order, s->argument);
+}

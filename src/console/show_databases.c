@@ -1,0 +1,125 @@
+/*
+ * SHOW DATABASES: every line of [databases], and what "*" has made.  Each
+ * worker tells of those that it owns, in use or not.
+ */
+#include <string.h>
+
+#include "base/memory.h"
+#include "console/show.h"
+
+struct database_row {
+	const char *name, *host;
+	int64_t port;
+	const char *database, *force_user;
+	int64_t pool_size, min_pool_size, reserve_pool_size;
+	int64_t server_lifetime;
+	const char *pool_mode, *load_balance_hosts;
+	int64_t max_connections, current_connections;
+	int64_t max_client_connections, current_client_connections;
+	int64_t paused, disabled;
+};
+
+#define ROW(field) offsetof(struct database_row, field)
+
+static const struct column columns[] = {
+	{ "name", COLUMN_TEXT, ROW(name) },
+	{ "host", COLUMN_TEXT, ROW(host) },
+	{ "port", COLUMN_INT4, ROW(port) },
+	{ "database", COLUMN_TEXT, ROW(database) },
+	{ "force_user", COLUMN_TEXT, ROW(force_user) },
+	{ "pool_size", COLUMN_INT4, ROW(pool_size) },
+	{ "min_pool_size", COLUMN_INT4, ROW(min_pool_size) },
+	{ "reserve_pool_size", COLUMN_INT4, ROW(reserve_pool_size) },
+	{ "server_lifetime", COLUMN_INT4, ROW(server_lifetime) },
+	{ "pool_mode", COLUMN_TEXT, ROW(pool_mode) },
+	{ "load_balance_hosts", COLUMN_TEXT, ROW(load_balance_hosts) },
+	{ "max_connections", COLUMN_INT4, ROW(max_connections) },
+	{ "current_connections", COLUMN_INT4, ROW(current_connections) },
+	{ "max_client_connections", COLUMN_INT4, ROW(max_client_connections) },
+	{ "current_client_connections", COLUMN_INT4, ROW(current_client_connections) },
+	{ "paused", COLUMN_INT4, ROW(paused) },
+	{ "disabled", COLUMN_INT4, ROW(disabled) },
+};
+
+const char *
+show_load_balance(const struct config_database *db)
+{
+	bool is_list = db->host != NULL && strchr(db->host, ',') != NULL;
+
+	return is_list ? load_balance_hosts_name(db->load_balance_hosts) : NULL;
+}
+
+static void
+add_database(struct report *rows, const struct tenant *t, const struct config *c, bool all_paused)
+{
+	const struct config_database *conf = t->conf;
+
+	report_add(rows, &(struct database_row){
+		.name = conf->name,
+		.host = conf->host,
+		.port = conf->port,
+		.database = conf->dbname,
+		.force_user = conf->user,
+		.pool_size = tenant_pool_size(t, c, NULL),
+		.min_pool_size = tenant_min_pool_size(t, c),
+		.reserve_pool_size = tenant_reserve_pool_size(t, c, NULL),
+		.server_lifetime = tenant_server_lifetime(t, c) / USEC_PER_SEC,
+		.pool_mode = pool_mode_name(conf->pool_mode),
+		.load_balance_hosts = show_load_balance(conf),
+		.max_connections = tenant_max_connections(t, c),
+		.current_connections = t->nservers,
+		.max_client_connections = tenant_max_client_connections(t, c),
+		.current_client_connections = t->nclients,
+		.paused = t->paused || all_paused,
+		.disabled = t->disabled,
+	});
+}
+
+static void
+look(const struct report_kind *kind, struct shard *s, struct part *part)
+{
+	const struct config *c = shard_config(s);
+	struct tenant *t = NULL;
+
+	(void)kind;
+	for (size_t i = 0; i < c->ndatabases; i++) {
+		const struct config_database *db = c->databases[i];
+		const struct tenant unused = { .conf = db };
+
+		if (tenant_worker(db->name, s->nworkers) != s->index)
+			continue;
+		t = tenants_find(s->tenants, db->name);
+		add_database(&part->rows, t != NULL && t->conf != NULL ? t : &unused, c, s->paused);
+	}
+	for (t = tenants_next(s->tenants, NULL); t != NULL; t = tenants_next(s->tenants, t)) {
+		if (t->autodb != NULL)
+			add_database(&part->rows, t, c, s->paused);
+	}
+}
+
+static void
+add(const struct report_kind *kind, struct console *k, const struct tally *sum, struct report *rows)
+{
+	const struct config *c = console_config(k);
+
+	(void)kind;
+	(void)sum;
+	report_add(rows, &(struct database_row){
+		.name = CONSOLE_DATABASE,
+		.port = c->listen_port,
+		.database = CONSOLE_DATABASE,
+		.force_user = CONSOLE_DATABASE,
+		.pool_mode = pool_mode_name(POOL_STATEMENT),
+		.max_client_connections = c->max_db_client_connections,
+		.current_client_connections = k->noperators,
+	});
+}
+
+const struct report_kind show_databases = {
+	.name = "DATABASES",
+	.columns = columns,
+	.ncolumns = lengthof(columns),
+	.look = look,
+	.add = add,
+	.nsorted = 1,
+};

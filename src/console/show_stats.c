@@ -1,0 +1,180 @@
+/*
+ * SHOW STATS, STATS_TOTALS, STATS_AVERAGES: a row a database in use; SHOW
+ * TOTALS: their sum, a row a counter.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "console/show.h"
+
+struct stats_row {
+	const char *database;
+	struct traffic total, avg;
+};
+
+#define TOTAL(name, field) { name, COLUMN_NUMERIC, offsetof(struct stats_row, total.field) }
+#define AVG(name, field) { name, COLUMN_NUMERIC, offsetof(struct stats_row, avg.field) }
+#define DATABASE { "database", COLUMN_TEXT, offsetof(struct stats_row, database) }
+
+static const struct column stats_columns[] = {
+	DATABASE,
+	TOTAL("total_server_assignment_count", server_assignment_count),
+	TOTAL("total_xact_count", xact_count),
+	TOTAL("total_query_count", query_count),
+	TOTAL("total_received", received),
+	TOTAL("total_sent", sent),
+	TOTAL("total_xact_time", xact_time),
+	TOTAL("total_query_time", query_time),
+	TOTAL("total_wait_time", wait_time),
+	TOTAL("total_client_parse_count", client_parse_count),
+	TOTAL("total_server_parse_count", server_parse_count),
+	TOTAL("total_bind_count", bind_count),
+	TOTAL("total_client_login_count", client_login_count),
+	AVG("avg_server_assignment_count", server_assignment_count),
+	AVG("avg_xact_count", xact_count),
+	AVG("avg_query_count", query_count),
+	AVG("avg_recv", received),
+	AVG("avg_sent", sent),
+	AVG("avg_xact_time", xact_time),
+	AVG("avg_query_time", query_time),
+	AVG("avg_wait_time", wait_time),
+	AVG("avg_client_parse_count", client_parse_count),
+	AVG("avg_server_parse_count", server_parse_count),
+	AVG("avg_bind_count", bind_count),
+	AVG("avg_client_login_count", client_login_count),
+};
+
+static const struct column totals_columns[] = {
+	DATABASE,
+	TOTAL("server_assignment_count", server_assignment_count),
+	TOTAL("xact_count", xact_count),
+	TOTAL("query_count", query_count),
+	TOTAL("bytes_received", received),
+	TOTAL("bytes_sent", sent),
+	TOTAL("xact_time", xact_time),
+	TOTAL("query_time", query_time),
+	TOTAL("wait_time", wait_time),
+	TOTAL("client_parse_count", client_parse_count),
+	TOTAL("server_parse_count", server_parse_count),
+	TOTAL("bind_count", bind_count),
+	TOTAL("client_login_count", client_login_count),
+};
+
+static const struct column averages_columns[] = {
+	DATABASE,
+	AVG("server_assignment_count", server_assignment_count),
+	AVG("xact_count", xact_count),
+	AVG("query_count", query_count),
+	AVG("bytes_received", received),
+	AVG("bytes_sent", sent),
+	AVG("xact_time", xact_time),
+	AVG("query_time", query_time),
+	AVG("wait_time", wait_time),
+	AVG("avg_client_parse_count", client_parse_count),
+	AVG("avg_server_parse_count", server_parse_count),
+	AVG("avg_bind_count", bind_count),
+	AVG("avg_client_login_count", client_login_count),
+};
+
+static void
+add_row(struct report *rows, const char *database, const struct traffic *total, const struct traffic_history *h)
+{
+	struct stats_row row = { .database = database, .total = *total };
+
+	traffic_average(h, &row.avg);
+	report_add(rows, &row);
+}
+
+static void
+look(const struct report_kind *kind, struct shard *s, struct part *part)
+{
+	struct tenant *t = NULL;
+
+	(void)kind;
+	while ((t = tenants_next(s->tenants, t)) != NULL)
+		add_row(&part->rows, t->name, &t->traffic, &t->history);
+}
+
+static void
+add(const struct report_kind *kind, struct console *k, const struct tally *sum, struct report *rows)
+{
+	(void)kind;
+	(void)sum;
+	add_row(rows, CONSOLE_DATABASE, &k->traffic, &k->history);
+}
+
+#define REPORT(title, its_columns) \
+	{ .name = title, .columns = its_columns, .ncolumns = lengthof(its_columns), .look = look, .add = add, .nsorted = 1 }
+
+const struct report_kind show_stats = REPORT("STATS", stats_columns);
+const struct report_kind show_stats_totals = REPORT("STATS_TOTALS", totals_columns);
+const struct report_kind show_stats_averages = REPORT("STATS_AVERAGES", averages_columns);
+
+/* --- SHOW TOTALS --- */
+
+struct total_row {
+	const char *name;
+	int64_t value;
+};
+
+static const struct column total_columns[] = {
+	{ "name", COLUMN_TEXT, offsetof(struct total_row, name) },
+	{ "value", COLUMN_NUMERIC, offsetof(struct total_row, value) },
+};
+
+static const struct {
+	const char *name;
+	size_t offset;
+} counters[] = {
+	{ "server_assignment_count", offsetof(struct traffic, server_assignment_count) },
+	{ "xact_count", offsetof(struct traffic, xact_count) },
+	{ "query_count", offsetof(struct traffic, query_count) },
+	{ "client_bytes", offsetof(struct traffic, received) },
+	{ "server_bytes", offsetof(struct traffic, sent) },
+	{ "xact_time", offsetof(struct traffic, xact_time) },
+	{ "query_time", offsetof(struct traffic, query_time) },
+	{ "wait_time", offsetof(struct traffic, wait_time) },
+	{ "ps_client_parse_count", offsetof(struct traffic, client_parse_count) },
+	{ "ps_server_parse_count", offsetof(struct traffic, server_parse_count) },
+	{ "ps_bind_count", offsetof(struct traffic, bind_count) },
+	{ "client_login_count", offsetof(struct traffic, client_login_count) },
+};
+
+static void
+add_counters(struct report *rows, const char *prefix, const struct traffic *t)
+{
+	char name[64];
+
+	for (size_t i = 0; i < lengthof(counters); i++) {
+		struct total_row row = { .name = name };
+
+		snprintf(name, sizeof(name), "%s%s", prefix, counters[i].name);
+		memcpy(&row.value, (const char *)t + counters[i].offset, sizeof(row.value));
+		report_add(rows, &row);
+	}
+}
+
+/* All roll at the same time: the console's stand for the others' times. */
+static void
+add_totals(const struct report_kind *kind, struct console *k, const struct tally *sum, struct report *rows)
+{
+	struct traffic_history h = k->history;
+	struct traffic total = sum->traffic, avg;
+
+	(void)kind;
+	traffic_add(&total, &k->traffic);
+	traffic_add(&h.older, &sum->older);
+	traffic_add(&h.newer, &sum->newer);
+	traffic_average(&h, &avg);
+	add_counters(rows, "total_", &total);
+	add_counters(rows, "avg_", &avg);
+}
+
+const struct report_kind show_totals = {
+	.name = "TOTALS",
+	.columns = total_columns,
+	.ncolumns = lengthof(total_columns),
+	.look = show_count,
+	.add = add_totals,
+};

@@ -1,0 +1,255 @@
+#include "console/syntax.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/strings.h"
+
+/* Reads from p, and writes what it has unquoted to out. */
+struct cursor {
+	const char *p, *end;
+	char *out;
+};
+
+static bool
+is_blank(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static bool
+is_in_word(char c)
+{
+	unsigned char u = (unsigned char)c;
+
+	return u >= 0x80 || (u >= '0' && u <= '9') || (string_lower(c) >= 'a' && string_lower(c) <= 'z') ||
+	       (c != '\0' && strchr("_.$-", c) != NULL);
+}
+
+static bool
+starts_with(const char *p, const char *end, const char *two)
+{
+	return end - p >= 2 && p[0] == two[0] && p[1] == two[1];
+}
+
+/* p is behind the opening mark; comments nest, as in SQL.  Returns what follows the closing one, or the end. */
+static const char *
+skip_block_comment(const char *p, const char *end)
+{
+	for (int depth = 1; p < end && depth > 0;) {
+		if (starts_with(p, end, "/*") || starts_with(p, end, "*/")) {
+			depth += p[0] == '/' ? 1 : -1;
+			p += 2;
+		} else {
+			p++;
+		}
+	}
+	return p;
+}
+
+static const char *
+skip_blanks(const char *p, const char *end)
+{
+	while (p < end) {
+		if (is_blank(*p)) {
+			p++;
+		} else if (starts_with(p, end, "--")) {
+			while (p < end && *p != '\n')
+				p++;
+		} else if (starts_with(p, end, "/*")) {
+			p = skip_block_comment(p + 2, end);
+		} else {
+			break;
+		}
+	}
+	return p;
+}
+
+/* p is at an opening quote.  Returns what follows the closing one; NULL: there is none. */
+static const char *
+skip_quoted(const char *p, const char *end)
+{
+	const char quote = *p++;
+
+	for (; p < end; p++) {
+		if (*p != quote)
+			continue;
+		if (p + 1 == end || p[1] != quote)
+			return p + 1;
+		p++;
+	}
+	return NULL;
+}
+
+/* One step over a statement's text, which is not at a blank; quotes are one step. */
+static const char *
+skip_step(const char *p, const char *end)
+{
+	if (*p == '\'' || *p == '"')
+		p = skip_quoted(p, end);
+	else
+		p++;
+	return p != NULL ? p : end;
+}
+
+bool
+syntax_next(const char **text, const char **statement, size_t *len)
+{
+	const char *p = *text, *end = p + strlen(p), *start, *last;
+
+	while ((p = skip_blanks(p, end)) < end && *p == ';')
+		p++;
+	start = last = p;
+	while (p < end && *p != ';') {
+		last = p = skip_step(p, end);
+		p = skip_blanks(p, end);
+	}
+	*text = p < end ? p + 1 : end;
+	*statement = start;
+	*len = (size_t)(last - start);
+	return *len > 0;
+}
+
+/* --- one statement --- */
+
+static void
+pass_blanks(struct cursor *c)
+{
+	c->p = skip_blanks(c->p, c->end);
+}
+
+static bool
+is_at_end(struct cursor *c)
+{
+	pass_blanks(c);
+	return c->p == c->end;
+}
+
+static const char *
+put(struct cursor *c, const char *text, size_t n)
+{
+	const char *at = c->out;
+
+	memcpy(c->out, text, n);
+	c->out += n;
+	*c->out++ = '\0';
+	return at;
+}
+
+static const char *
+take_word(struct cursor *c)
+{
+	const char *start = c->p;
+
+	while (c->p < c->end && is_in_word(*c->p))
+		c->p++;
+	return c->p > start ? put(c, start, (size_t)(c->p - start)) : NULL;
+}
+
+static const char *
+take_quoted(struct cursor *c)
+{
+	const char quote = *c->p, *at = c->out;
+	const char *after = skip_quoted(c->p, c->end);
+
+	if (after == NULL)
+		return NULL;
+	for (const char *p = c->p + 1; p < after - 1; p++) {
+		*c->out++ = *p;
+		if (*p == quote)
+			p++;
+	}
+	*c->out++ = '\0';
+	c->p = after;
+	return at;
+}
+
+static const char *
+take_name(struct cursor *c)
+{
+	pass_blanks(c);
+	if (c->p < c->end && *c->p == '"')
+		return take_quoted(c);
+	return take_word(c);
+}
+
+static const char *
+take_value(struct cursor *c)
+{
+	const char *start, *last;
+
+	if (is_at_end(c))
+		return NULL;
+	if (*c->p == '\'' || *c->p == '"')
+		return take_quoted(c);
+	for (start = last = c->p; c->p < c->end; c->p++) {
+		if (!is_blank(*c->p))
+			last = c->p + 1;
+	}
+	return put(c, start, (size_t)(last - start));
+}
+
+/* "=" or TO. */
+static bool
+pass_equals(struct cursor *c)
+{
+	const char *word;
+
+	if (is_at_end(c))
+		return false;
+	if (*c->p == '=') {
+		c->p++;
+		return true;
+	}
+	word = take_word(c);
+	return word != NULL && string_equal_nocase(word, "to");
+}
+
+static bool
+parse_setting(struct sentence *s, struct cursor *c)
+{
+	s->argument = take_name(c);
+	if (s->argument == NULL || !pass_equals(c))
+		return false;
+	s->value = take_value(c);
+	return s->value != NULL && is_at_end(c);
+}
+
+static bool
+parse(struct sentence *s, struct cursor *c)
+{
+	s->verb = "";
+	if (is_at_end(c))
+		return true;
+	s->verb = take_word(c);
+	if (s->verb == NULL)
+		return false;
+	if (string_equal_nocase(s->verb, "set"))
+		return parse_setting(s, c);
+	if (is_at_end(c))
+		return true;
+	s->argument = take_name(c);
+	return s->argument != NULL && is_at_end(c);
+}
+
+bool
+sentence_parse(struct sentence *s, const char *statement, size_t len)
+{
+	/* No token is longer than what it was read from, and each has its NUL: verb, key, TO and value. */
+	char *memory = memory_alloc(len + 4);
+	struct cursor c = { .p = statement, .end = statement + len, .out = memory };
+
+	*s = (struct sentence){ .memory = memory };
+	if (parse(s, &c))
+		return true;
+	sentence_release(s);
+	return false;
+}
+
+void
+sentence_release(struct sentence *s)
+{
+	free(s->memory);
+	*s = (struct sentence){ .verb = "" };
+}

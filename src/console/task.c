@@ -1,0 +1,51 @@
+#include "console/dialogue.h"
+#include "console/inside.h"
+
+#define LATER (50 * USEC_PER_MSEC)
+
+void
+task_start(struct task *t, struct console *k, struct operator *op)
+{
+	t->console = k;
+	t->op = op;
+	if (op != NULL)
+		op->task = t;
+	LIST_INSERT_HEAD(&k->tasks, t, link);
+}
+
+static void
+ask(void *arg)
+{
+	struct task *t = arg;
+
+	t->console->ops->ask(t->console->daemon, &t->inquiry);
+}
+
+void
+task_ask(struct task *t, void (*visit)(struct shard *s, struct inquiry *q), void (*finish)(struct inquiry *q))
+{
+	t->inquiry.visit = visit;
+	t->inquiry.finish = finish;
+	ask(t);
+}
+
+void
+task_ask_later(struct task *t, void (*visit)(struct shard *s, struct inquiry *q), void (*finish)(struct inquiry *q))
+{
+	t->inquiry.visit = visit;
+	t->inquiry.finish = finish;
+	t->console->ops->later(t->console->daemon, LATER, ask, t);
+}
+
+void
+task_end(struct task *t)
+{
+	struct operator *op = t->op;
+
+	LIST_REMOVE(t, link);
+	t->release(t);
+	if (op == NULL)
+		return;
+	op->task = NULL;
+	operator_go_on(op);
+}
