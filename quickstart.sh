@@ -367,7 +367,7 @@ ask_for_strangers_data() {
 	if said=$(through acme borealis_tools -At -c "SELECT name FROM company" 2>&1); then
 		die "acme could read borealis_tools: $said"
 	fi
-	printf '   %-17s as %-9s -> %s\n' borealis_tools acme "refused: ${said##*FATAL:  }"
+	printf '   %-17s as %-9s -> %s\n' borealis_tools acme "refused: $(sed -n '1s/.*FATAL: *//p' <<<"$said")"
 }
 
 start_bench() {
@@ -379,6 +379,7 @@ start_bench() {
 
 report_bench() {
 	local out=$dir/bench.$1
+	grep -E 'error|FATAL|ERROR' "$out" | sort | uniq -c | head -n 5 >&2 || true
 	grep -q '^tps' "$out" || { cat "$out"; die "pgbench on $1 failed"; }
 	awk -v db="$1" '
 	/actually processed/ { n = $NF }
