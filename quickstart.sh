@@ -370,9 +370,11 @@ ask_for_strangers_data() {
 	printf '   %-17s as %-9s -> %s\n' borealis_tools acme "refused: $(sed -n '1s/.*FATAL: *//p' <<<"$said")"
 }
 
+# A thread for each client: pgbench prepares statements with a call that blocks the thread, and another
+# client of that thread may be the one who has the server connection.
 start_bench() {
 	local database=$1 role=$2 orders=$5
-	"$pg_bin/pgbench" -h 127.0.0.1 -p "$port" -U "$role" -n -M "$mode" -c $clients -j 1 -T "$seconds" \
+	"$pg_bin/pgbench" -h 127.0.0.1 -p "$port" -U "$role" -n -M "$mode" -c $clients -j $clients -T "$seconds" \
 		-f "$root/test/erp/workload.sql" -D orders="$orders" "$database" >"$dir/bench.$database" 2>&1 &
 	bench_pids+=($!)
 }
