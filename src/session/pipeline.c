@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "base/sqlstate.h"
 #include "pg/message.h"
 
 void
@@ -26,19 +25,28 @@ at(struct pipeline *p, uint32_t i)
 }
 
 static void
-drop_head(struct pipeline *p)
+drop(struct pipeline *p, uint32_t n)
 {
-	p->head = (p->head + 1) & (p->size - 1);
-	p->count--;
+	p->head = (p->head + n) & (p->size - 1);
+	p->count -= n;
 }
 
+/* The end of a copy is never the head: what it ended, if anything, stands in front of it. */
 static void
-undo_head(struct pipeline *p)
+drop_head(struct pipeline *p)
 {
-	struct pipeline_entry e = p->ring[p->head];
+	do
+		drop(p, 1);
+	while (p->count > 0 && p->ring[p->head].kind == REQUEST_COPY_END);
+}
 
-	drop_head(p);
-	p->undone(p->arg, &e);
+/* The first n.  The last is undone first: a name that was closed and given anew gets its old meaning back. */
+static void
+undo(struct pipeline *p, uint32_t n)
+{
+	for (uint32_t i = n; i > 0; i--)
+		p->undone(p->arg, at(p, i - 1));
+	drop(p, n);
 }
 
 static void
@@ -54,8 +62,7 @@ finish_head(struct pipeline *p)
 void
 pipeline_reset(struct pipeline *p)
 {
-	while (p->count > 0)
-		undo_head(p);
+	undo(p, p->count);
 	p->in_copy = p->skipping = p->uncertain = false;
 	if (p->ring != p->inside) {
 		free(p->ring);
@@ -88,6 +95,8 @@ grow(struct pipeline *p)
 void
 pipeline_push(struct pipeline *p, enum request_kind kind, enum reply_action action, void *ref)
 {
+	if (p->count == 0 && kind == REQUEST_COPY_END)
+		return;
 	if (p->count == p->size)
 		grow(p);
 	*at(p, p->count) = (struct pipeline_entry){
@@ -163,20 +172,11 @@ ends(uint8_t type, uint8_t kind)
 	}
 }
 
-/* Left over from a copy that had ended before the client knew. */
-static void
-drop_stale_copy_ends(struct pipeline *p)
-{
-	while (p->count > 0 && p->ring[p->head].kind == REQUEST_COPY_END)
-		drop_head(p);
-}
-
 enum reply_action
 pipeline_take_reply(struct pipeline *p, uint8_t type)
 {
 	enum reply_action action;
 
-	drop_stale_copy_ends(p);
 	if (p->count == 0)
 		return REPLY_PASS;
 	action = (enum reply_action)p->ring[p->head].action;
@@ -186,8 +186,6 @@ pipeline_take_reply(struct pipeline *p, uint8_t type)
 		end_copy(p);
 	if (ends(type, p->ring[p->head].kind))
 		finish_head(p);
-	if (type == BE_READY_FOR_QUERY)
-		drop_stale_copy_ends(p);
 	return action;
 }
 
@@ -197,35 +195,30 @@ is_sync_point(const struct pipeline_entry *e)
 	return e->kind == REQUEST_SYNC;
 }
 
-static bool
-was_stopped_from_outside(const char *sqlstate)
-{
-	return strcmp(sqlstate, SQLSTATE_QUERY_CANCELED) == 0 || strncmp(sqlstate, "57P", 3) == 0 ||
-	       strcmp(sqlstate, SQLSTATE_TRANSACTION_TIMEOUT) == 0;
-}
-
 static void
 skip_to_sync(struct pipeline *p)
 {
-	while (p->count > 0 && !is_sync_point(&p->ring[p->head]))
-		undo_head(p);
+	uint32_t n = 0;
+
+	while (n < p->count && !is_sync_point(at(p, n)))
+		n++;
+	undo(p, n);
 	if (p->count == 0)
 		p->skipping = true;
 }
 
 enum reply_action
-pipeline_take_error(struct pipeline *p, const char *sqlstate)
+pipeline_take_error(struct pipeline *p)
 {
 	enum reply_action action;
 	bool simple;
 
-	drop_stale_copy_ends(p);
 	if (p->count == 0)
 		return REPLY_PASS;
 	action = (enum reply_action)p->ring[p->head].action;
 	simple = p->ring[p->head].kind == REQUEST_QUERY || p->ring[p->head].kind == REQUEST_FUNCTION_CALL;
 	if (p->in_copy) {
-		if (p->count > 1 && at(p, 1)->tentative && was_stopped_from_outside(sqlstate))
+		if (p->count > 1 && at(p, 1)->tentative)
 			p->uncertain = true;
 		end_copy(p);
 	}

@@ -10,12 +10,14 @@
  *	REPLACE  sent in order to fail; the client gets our error instead
  *
  * After an error the server skips to Sync: so do the entries, and each that
- * is dropped is told to its owner (ops->undone), since it will not happen.
+ * is dropped is told to its owner (undone), the last first, since it will not
+ * happen.
  *
  * COPY: while the server reads CopyData it ignores Sync.  So Sync entries that
- * lie in a copy are `tentative`, and go when the copy ends.  If a cancel or a
- * timeout ends it, nobody can say how many of them the server had read: the
- * pipeline is then `uncertain`, and the server is not lent again.
+ * lie in a copy are `tentative`, and go when the copy ends.  If an error ends
+ * it, nobody can say how many of them the server had read (a cancel, a timeout
+ * or a trigger may come in front of them): the pipeline is then `uncertain`,
+ * and the server is not lent again.
  *
  * Pure: no I/O.  Source: PostgreSQL docs, "Message Flow".
  */
@@ -99,8 +101,8 @@ pipeline_last(struct pipeline *p)
  * notifications and parameter status (pipeline_data_action). */
 enum reply_action pipeline_take_reply(struct pipeline *p, uint8_t type);
 
-/* Likewise for ErrorResponse.  sqlstate tells whether a copy was stopped from outside. */
-enum reply_action pipeline_take_error(struct pipeline *p, const char *sqlstate);
+/* Likewise for ErrorResponse. */
+enum reply_action pipeline_take_error(struct pipeline *p);
 
 /* What to do with rows and copy data. */
 static inline enum reply_action

@@ -190,7 +190,7 @@ take_error(struct haul *h, const uint8_t *body, size_t n)
 	response_parse(body, n, &e);
 	if (replace)
 		ours = *(struct error *)head->ref;
-	action = pipeline_take_error(&k->pipeline, e.sqlstate);
+	action = pipeline_take_error(&k->pipeline);
 	if (e.severity == SEVERITY_FATAL) {
 		k->fatal_told = true;
 		return REPLY_PASS;

@@ -48,6 +48,11 @@ test_unit_pg_run_SOURCES = \
 	test/unit/pg/test_startup.c \
 	test/unit/pg/test_writer.c
 
+unit_programs += test/unit/session/run
+test_unit_session_run_SOURCES = \
+	test/unit/session/test_pipeline.c \
+	test/unit/session/test_pipeline_model.c
+
 LOG_COMPILER = $(srcdir)/test/unit/run-clean
 EXTRA_DIST += test/unit/run-clean
 
