@@ -50,8 +50,21 @@ test_unit_pg_run_SOURCES = \
 
 unit_programs += test/unit/session/run
 test_unit_session_run_SOURCES = \
+	test/unit/session/test_names.c \
 	test/unit/session/test_pipeline.c \
-	test/unit/session/test_pipeline_model.c
+	test/unit/session/test_pipeline_model.c \
+	test/unit/session/test_prepared.c \
+	test/unit/session/test_statement.c
+
+unit_programs += test/unit/stats/run
+test_unit_stats_run_SOURCES = \
+	test/unit/stats/test_traffic.c
+
+unit_programs += test/unit/tenant/run
+test_unit_tenant_run_SOURCES = \
+	test/unit/tenant/test_budget.c \
+	test/unit/tenant/test_tenant.c \
+	test/unit/tenant/test_user.c
 
 LOG_COMPILER = $(srcdir)/test/unit/run-clean
 EXTRA_DIST += test/unit/run-clean

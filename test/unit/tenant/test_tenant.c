@@ -1,0 +1,236 @@
+#include "tenant/tenant.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/sqlstate.h"
+
+static void
+be_quiet(void)
+{
+	log_set_stderr(false);
+}
+
+TestSuite(tenant, .init = be_quiet);
+
+static const struct config *
+configure(const char *databases, const char *settings)
+{
+	char text[1000];
+	struct error e;
+	const struct config *c;
+
+	snprintf(text, sizeof(text), "[databases]\n%s\n[pgbouncer]\n%s\n", databases, settings);
+	c = config_from_text(text, strlen(text), &e);
+	cr_assert_not_null(c, "%s", e.message);
+	return c;
+}
+
+static struct tenants *
+begin(const char *databases)
+{
+	const struct config *c = configure(databases, "");
+	struct tenants *ts = tenants_new(c);
+
+	config_unref(&c);
+	return ts;
+}
+
+static void
+reload(struct tenants *ts, const char *databases)
+{
+	const struct config *c = configure(databases, "");
+
+	tenants_set_config(ts, c);
+	config_unref(&c);
+}
+
+static struct tenant *
+open_tenant(struct tenants *ts, const char *name)
+{
+	struct error e = { .sqlstate = "" };
+	struct tenant *t = tenants_open(ts, name, &e);
+
+	if (t == NULL)
+		cr_assert_str_eq(e.sqlstate, SQLSTATE_INVALID_CATALOG_NAME);
+	return t;
+}
+
+/* Processes of different versions that hand over to each other must agree. */
+Test(tenant, its_worker_never_changes)
+{
+	static const struct {
+		const char *name;
+		int of_4, of_7;
+	} known[] = {
+		{ "", 2166136261u % 4, 2166136261u % 7 },
+		{ "a", 0xe40c292cu % 4, 0xe40c292cu % 7 },
+		{ "foobar", 0xbf9cf968u % 4, 0xbf9cf968u % 7 },
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		cr_assert_eq(tenant_worker(known[i].name, 4), known[i].of_4);
+		cr_assert_eq(tenant_worker(known[i].name, 7), known[i].of_7);
+		cr_assert_eq(tenant_worker(known[i].name, 1), 0);
+	}
+}
+
+Test(tenant, workers_share_the_load)
+{
+	int count[4] = { 0 };
+	char name[20];
+
+	for (int i = 0; i < 4000; i++) {
+		snprintf(name, sizeof(name), "tenant_%04d", i);
+		count[tenant_worker(name, 4)]++;
+	}
+	for (int i = 0; i < 4; i++)
+		cr_assert(count[i] > 800 && count[i] < 1200, "worker %d has %d", i, count[i]);
+}
+
+Test(tenant, is_made_when_it_is_asked_for)
+{
+	struct tenants *ts = begin("one = host=a\ntwo = host=b");
+	struct tenant *t;
+
+	cr_assert_eq(tenants_count(ts), 0);
+	cr_assert_null(tenants_find(ts, "one"));
+	t = open_tenant(ts, "one");
+	cr_assert_str_eq(t->name, "one");
+	cr_assert_str_eq(t->conf->host, "a");
+	cr_assert_eq(open_tenant(ts, "one"), t);
+	cr_assert_eq(tenants_find(ts, "one"), t);
+	cr_assert_null(open_tenant(ts, "three"));
+	cr_assert_eq(tenants_count(ts), 1);
+	cr_assert_eq(tenants_next(ts, NULL), t);
+	cr_assert_null(tenants_next(ts, t));
+	tenants_drop(ts, &t);
+	cr_assert_null(t);
+	cr_assert_eq(tenants_count(ts), 0);
+	tenants_free(&ts);
+	cr_assert_null(ts);
+	tenants_free(&ts);
+}
+
+Test(tenant, the_asterisk_makes_any)
+{
+	struct tenants *ts = begin("one = host=a\n* = host=b");
+	char name[] = "other";
+	struct tenant *t = open_tenant(ts, name);
+
+	memset(name, 'x', sizeof(name) - 1);
+	cr_assert_str_eq(t->name, "other");
+	cr_assert_str_eq(t->conf->name, "other");
+	cr_assert_str_eq(t->conf->dbname, "other");
+	cr_assert_str_eq(t->conf->host, "b");
+	cr_assert_not_null(t->autodb);
+	cr_assert_null(open_tenant(ts, "one")->autodb);
+	tenants_free(&ts);
+}
+
+Test(tenant, a_reload_keeps_it)
+{
+	struct tenants *ts = begin("one = host=a pool_size=3");
+	struct tenant *t = open_tenant(ts, "one");
+
+	t->traffic.query_count = 7;
+	reload(ts, "one = host=a pool_size=9");
+	cr_assert_eq(open_tenant(ts, "one"), t);
+	cr_assert_eq(t->traffic.query_count, 7);
+	cr_assert_eq(t->conf->pool_size, 9);
+	cr_assert_eq(t->conf, config_find_database(tenants_config(ts), "one"));
+	tenants_free(&ts);
+}
+
+Test(tenant, a_line_that_is_gone_and_comes_back)
+{
+	struct tenants *ts = begin("one = host=a\ntwo = host=b");
+	struct tenant *t = open_tenant(ts, "one");
+
+	reload(ts, "two = host=b");
+	cr_assert_null(t->conf);
+	cr_assert_null(open_tenant(ts, "one"));
+	cr_assert_eq(tenants_find(ts, "one"), t);
+	reload(ts, "one = host=c");
+	cr_assert_eq(open_tenant(ts, "one"), t);
+	cr_assert_str_eq(t->conf->host, "c");
+	tenants_free(&ts);
+}
+
+/* Between a line of its own and "*", and back. */
+Test(tenant, a_line_appears_and_goes)
+{
+	struct tenants *ts = begin("* = host=a");
+	struct tenant *t = open_tenant(ts, "one");
+
+	reload(ts, "one = host=b\n* = host=a");
+	cr_assert_null(t->autodb);
+	cr_assert_str_eq(t->conf->host, "b");
+	reload(ts, "* = host=c");
+	cr_assert_eq(t->conf, t->autodb);
+	cr_assert_str_eq(t->conf->host, "c");
+	reload(ts, "two = host=c");
+	cr_assert_null(t->conf);
+	cr_assert_null(t->autodb);
+	tenants_free(&ts);
+}
+
+/* Only what leads to another server makes the old connections useless. */
+Test(tenant, generation)
+{
+	static const struct {
+		const char *line;
+		bool changes;
+	} lines[] = {
+		{ "one = host=a port=1 user=u", false },
+		{ "one = host=a port=1 user=u pool_size=5", false },
+		{ "one = host=b port=1 user=u", true },
+		{ "one = host=a port=2 user=u", true },
+		{ "one = host=a port=1 user=v", true },
+		{ "one = host=a port=1", true },
+		{ "one = host=a port=1 user=u password=p", true },
+		{ "one = host=a port=1 user=u dbname=other", true },
+		{ "one = host=a port=1 user=u timezone=UTC", true },
+		{ "one = host=a port=1 user=u datestyle=ISO", true },
+		{ "one = host=a port=1 user=u client_encoding=UTF8", true },
+		{ "one = host=a port=1 user=u application_name=x", true },
+		{ "one = host=a port=1 user=u connect_query='select 1'", true },
+	};
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		struct tenants *ts = begin(lines[0].line);
+		struct tenant *t = open_tenant(ts, "one");
+
+		reload(ts, lines[i].line);
+		cr_assert_eq(t->generation, lines[i].changes, "%s", lines[i].line);
+		tenants_free(&ts);
+	}
+}
+
+Test(tenant, the_narrowest_setting_wins)
+{
+	const struct config *c = configure("plain = host=a\nown = host=a pool_size=5 pool_mode=session",
+					   "default_pool_size = 7\npool_mode = transaction\nmax_db_connections = 4");
+	struct tenants *ts = tenants_new(c);
+	struct tenant *plain = open_tenant(ts, "plain"), *own = open_tenant(ts, "own");
+	struct config_user u;
+
+	cr_assert_eq(tenant_pool_size(plain, c, NULL), 7);
+	cr_assert_eq(tenant_pool_size(own, c, NULL), 5);
+	cr_assert_eq(tenant_pool_mode(plain, c, NULL), POOL_TRANSACTION);
+	cr_assert_eq(tenant_pool_mode(own, c, NULL), POOL_SESSION);
+	cr_assert_eq(tenant_max_connections(own, c), 4);
+	memset(&u, 0, sizeof(u));
+	u.pool_size = 3;
+	u.pool_mode = POOL_STATEMENT;
+	cr_assert_eq(tenant_pool_size(own, c, &u), 3);
+	cr_assert_eq(tenant_pool_mode(own, c, &u), POOL_STATEMENT);
+	/* Its line is gone: what holds for all is left. */
+	own->conf = NULL;
+	cr_assert_eq(tenant_pool_size(own, c, NULL), 7);
+	cr_assert_eq(tenant_pool_mode(own, c, NULL), POOL_TRANSACTION);
+	tenants_free(&ts);
+	config_unref(&c);
+}
