@@ -58,7 +58,8 @@ struct console *console_new(struct loop *l, struct helpers *h, struct mailbox *m
 void console_close(struct console *k, const struct error *e);
 void console_free(struct console **k);
 
-/* A client that a shard moved here (its startup packet is there, CLIENT_HELD). Takes it. */
+/* A client that a shard moved here (its startup packet is there, CLIENT_HELD), or a cancel request that
+ * no shard could place. Takes it. */
 void console_adopt(struct console *k, struct client *c);
 
 /* Several times a second: login deadline. A stats_period is over. */

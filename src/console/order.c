@@ -267,12 +267,12 @@ finish_settling(struct inquiry *q)
 	task_end(&e->task);
 }
 
+/* The message may speak of the database between its two parts. */
 static void
-fail(struct errand *e, const char *before, const char *after)
+fail(struct errand *e, const char *before, const char *name, const char *after)
 {
 	if (e->task.op != NULL)
-		operator_fail_with(e->task.op, SQLSTATE_PROTOCOL_VIOLATION, "%s%s%s", before,
-				   e->name != NULL ? e->name : "", after);
+		operator_fail_with(e->task.op, SQLSTATE_PROTOCOL_VIOLATION, "%s%.64s%s", before, name, after);
 	task_end(&e->task);
 }
 
@@ -288,13 +288,13 @@ finish_apply(struct inquiry *q)
 		did |= e->parts[i].did;
 	}
 	if (unknown)
-		fail(e, "no such database: ", "");
+		fail(e, "no such database: ", e->name, "");
 	else if (refused)
-		fail(e, "already suspended/paused", "");
+		fail(e, "already suspended/paused", "", "");
 	else if (!did && e->order->needs_paused && e->name != NULL)
-		fail(e, "database ", " is not paused");
+		fail(e, "database ", e->name, " is not paused");
 	else if (!did && e->order->needs_paused)
-		fail(e, "pooler is not paused/suspended", "");
+		fail(e, "pooler is not paused/suspended", "", "");
 	else
 		finish_settling(q);
 }

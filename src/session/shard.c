@@ -169,11 +169,14 @@ shard_route_cancel(struct shard *s, struct client *c)
 	struct client key = { .id = request->cancel_pid };
 	struct client *target = SPLAY_FIND(client_set, &s->clients, &key);
 
-	if (target == NULL && ++c->cancel_hops < s->nworkers) {
-		s->ops->move(s, c, (s->index + 1) % s->nworkers);
+	if (target == NULL) {
+		if (++c->cancel_hops < s->nworkers)
+			s->ops->move(s, c, (s->index + 1) % s->nworkers);
+		else
+			s->ops->move_to_console(s, c);
 		return;
 	}
-	if (target == NULL || target->owner == NULL ||
+	if (target->owner == NULL ||
 	    !cancel_client_key_matches(target->id, request->cancel_key, request->cancel_key_size))
 		client_close(c, NULL, "failed cancel request");
 	else

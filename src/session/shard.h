@@ -69,7 +69,7 @@ void shard_set_config(struct shard *s, const struct config *c);
 /* A connection was accepted here. */
 void shard_accept(struct shard *s, int fd);
 
-/* A cancel request: to the client whose key it has, on this shard or the next. */
+/* A cancel request: to the client whose key it has, on this shard or the next; the last stop is the console. */
 void shard_route_cancel(struct shard *s, struct client *c);
 
 /* Take a client out of this shard, to be posted to another thread.  Not from within one of its callbacks. */
