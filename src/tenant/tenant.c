@@ -146,6 +146,7 @@ tenants_open(struct tenants *t, const char *name, struct error *e)
 	tenant->conf = conf;
 	tenant->autodb = autodb;
 	LIST_INIT(&tenant->pools);
+	tenant->history.newer_at = clock_now();
 	HASH_ADD_STR(t->by_name, name, tenant);
 	return tenant;
 }
