@@ -100,21 +100,21 @@ const struct report_kind show_state = {
 /* --- SHOW PEERS and PEER_POOLS --- */
 
 struct peer_row {
-	int64_t peer_id;
+	int64_t id;
 	const char *host;
 	int64_t port, pool_size;
 	int64_t none;	/* peers are not talked to yet */
 };
 
 static const struct column peer_columns[] = {
-	{ "peer_id", COLUMN_INT4, offsetof(struct peer_row, peer_id) },
+	{ "peer_id", COLUMN_INT4, offsetof(struct peer_row, id) },
 	{ "host", COLUMN_TEXT, offsetof(struct peer_row, host) },
 	{ "port", COLUMN_INT4, offsetof(struct peer_row, port) },
 	{ "pool_size", COLUMN_INT4, offsetof(struct peer_row, pool_size) },
 };
 
 static const struct column peer_pool_columns[] = {
-	{ "peer_id", COLUMN_INT4, offsetof(struct peer_row, peer_id) },
+	{ "peer_id", COLUMN_INT4, offsetof(struct peer_row, id) },
 	{ "cl_active_cancel_req", COLUMN_INT4, offsetof(struct peer_row, none) },
 	{ "cl_waiting_cancel_req", COLUMN_INT4, offsetof(struct peer_row, none) },
 	{ "sv_active_cancel", COLUMN_INT4, offsetof(struct peer_row, none) },
@@ -132,7 +132,7 @@ add_peers(const struct report_kind *kind, struct console *k, const struct tally 
 		const struct config_peer *p = &c->peers[i];
 
 		report_add(rows, &(struct peer_row){
-			.peer_id = p->id,
+			.id = p->id,
 			.host = p->host,
 			.port = p->port,
 			.pool_size = p->pool_size >= 0 ? p->pool_size : c->default_pool_size,
