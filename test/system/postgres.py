@@ -163,11 +163,10 @@ class Postgres:
             + f" AND {where} ORDER BY backend_start")
 
     def terminate(self, dbname):
-        """End all backends of a database, and wait until they are gone."""
-        count = self.value("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-                           f" WHERE datname = '{dbname}' AND pid <> pg_backend_pid()")
-        wait_until(lambda: not self.backends(dbname), 5, f"backends of {dbname} end")
-        return count
+        """End all backends of a database, and wait until they are gone (there may be new ones)."""
+        ended = {row[0] for row in self.rows("SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity"
+                                             f" WHERE datname = '{dbname}' AND pid <> pg_backend_pid()")}
+        wait_until(lambda: not ended & {b[0] for b in self.backends(dbname)}, 5, f"backends of {dbname} end")
 
     def block_logins(self, dbname, reject=True):
         """Let PostgreSQL refuse new connections to a database (28000), or allow them again."""
