@@ -123,7 +123,8 @@ loop_free(struct loop **lp)
 	if (l == NULL)
 		return;
 	*lp = NULL;
-	run_list(&l->end_of_turn);
+	while (!STAILQ_EMPTY(&l->end_of_turn))
+		run_list(&l->end_of_turn);
 	while (!SLIST_EMPTY(&l->tickers)) {
 		struct ticker *t = SLIST_FIRST(&l->tickers);
 

@@ -38,6 +38,18 @@ test_unit_config_run_SOURCES = \
 	test/unit/config/test_userlist.c \
 	test/unit/config/test_value.c
 
+unit_programs += test/unit/net/run
+test_unit_net_run_SOURCES = \
+	test/unit/net/test_dial.c \
+	test/unit/net/test_gather.c \
+	test/unit/net/test_inbox.c \
+	test/unit/net/test_listener.c \
+	test/unit/net/test_loop.c \
+	test/unit/net/test_mailbox.c \
+	test/unit/net/test_stream.c \
+	test/unit/net/until.c \
+	test/unit/net/until.h
+
 unit_programs += test/unit/pg/run
 test_unit_pg_run_SOURCES = \
 	test/unit/pg/test_cancel.c \
