@@ -16,10 +16,12 @@ read_clock(clockid_t id)
 	return ts.tv_sec * USEC_PER_SEC + ts.tv_nsec / 1000;
 }
 
+_Thread_local usec_t clock_last;
+
 usec_t
 clock_now(void)
 {
-	return read_clock(CLOCK_MONOTONIC);
+	return clock_last = read_clock(CLOCK_MONOTONIC);
 }
 
 usec_t

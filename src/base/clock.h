@@ -15,6 +15,16 @@ typedef int64_t usec_t;
 #define USEC_PER_SEC 1000000LL
 
 usec_t clock_now(void);
+
+/* What clock_now said last on this thread: good for what happens within one handler, and free. */
+extern _Thread_local usec_t clock_last;
+
+static inline usec_t
+clock_recent(void)
+{
+	return clock_last;
+}
+
 usec_t clock_wall(void);
 
 /* "2026-11-25 22:35:13 UTC" of a monotonic time in the past; buf holds at least 32 bytes.  Returns buf. */

@@ -157,7 +157,7 @@ take_idle(struct pool *p)
 
 	if (p->tenant->paused || p->count[PLACE_IDLE] == 0)
 		return NULL;
-	now = clock_now();
+	now = clock_recent();
 	while ((s = TAILQ_FIRST(&p->servers[PLACE_IDLE])) != NULL) {
 		const char *why = pool_why_close(s, now);
 
@@ -177,7 +177,7 @@ lend(struct server *s, usec_t since)
 	struct pool *p = s->pool;
 
 	pool_place(s, PLACE_ACTIVE);
-	s->request_at = clock_now();
+	s->request_at = clock_recent();
 	s->checked = false;
 	p->tenant->traffic.server_assignment_count++;
 	p->tenant->traffic.wait_time += s->request_at - since;
@@ -207,7 +207,7 @@ pool_acquire(struct pool *p, struct lease_request *r)
 	if (p->nwaiters == 0 && !p->serving)
 		s = take_idle(p);
 	if (s != NULL) {
-		lend(s, clock_now());
+		lend(s, clock_recent());
 		return s;
 	}
 	enqueue(&p->waiters, r);
@@ -365,7 +365,7 @@ void
 pool_settle(struct server *s)
 {
 	struct pool *p = s->pool;
-	usec_t now = clock_now();
+	usec_t now = clock_recent();
 	const char *why = pool_why_close(s, now);
 
 	if (why != NULL) {
@@ -399,7 +399,7 @@ pool_release(struct server *s, bool reset)
 	const struct config *c = pool_config(p);
 
 	s->used = true;
-	s->checked_at = clock_now();
+	s->checked_at = clock_recent();
 	s->reset_needed = (reset || c->server_reset_query_always) && c->server_reset_query[0] != '\0';
 	server_unlease(s);
 	if (s->transaction != TRANSACTION_IDLE) {

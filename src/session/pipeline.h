@@ -111,6 +111,12 @@ pipeline_data_action(const struct pipeline *p)
 	return p->count == 0 ? REPLY_PASS : (enum reply_action)p->ring[p->head].action;
 }
 
+static inline bool
+pipeline_has_answer(const struct pipeline *p)
+{
+	return p->count > 0 && p->ring[p->head].action == REPLY_ANSWER;
+}
+
 /* If it is our turn to speak (an ANSWER is at the head), take that entry off: true. */
 bool pipeline_take_answer(struct pipeline *p, struct pipeline_entry *e);
 

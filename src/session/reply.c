@@ -26,12 +26,22 @@ struct haul {
 	struct session *session;
 	struct gather *gather;
 	const uint8_t *pos, *end;
+	const uint8_t *run;	/* what lies from here to pos is passed on; NULL: nothing */
 	bool ready;		/* the last ReadyForQuery left nothing outstanding */
 };
 
-/* Put in our own answers where it is their turn. */
 static void
-put_answers(struct link *k, struct gather *g)
+end_run(struct haul *h)
+{
+	if (h->run == NULL)
+		return;
+	gather_ref(h->gather, h->run, (size_t)(h->pos - h->run));
+	h->run = NULL;
+}
+
+/* Put in our own answers: it is their turn. */
+static void
+write_answers(struct link *k, struct gather *g)
 {
 	struct pipeline_entry e;
 
@@ -52,8 +62,17 @@ session_answer(struct session *s)
 	struct gather *g = loop_gather(s->shard->loop);
 
 	gather_begin(g, &s->client->stream);
-	put_answers(s->link, g);
+	write_answers(s->link, g);
 	gather_flush(g);
+}
+
+static void
+put_answers(struct haul *h)
+{
+	if (!pipeline_has_answer(&h->link->pipeline))
+		return;
+	end_run(h);
+	write_answers(h->link, h->gather);
 }
 
 /* --- messages that are looked into; they are whole --- */
@@ -150,6 +169,8 @@ note_taint(struct haul *h, const char *tag, size_t n)
 	struct link *k = h->link;
 	const struct pipeline_entry *head = pipeline_head(&k->pipeline);
 
+	if (n > 0 && tag[n - 1] == '\0' && n >= 2 && tag[n - 2] <= '9')
+		return;		/* "SELECT 1", "INSERT 0 1": counted, and leaves nothing */
 	for (size_t i = 0; i < lengthof(leaving); i++) {
 		if (n != leaving[i].size || memcmp(tag, leaving[i].tag, n) != 0)
 			continue;
@@ -203,6 +224,7 @@ take_error(struct haul *h, const uint8_t *body, size_t n)
 		return REPLY_SWALLOW;
 	}
 	if (replace) {
+		end_run(h);
 		writer_error(gather_write(h->gather), &ours);
 		gather_wrote(h->gather);
 		return REPLY_SWALLOW;
@@ -255,8 +277,10 @@ hand_over(struct haul *h, size_t n)
 
 	if (n > k->reply_left)
 		n = k->reply_left;
-	if (k->reply_action == REPLY_PASS)
-		gather_ref(h->gather, h->pos, n);
+	if (k->reply_action != REPLY_PASS)
+		end_run(h);
+	else if (h->run == NULL)
+		h->run = h->pos;
 	h->pos += n;
 	k->reply_left -= n;
 }
@@ -278,6 +302,7 @@ take_reply(struct haul *h)
 				break;
 			/* fall through */
 		case FRAME_INVALID:
+			end_run(h);
 			gather_flush(h->gather);
 			h->gather = NULL;
 			server_close(k->server, NULL, "malformed message from server");
@@ -295,7 +320,7 @@ take_reply(struct haul *h)
 	}
 	hand_over(h, n);
 	if (k->reply_left == 0)
-		put_answers(k, h->gather);
+		put_answers(h);
 	return true;
 }
 
@@ -326,11 +351,12 @@ session_on_reply(struct server *server, const uint8_t *p, size_t n)
 	struct haul h = { .link = k, .session = s, .gather = loop_gather(s->shard->loop), .pos = p, .end = p + n };
 
 	gather_begin(h.gather, &s->client->stream);
-	put_answers(k, h.gather);
+	put_answers(&h);
 	while (h.pos < h.end && take_reply(&h))
 		;
 	if (h.gather == NULL)
 		return n;	/* session or server are closed */
+	end_run(&h);
 	s->pool->tenant->traffic.sent += h.pos - p;
 	if (!gather_flush(h.gather))
 		stream_pause(&server->stream);
