@@ -277,10 +277,6 @@ def test_notifies_systemd(pgusher):
                 if word in text:
                     return
         until("READY=1")
-        if PEER is None:
-            p.console("RELOAD")
-            until("RELOADING=1")
-            until("READY=1")
         p.quit()
         if PEER is None:
             until("STOPPING=1")
