@@ -289,7 +289,6 @@ pool_connect_failed(struct pool *p, const struct error *e)
 
 	p->failures++;
 	p->retry_at = now + backoff(p->failures);
-	p->last_error = *e;
 	if (p->tenant->conf != NULL && p->tenant->conf->load_balance_hosts == LOAD_BALANCE_DISABLE)
 		p->tenant->next_host++;
 	if (p->failing_since == 0)

@@ -88,7 +88,6 @@ struct pool {
 	usec_t failing_since;			/* 0: the last attempt was good */
 	usec_t retry_at;
 	int failures;
-	struct error last_error;
 	bool serving;				/* pool_serve is on the stack */
 	bool from_reserve;
 };
