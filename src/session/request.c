@@ -122,10 +122,9 @@ make_room(struct batch *b)
 		struct effect *effect = effect_new(st, NULL);
 		struct buffer *out = gather_write(b->gather);
 		size_t mark = writer_begin(out, FE_CLOSE);
-		char name[STATEMENT_NAME_MAX];
 
 		writer_u8(out, 'S');
-		writer_string(out, statement_name(st, name));
+		writer_string(out, st->name);
 		writer_end(out, mark);
 		gather_wrote(b->gather);
 		effect->evicted = true;
@@ -226,8 +225,7 @@ static void
 handle_bind(struct batch *b, struct request *rq)
 {
 	struct session *s = b->session;
-	char server_name[STATEMENT_NAME_MAX];
-	const char *portal, *text;
+	const char *portal, *text, *server_name;
 	struct name *name;
 	struct buffer *out;
 	struct reader r;
@@ -246,7 +244,7 @@ handle_bind(struct batch *b, struct request *rq)
 	}
 	s->pool->tenant->traffic.bind_count++;
 	ensure_prepared(b, name->statement);
-	statement_name(name->statement, server_name);
+	server_name = name->statement->name;
 	out = gather_write(b->gather);
 	writer_u8(out, FE_BIND);
 	writer_u32(out, (uint32_t)(rq->frame.size - 1 - strlen(text) + strlen(server_name)));
@@ -278,7 +276,6 @@ static void
 describe_name(struct batch *b, struct request *rq, const char *text)
 {
 	struct name *name = names_find(b->session->names, text);
-	char server_name[STATEMENT_NAME_MAX];
 	struct buffer *out;
 	size_t mark;
 
@@ -290,7 +287,7 @@ describe_name(struct batch *b, struct request *rq, const char *text)
 	out = gather_write(b->gather);
 	mark = writer_begin(out, FE_DESCRIBE);
 	writer_u8(out, 'S');
-	writer_string(out, statement_name(name->statement, server_name));
+	writer_string(out, name->statement->name);
 	writer_end(out, mark);
 	gather_wrote(b->gather);
 	pass(b, REQUEST_DESCRIBE);

@@ -25,7 +25,7 @@ add(struct statements *t, const uint8_t *body, size_t size)
 
 	st->table = t;
 	st->refs = 0;
-	st->id = atomic_fetch_add(&last_id, 1) + 1;
+	snprintf(st->name, sizeof(st->name), STATEMENT_PREFIX "%u", atomic_fetch_add(&last_id, 1) + 1);
 	st->size = (uint32_t)size;
 	memcpy(st->body, body, size);
 	HASH_ADD(hh, t->by_body, body, size, st);
@@ -73,20 +73,12 @@ statement_unref(struct statement **stp)
 	free(st);
 }
 
-const char *
-statement_name(const struct statement *st, char buf[STATEMENT_NAME_MAX])
-{
-	snprintf(buf, STATEMENT_NAME_MAX, STATEMENT_PREFIX "%u", st->id);
-	return buf;
-}
-
 void
 statement_write_parse(const struct statement *st, struct buffer *b)
 {
-	char name[STATEMENT_NAME_MAX];
 	size_t mark = writer_begin(b, FE_PARSE);
 
-	writer_string(b, statement_name(st, name));
+	writer_string(b, st->name);
 	writer_bytes(b, st->body, st->size);
 	writer_end(b, mark);
 }

@@ -25,7 +25,7 @@ struct statement {
 	UT_hash_handle hh;
 	struct statements *table;
 	int refs;
-	uint32_t id;
+	char name[STATEMENT_NAME_MAX];	/* on servers */
 	uint32_t size;		/* of body */
 	uint8_t body[];		/* of a Parse message behind the name: query NUL, int16 n, n times int32 */
 };
@@ -40,9 +40,6 @@ struct statement *statement_intern(struct tenant *t, const uint8_t *body, size_t
 
 struct statement *statement_ref(struct statement *st);
 void statement_unref(struct statement **st);		/* NULL is fine */
-
-/* Its name on servers. Returns buf. */
-const char *statement_name(const struct statement *st, char buf[STATEMENT_NAME_MAX]);
 
 /* Append the Parse message that prepares it. */
 void statement_write_parse(const struct statement *st, struct buffer *b);

@@ -44,12 +44,11 @@ intern(const char *sql, int64_t budget)
 Test(statement, a_text_is_kept_once)
 {
 	struct statement *a = intern("select 1", 0), *b = intern("select 1", 0), *c = intern("select 2", 0);
-	char name_a[STATEMENT_NAME_MAX], name_c[STATEMENT_NAME_MAX];
 
 	cr_assert_eq(a, b);
 	cr_assert_neq(a, c);
-	cr_assert_str_neq(statement_name(a, name_a), statement_name(c, name_c));
-	cr_assert_eq(strncmp(name_a, STATEMENT_PREFIX, strlen(STATEMENT_PREFIX)), 0);
+	cr_assert_str_neq(a->name, c->name);
+	cr_assert_eq(strncmp(a->name, STATEMENT_PREFIX, strlen(STATEMENT_PREFIX)), 0);
 	statement_unref(&a);
 	cr_assert_null(a);
 	cr_assert_gt(tenant->statements->bytes, 2 * sizeof(struct statement));
@@ -111,7 +110,6 @@ Test(statement, writes_a_parse_message)
 {
 	struct statement *st = intern("select 1", 0);
 	struct buffer b = BUFFER_INIT;
-	char name[STATEMENT_NAME_MAX];
 	struct frame f;
 	const char *body;
 
@@ -120,8 +118,8 @@ Test(statement, writes_a_parse_message)
 	cr_assert_eq(f.type, FE_PARSE);
 	cr_assert_eq(f.size, buffer_left(&b));
 	body = (const char *)buffer_head(&b) + FRAME_HEADER;
-	cr_assert_str_eq(body, statement_name(st, name));
-	cr_assert_eq(memcmp(body + strlen(name) + 1, "select 1\0\0", 11), 0);
+	cr_assert_str_eq(body, st->name);
+	cr_assert_eq(memcmp(body + strlen(st->name) + 1, "select 1\0\0", 11), 0);
 	buffer_release(&b);
 	statement_unref(&st);
 }
