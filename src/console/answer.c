@@ -10,6 +10,7 @@
 
 #include "base/memory.h"
 #include "base/sqlstate.h"
+#include "console/binary.h"
 #include "console/dialogue.h"
 #include "pg/message.h"
 #include "pg/writer.h"
@@ -23,44 +24,69 @@ static const uint32_t type_oids[] = {
 	[COLUMN_BYTEA] = 17,
 };
 
+static uint16_t
+format_of(const struct formats *f, size_t column)
+{
+	if (f->n <= 1)
+		return f->n == 0 ? 0 : f->list[0];
+	return f->list[column];
+}
+
 void
-answer_describe(struct buffer *b, const struct column *columns, size_t n)
+answer_describe(struct buffer *b, const struct column *columns, size_t n, const struct formats *f)
 {
 	const char **names = memory_alloc(n * sizeof(*names));
 	uint32_t *oids = memory_alloc(n * sizeof(*oids));
+	uint16_t *formats = memory_alloc(n * sizeof(*formats));
 
 	for (size_t i = 0; i < n; i++) {
 		names[i] = columns[i].name;
 		oids[i] = type_oids[columns[i].type];
+		formats[i] = format_of(f, i);
 	}
-	writer_row_description(b, n, names, oids);
+	writer_row_description(b, n, names, oids, formats);
 	free(names);
 	free(oids);
+	free(formats);
 }
 
 static void
-write_cell(struct buffer *b, const char *text, int32_t len)
+write_cell(struct buffer *b, enum column_type type, bool binary, const char *text, int32_t len)
 {
+	struct buffer value = BUFFER_INIT;
+
+	if (len < 0) {
+		writer_u32(b, UINT32_MAX);
+		return;
+	}
+	if (binary) {
+		binary_write(&value, type, text, (size_t)len);
+		text = (const char *)buffer_head(&value);
+		len = (int32_t)buffer_left(&value);
+	}
 	writer_u32(b, (uint32_t)len);
 	if (len > 0)
 		writer_bytes(b, text, (size_t)len);
+	buffer_release(&value);
 }
 
 void
 operator_rows(struct operator *op, const struct report *r)
 {
+	static const struct formats all_text = { .n = 0 };
+	const struct formats *f = op->executing ? &op->formats : &all_text;
 	const char *text;
 	int32_t len;
 	size_t pos = 0;
 
 	if (!op->executing)
-		answer_describe(&op->out, r->columns, r->ncolumns);
+		answer_describe(&op->out, r->columns, r->ncolumns, f);
 	for (size_t row = 0; row < r->nrows; row++) {
 		size_t m = writer_begin(&op->out, BE_DATA_ROW);
 
 		writer_u16(&op->out, (uint16_t)r->ncolumns);
 		for (size_t i = 0; i < r->ncolumns && report_next_cell(r, &pos, &text, &len); i++)
-			write_cell(&op->out, text, len);
+			write_cell(&op->out, r->columns[i].type, format_of(f, i) != 0, text, len);
 		writer_end(&op->out, m);
 	}
 }

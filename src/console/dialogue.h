@@ -2,8 +2,7 @@
  * dialogue: a logged-in console client, and the PostgreSQL protocol it speaks.
  *
  * Simple queries may hold several statements.  The extended protocol is there
- * for drivers that speak nothing else: statements without parameters, results
- * as text.  One command is carried out at a time; what the client sends
+ * for drivers that speak nothing else, with statements without parameters.  One command is carried out at a time; what the client sends
  * meanwhile waits.
  *
  *	operator_on_input ── message ──> command_run ──┬─ answers at once
@@ -17,12 +16,14 @@
 #define CONSOLE_DIALOGUE_H
 
 #include "base/report.h"
+#include "console/answer.h"
 #include "console/inside.h"
 
 /* A statement that was prepared, or a portal made of one. */
 struct note {
 	LIST_ENTRY(note) link;
 	char *text;
+	struct formats formats;	/* of a portal */
 	char name[];
 };
 
@@ -40,6 +41,7 @@ struct operator {
 	bool failed;		/* the present statement did */
 	bool running;		/* script's loop is on the stack */
 	bool executing;		/* the command came by Execute */
+	struct formats formats;	/* of the portal that it executes; borrowed */
 	bool skipping;		/* after an error, up to Sync */
 	size_t skip_left;	/* of a message that is too long */
 	usec_t since;		/* the first message of this batch; 0: none is under way */

@@ -34,6 +34,7 @@ drop(struct operator *op, struct note *n)
 	LIST_REMOVE(n, link);
 	op->nnotes--;
 	free(n->text);
+	free(n->formats.list);
 	free(n);
 }
 
@@ -44,8 +45,8 @@ drop_all(struct operator *op, struct note_list *list)
 		drop(op, LIST_FIRST(list));
 }
 
-/* The unnamed one makes way for the next; false: refused. */
-static bool
+/* The unnamed one makes way for the next; NULL: refused, and answered. */
+static struct note *
 add(struct operator *op, struct note_list *list, const char *name, const char *text)
 {
 	size_t size = strlen(name) + 1;
@@ -55,14 +56,14 @@ add(struct operator *op, struct note_list *list, const char *name, const char *t
 		drop(op, find(list, name));
 	if (op->nnotes >= NOTES_MAX) {
 		operator_fail_with(op, SQLSTATE_PROGRAM_LIMIT, "too many prepared statements and portals");
-		return false;
+		return NULL;
 	}
 	n = memory_zalloc(sizeof(*n) + size);
 	memcpy(n->name, name, size);
 	n->text = memory_strdup(text);
 	LIST_INSERT_HEAD(list, n, link);
 	op->nnotes++;
-	return true;
+	return n;
 }
 
 static struct note *
@@ -162,45 +163,74 @@ extended_parse(struct operator *op, struct reader *r)
 		write_empty(op, BE_PARSE_COMPLETE);
 }
 
-/* A list of int16 with its count in front; true if one of them is not 0. */
-static bool
-read_formats(struct reader *r)
+/* A list of int16 with its count in front; its bytes stay where they are. */
+static const uint8_t *
+read_formats(struct reader *r, uint16_t *n)
 {
-	uint16_t n = reader_u16(r);
-	bool binary = false;
+	*n = reader_u16(r);
+	return reader_bytes(r, *n * sizeof(uint16_t));
+}
 
-	for (; n > 0 && reader_ok(r); n--)
-		binary |= reader_u16(r) != 0;
-	return binary;
+static void
+copy_formats(struct formats *f, const uint8_t *bytes, uint16_t n)
+{
+	if (n == 0)
+		return;
+	f->n = n;
+	f->list = memory_alloc(n * sizeof(*f->list));
+	for (size_t i = 0; i < n; i++)
+		f->list[i] = (uint16_t)(bytes[2 * i] << 8 | bytes[2 * i + 1]);
+}
+
+/* Do n formats suit the statement?  false: answered. */
+static bool
+check_formats(struct operator *op, const struct note *statement, const uint8_t *bytes, uint16_t n)
+{
+	struct shape shape;
+
+	if (!check_statement(op, statement->text, &shape))
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (bytes[2 * i] != 0 || bytes[2 * i + 1] > 1) {
+			operator_fail_with(op, SQLSTATE_PROTOCOL_VIOLATION, "a result format is neither text nor binary");
+			return false;
+		}
+	}
+	if (n > 1 && n != shape.ncolumns) {
+		operator_fail_with(op, SQLSTATE_PROTOCOL_VIOLATION, "bind message has %d result formats but query has %zu columns",
+				   n, shape.ncolumns);
+		return false;
+	}
+	return true;
 }
 
 void
 extended_bind(struct operator *op, struct reader *r)
 {
 	const char *portal = reader_string(r), *name = reader_string(r);
-	uint16_t nparameters;
-	bool binary;
-	struct note *statement;
+	uint16_t nparameters, nformats;
+	const uint8_t *formats;
+	struct note *statement, *n;
 
-	read_formats(r);
+	read_formats(r, &nformats);
 	nparameters = reader_u16(r);
 	if (nparameters > 0) {
 		operator_fail_with(op, SQLSTATE_PROTOCOL_VIOLATION, "commands of the console take no parameters");
 		return;
 	}
-	binary = read_formats(r);
-	if (!is_whole(op, r) || (statement = find_statement(op, name)) == NULL)
+	formats = read_formats(r, &nformats);
+	if (!is_whole(op, r) || (statement = find_statement(op, name)) == NULL ||
+	    !check_formats(op, statement, formats, nformats))
 		return;
-	if (binary) {
-		operator_fail_with(op, SQLSTATE_FEATURE_NOT_SUPPORTED, "the console sends its results as text only");
-		return;
-	}
 	if (portal[0] != '\0' && find(&op->portals, portal) != NULL) {
 		operator_fail_with(op, SQLSTATE_DUPLICATE_CURSOR, "portal \"%.64s\" already exists", portal);
 		return;
 	}
-	if (add(op, &op->portals, portal, statement->text))
-		write_empty(op, BE_BIND_COMPLETE);
+	n = add(op, &op->portals, portal, statement->text);
+	if (n == NULL)
+		return;
+	copy_formats(&n->formats, formats, nformats);
+	write_empty(op, BE_BIND_COMPLETE);
 }
 
 static void
@@ -228,7 +258,7 @@ extended_describe(struct operator *op, struct reader *r)
 	if (of_statement)
 		write_no_parameters(op);
 	if (shape.ncolumns > 0)
-		answer_describe(&op->out, shape.columns, shape.ncolumns);
+		answer_describe(&op->out, shape.columns, shape.ncolumns, &n->formats);
 	else
 		write_empty(op, BE_NO_DATA);
 }
@@ -243,6 +273,7 @@ extended_execute(struct operator *op, struct reader *r)
 	reader_u32(r);	/* how many rows at most: there are few, and they come at once */
 	if (!is_whole(op, r) || (n = find_portal(op, name)) == NULL || !read_statement(op, n->text, &s))
 		return;
+	op->formats = n->formats;
 	if (s.verb[0] == '\0')
 		write_empty(op, BE_EMPTY_QUERY_RESPONSE);
 	else

@@ -1,6 +1,8 @@
 console_sources = \
 	src/console/answer.c \
 	src/console/answer.h \
+	src/console/binary.c \
+	src/console/binary.h \
 	src/console/command.c \
 	src/console/command.h \
 	src/console/console.c \

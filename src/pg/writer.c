@@ -160,7 +160,7 @@ type_length(uint32_t oid)
 
 void
 writer_row_description(struct buffer *b, size_t ncolumns, const char *const *names,
-	const uint32_t *oids)
+	const uint32_t *oids, const uint16_t *formats)
 {
 	size_t m = writer_begin(b, BE_ROW_DESCRIPTION);
 
@@ -173,7 +173,7 @@ writer_row_description(struct buffer *b, size_t ncolumns, const char *const *nam
 		writer_u32(b, oids[i]);
 		writer_u16(b, (uint16_t)type_length(oids[i]));
 		writer_u32(b, UINT32_MAX); /* no type modifier */
-		writer_u16(b, 0);	   /* text format */
+		writer_u16(b, formats != NULL ? formats[i] : 0);
 	}
 	writer_end(b, m);
 }

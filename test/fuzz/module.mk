@@ -18,6 +18,10 @@ fuzz_programs += test/fuzz/fuzz_backend
 test_fuzz_fuzz_backend_SOURCES = test/fuzz/fuzz_backend.c $(fuzz_main)
 test_fuzz_fuzz_backend_LDADD = $(fuzz_ldadd)
 
+fuzz_programs += test/fuzz/fuzz_console
+test_fuzz_fuzz_console_SOURCES = test/fuzz/fuzz_console.c $(fuzz_main)
+test_fuzz_fuzz_console_LDADD = $(fuzz_ldadd)
+
 fuzz_programs += test/fuzz/fuzz_frontend
 test_fuzz_fuzz_frontend_SOURCES = test/fuzz/fuzz_frontend.c $(fuzz_main)
 test_fuzz_fuzz_frontend_LDADD = $(fuzz_ldadd)

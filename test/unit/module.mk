@@ -38,6 +38,11 @@ test_unit_config_run_SOURCES = \
 	test/unit/config/test_userlist.c \
 	test/unit/config/test_value.c
 
+unit_programs += test/unit/console/run
+test_unit_console_run_SOURCES = \
+	test/unit/console/test_binary.c \
+	test/unit/console/test_syntax.c
+
 unit_programs += test/unit/net/run
 test_unit_net_run_SOURCES = \
 	test/unit/net/test_dial.c \

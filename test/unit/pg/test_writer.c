@@ -132,10 +132,11 @@ Test(writer, row_description)
 	static const char *const names[] = { "name", "n", "q", "num", "raw" };
 	static const uint32_t oids[] = { 25, 23, 20, 1700, 17 };
 	static const int16_t lengths[] = { -1, 4, 8, -1, -1 };
+	static const uint16_t formats[] = { 0, 1, 0, 1, 1 };
 	struct buffer b = BUFFER_INIT;
 	struct reader r;
 
-	writer_row_description(&b, 5, names, oids);
+	writer_row_description(&b, 5, names, oids, formats);
 	reader_init(&r, buffer_head(&b), buffer_left(&b));
 	cr_assert_eq(reader_u8(&r), BE_ROW_DESCRIPTION);
 	cr_assert_eq(reader_u32(&r), buffer_left(&b) - 1);
@@ -147,10 +148,13 @@ Test(writer, row_description)
 		cr_assert_eq(reader_u32(&r), oids[i]);
 		cr_assert_eq((int16_t)reader_u16(&r), lengths[i]);
 		cr_assert_eq(reader_u32(&r), UINT32_MAX);
-		cr_assert_eq(reader_u16(&r), 0);
+		cr_assert_eq(reader_u16(&r), formats[i]);
 	}
 	cr_assert(reader_done(&r));
 	buffer_release(&b);
-	writer_row_description(&b, 0, NULL, NULL);
+	writer_row_description(&b, 1, names, oids, NULL);
+	cr_assert_eq(buffer_head(&b)[buffer_left(&b) - 1], 0, "text if nothing is said");
+	buffer_release(&b);
+	writer_row_description(&b, 0, NULL, NULL, NULL);
 	EXPECT(&b, "T\0\0\0\x06\0\0");
 }
