@@ -196,6 +196,7 @@ session_end(struct session *s)
 	pool_forget(s->pool, &s->wait);
 	if (s->link != NULL)
 		let_go_of_server(s);
+	names_free(&s->names);	/* now: at the end of the turn its tenant may be gone */
 	s->pool->nclients--;
 	uncount(s);
 }
@@ -218,7 +219,6 @@ on_client_freed(struct client *c)
 
 	if (s == NULL)
 		return;
-	names_free(&s->names);
 	params_unref(s->shard->params, &s->params);
 	users_put(s->shard->commons->users, &s->user);
 	free(s);

@@ -67,10 +67,16 @@ test_unit_pg_run_SOURCES = \
 
 unit_programs += test/unit/session/run
 test_unit_session_run_SOURCES = \
+	test/unit/session/harness.c \
+	test/unit/session/harness.h \
+	test/unit/session/talk.c \
+	test/unit/session/talk.h \
 	test/unit/session/test_names.c \
 	test/unit/session/test_pipeline.c \
 	test/unit/session/test_pipeline_model.c \
 	test/unit/session/test_prepared.c \
+	test/unit/session/test_request.c \
+	test/unit/session/test_session.c \
 	test/unit/session/test_statement.c
 
 unit_programs += test/unit/stats/run
