@@ -13,9 +13,11 @@ static int64_t
 read_number(const char *text, size_t len)
 {
 	char copy[24];
+	size_t n = len < sizeof(copy) ? len : sizeof(copy) - 1;
 	int64_t v = 0;
 
-	string_copy(copy, text, len < sizeof(copy) ? len + 1 : sizeof(copy));
+	memcpy(copy, text, n);
+	copy[n] = '\0';
 	string_to_int64(copy, &v);
 	return v;
 }

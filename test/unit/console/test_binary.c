@@ -1,16 +1,21 @@
 #include "console/binary.h"
 
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void
 expect(enum column_type type, const char *text, const char *bytes, size_t n)
 {
 	struct buffer b = BUFFER_INIT;
+	size_t len = strlen(text);
+	char *cell = memcpy(malloc(len + 1), text, len);	/* no NUL follows, as in a report */
 
-	binary_write(&b, type, text, strlen(text));
+	cell[len] = '7';
+	binary_write(&b, type, cell, len);
+	free(cell);
 	cr_assert_eq(buffer_left(&b), n, "%s: %zu bytes", text, buffer_left(&b));
-	cr_assert_eq(memcmp(buffer_head(&b), bytes, n), 0, "%s", text);
+	cr_assert(n == 0 || memcmp(buffer_head(&b), bytes, n) == 0, "%s", text);
 	buffer_release(&b);
 }
 
