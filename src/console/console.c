@@ -86,18 +86,6 @@ console_kill_client(struct console *k, uint32_t id, const struct error *e)
 	return true;
 }
 
-/* The client goes on where the daemon's clients do: with the settings of the present snapshot. */
-static void
-refresh_env(struct console *k)
-{
-	const struct config *c = console_config(k);
-
-	k->env.port = c->listen_port;
-	k->env.log_connections = c->log_connections;
-	k->env.log_disconnections = c->log_disconnections;
-	k->env.log_errors = c->log_pooler_errors;
-}
-
 /* One that is not read has no other way to tell that it is gone. */
 static void
 close_gone(struct console *k)
@@ -116,7 +104,7 @@ console_upkeep(struct console *k)
 {
 	usec_t timeout = console_config(k)->client_login_timeout;
 
-	refresh_env(k);
+	shard_configure_clients(&k->env, console_config(k));
 	if (timeout > 0)
 		clients_expire_logins(&k->env, clock_now() - timeout);
 	close_gone(k);
@@ -187,7 +175,7 @@ cancel(struct console *k, struct client *c)
 void
 console_adopt(struct console *k, struct client *c)
 {
-	refresh_env(k);
+	shard_configure_clients(&k->env, console_config(k));
 	client_attach(c, &k->env, &client_ops);
 	SPLAY_INSERT(client_set, &k->clients, c);
 	k->nclients++;

@@ -28,14 +28,20 @@ shard_config(const struct shard *s)
 	return tenants_config(s->tenants);
 }
 
+void
+shard_configure_clients(struct client_env *env, const struct config *c)
+{
+	env->port = c->listen_port;
+	env->scram_iterations = c->scram_iterations;
+	env->log_connections = c->log_connections;
+	env->log_disconnections = c->log_disconnections;
+	env->log_errors = c->log_pooler_errors;
+}
+
 static void
 apply_config(struct shard *s, const struct config *c)
 {
-	s->client_env.port = c->listen_port;
-	s->client_env.scram_iterations = c->scram_iterations;
-	s->client_env.log_connections = c->log_connections;
-	s->client_env.log_disconnections = c->log_disconnections;
-	s->client_env.log_errors = c->log_pooler_errors;
+	shard_configure_clients(&s->client_env, c);
 	s->server_env.log_connections = c->log_connections;
 	s->server_env.log_disconnections = c->log_disconnections;
 	s->server_env.stream_options = (struct stream_options){
@@ -215,10 +221,13 @@ shard_set_config(struct shard *s, const struct config *c)
 struct tenant *
 shard_open_tenant(struct shard *s, const char *name, struct error *e)
 {
+	size_t before = tenants_count(s->tenants);
 	struct tenant *t = tenants_open(s->tenants, name, e);
 
 	if (t != NULL && s->paused)
 		t->paused = true;
+	if (t != NULL && t->autodb != NULL && tenants_count(s->tenants) > before)
+		log_info("registered new auto-database: db=%s", t->name);
 	return t;
 }
 
@@ -252,6 +261,18 @@ shard_resume(struct shard *s, struct tenant *t)
 			t->paused = false;
 	}
 	pools_retry(&s->pools);
+}
+
+void
+shard_refuse_waiters(struct shard *s, const struct error *e)
+{
+	struct tenant *t = NULL;
+	struct pool *p;
+
+	while ((t = tenants_next(s->tenants, t)) != NULL) {
+		LIST_FOREACH(p, &t->pools, link)
+			pool_refuse_all(p, e);
+	}
 }
 
 bool

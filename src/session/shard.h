@@ -66,6 +66,9 @@ const struct config *shard_config(const struct shard *s);
 /* Take the next snapshot; clients of databases that are gone are closed. */
 void shard_set_config(struct shard *s, const struct config *c);
 
+/* Bring what clients are lent to the present settings: a shard's own, and the console's. */
+void shard_configure_clients(struct client_env *env, const struct config *c);
+
 /* A connection was accepted here. */
 void shard_accept(struct shard *s, int fd);
 
@@ -93,6 +96,9 @@ void shard_roll_statistics(struct shard *s);
 /* Stop and start lending servers: of one tenant, or (NULL) of all. */
 void shard_pause(struct shard *s, struct tenant *t);
 void shard_resume(struct shard *s, struct tenant *t);
+
+/* Refuse all who wait for a server, or to be welcomed. */
+void shard_refuse_waiters(struct shard *s, const struct error *e);
 
 /* Is nothing connected to PostgreSQL for this tenant, or (NULL) for any? */
 bool shard_is_quiet(struct shard *s, const struct tenant *t);
