@@ -331,6 +331,7 @@ def test_connect_query(pgusher):
     assert p.value("SHOW work_mem") == "33MB"
 
 
+@pytest.mark.timeout(30)
 def test_connect_query_that_fails(pgusher):
     """It is logged, and the connection is used all the same: that is PgBouncer's contract."""
     p = pgusher(pool_mode="transaction", databases={"shop": "{pg} connect_query='SELECT 1/0'"})

@@ -8,7 +8,7 @@ import time
 import pytest
 
 import wire
-from helpers import status_kb, wait_until
+from helpers import MEMORY_COUNTS, status_kb, wait_until
 from pooler import PEER
 
 
@@ -289,7 +289,7 @@ def test_announced_gigabyte_takes_no_memory(shared):
     after = status_kb(shared.pid, "VmRSS")
     for c in clients:
         c.reset()
-    assert after - before < 20000, f"{before} kB -> {after} kB"
+    assert after - before < 20000 or not MEMORY_COUNTS, f"{before} kB -> {after} kB"
 
 
 @pytest.mark.ours("does not bound a Parse")
@@ -301,7 +301,7 @@ def test_large_parse_is_bounded(pgusher):
             got = c.ask(wire.parse(f"s{i}", f"SELECT {i}, '" + "x" * 200000 + "'"), wire.SYNC)
             assert got[-1].kind == "Z"
         assert c.query("SELECT 1") == [["1"]]
-    assert status_kb(p.pid, "VmRSS") < 60000 or "sanit" in str(p.environment())
+    assert status_kb(p.pid, "VmRSS") < 60000 or not MEMORY_COUNTS
 
 
 def test_query_of_many_megabytes_in_small_pieces(shared):
@@ -328,7 +328,7 @@ def test_client_that_sends_and_never_reads(pgusher):
                 time.sleep(0.01)
         assert p.value("SELECT 1") == 1
         grown = status_kb(p.pid, "VmRSS") - before
-    assert grown < 30000, f"grown by {grown} kB"
+    assert grown < 30000 or not MEMORY_COUNTS, f"grown by {grown} kB"
     wait_until(lambda: not p.clients("shop"))
 
 
@@ -554,4 +554,4 @@ def test_connections_come_and_go(pgusher):
     before = status_kb(p.pid, "VmRSS")
     burst(800)
     wait_until(lambda: not p.clients("shop"))
-    assert status_kb(p.pid, "VmRSS") - before < 3000
+    assert status_kb(p.pid, "VmRSS") - before < 3000 or not MEMORY_COUNTS
