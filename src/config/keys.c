@@ -375,7 +375,7 @@ static const struct key keys_process[] = {
 	{ TEXT(conffile, NULL),
 		.help = "The file that the next reload reads; at start, the one from the "
 			"command line." },
-	{ ROW(pkt_buf, KEY_INT), .def = "4096", .min = 256, .max = 16777216, .unit = "bytes",
+	{ ROW(pkt_buf, KEY_INT), .def = "4096", .min = 1, .max = 16777216, .unit = "bytes",
 		.flags = KEY_RESTART | KEY_IDLE,
 		.help = "The size of a connection's buffer in PgBouncer. Here a connection has "
 			"a buffer only while its peer doesn't keep up." },
