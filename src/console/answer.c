@@ -1,5 +1,5 @@
 /*
- * answer: what the console says to an operator.  It is collected in op->out
+ * answer: what the console says to an operator.  It is collected in d->out
  * and sent by the dialogue.
  */
 #include "console/answer.h"
@@ -71,29 +71,29 @@ write_cell(struct buffer *b, enum column_type type, bool binary, const char *tex
 }
 
 void
-operator_rows(struct operator *op, const struct report *r)
+dialogue_rows(struct dialogue *d, const struct report *r)
 {
 	static const struct formats all_text = { .n = 0 };
-	const struct formats *f = op->executing ? &op->formats : &all_text;
+	const struct formats *f = d->executing ? &d->formats : &all_text;
 	const char *text;
 	int32_t len;
 	size_t pos = 0;
 
-	if (!op->executing)
-		answer_describe(&op->out, r->columns, r->ncolumns, f);
+	if (!d->executing)
+		answer_describe(&d->out, r->columns, r->ncolumns, f);
 	for (size_t row = 0; row < r->nrows; row++) {
-		size_t m = writer_begin(&op->out, BE_DATA_ROW);
+		size_t m = writer_begin(&d->out, BE_DATA_ROW);
 
-		writer_u16(&op->out, (uint16_t)r->ncolumns);
+		writer_u16(&d->out, (uint16_t)r->ncolumns);
 		for (size_t i = 0; i < r->ncolumns && report_next_cell(r, &pos, &text, &len); i++)
-			write_cell(&op->out, r->columns[i].type, format_of(f, i) != 0, text, len);
-		writer_end(&op->out, m);
+			write_cell(&d->out, r->columns[i].type, format_of(f, i) != 0, text, len);
+		writer_end(&d->out, m);
 	}
 }
 
 /* A NoticeResponse by hand: the detail may be longer than struct error takes. */
 void
-operator_notice(struct operator *op, const char *message, const char *detail)
+dialogue_notice(struct dialogue *d, const char *message, const char *detail)
 {
 	const struct {
 		char field;
@@ -105,38 +105,38 @@ operator_notice(struct operator *op, const char *message, const char *detail)
 		{ 'M', message },
 		{ 'D', detail },
 	};
-	size_t m = writer_begin(&op->out, BE_NOTICE_RESPONSE);
+	size_t m = writer_begin(&d->out, BE_NOTICE_RESPONSE);
 
 	for (size_t i = 0; i < lengthof(fields); i++) {
 		if (fields[i].text == NULL)
 			continue;
-		writer_u8(&op->out, (uint8_t)fields[i].field);
-		writer_string(&op->out, fields[i].text);
+		writer_u8(&d->out, (uint8_t)fields[i].field);
+		writer_string(&d->out, fields[i].text);
 	}
-	writer_u8(&op->out, 0);
-	writer_end(&op->out, m);
+	writer_u8(&d->out, 0);
+	writer_end(&d->out, m);
 }
 
 void
-operator_complete(struct operator *op, const char *tag)
+dialogue_complete(struct dialogue *d, const char *tag)
 {
-	writer_command_complete(&op->out, tag);
+	writer_command_complete(&d->out, tag);
 }
 
 void
-operator_fail(struct operator *op, const struct error *e)
+dialogue_fail(struct dialogue *d, const struct error *e)
 {
 	struct error own = *e;
 
 	own.severity = SEVERITY_ERROR;
-	client_log(op->client, LOG_WARNING, "console: %s", own.message);
-	writer_error(&op->out, &own);
-	op->failed = true;
-	op->skipping = op->executing;
+	client_log(d->client, LOG_WARNING, "console: %s", own.message);
+	writer_error(&d->out, &own);
+	d->failed = true;
+	d->skipping = d->executing;
 }
 
 void
-operator_fail_with(struct operator *op, const char *sqlstate, const char *fmt, ...)
+dialogue_fail_with(struct dialogue *d, const char *sqlstate, const char *fmt, ...)
 {
 	struct error e;
 	char message[sizeof(e.message)];
@@ -146,5 +146,5 @@ operator_fail_with(struct operator *op, const char *sqlstate, const char *fmt, .
 	vsnprintf(message, sizeof(message), fmt, ap);
 	va_end(ap);
 	error_set(&e, SEVERITY_ERROR, sqlstate, "%s", message);
-	operator_fail(op, &e);
+	dialogue_fail(d, &e);
 }

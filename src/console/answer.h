@@ -10,10 +10,11 @@
 /* What Bind asked for: none, one for all, or one for each column. */
 struct formats {
 	uint16_t n;
-	uint16_t *list;		/* 0 text, 1 binary */
+	uint16_t *list; /* 0 text, 1 binary */
 };
 
 /* RowDescription. */
-void answer_describe(struct buffer *b, const struct column *columns, size_t n, const struct formats *f);
+void
+answer_describe(struct buffer *b, const struct column *columns, size_t n, const struct formats *f);
 
 #endif

@@ -6,7 +6,7 @@
 #include "pg/writer.h"
 
 #define NUMERIC_BASE 10000
-#define NUMERIC_DIGITS 5	/* of an int64 in that base */
+#define NUMERIC_DIGITS 5 /* of an int64 in that base */
 #define NUMERIC_NEGATIVE 0x4000
 
 static int64_t
@@ -37,14 +37,14 @@ write_int8(struct buffer *b, const char *text, size_t len)
 	writer_u32(b, (uint32_t)v);
 }
 
-/* numeric_send: number of digits, weight of the first, sign, digits behind the point, then the digits, where
- * zeros at the end are left out. */
+/* numeric_send: number of digits, weight of the first, sign, digits behind the point, then the
+ * digits, where zeros at the end are left out. */
 static void
 write_numeric(struct buffer *b, const char *text, size_t len)
 {
 	int64_t v = read_number(text, len);
 	uint64_t rest = v < 0 ? -(uint64_t)v : (uint64_t)v;
-	uint16_t digits[NUMERIC_DIGITS];	/* the last first */
+	uint16_t digits[NUMERIC_DIGITS]; /* the last first */
 	int n = 0, last = 0;
 
 	for (; rest > 0; rest /= NUMERIC_BASE)

@@ -11,7 +11,7 @@
 #include "console/parameters.h"
 #include "console/show.h"
 
-static void run_show(struct operator *op, const struct command *c, const struct sentence *s);
+static void run_show(struct dialogue *d, const struct command *c, const struct sentence *s);
 
 static const struct command commands[] = {
 	{ "SHOW", "", ARGUMENT_REQUIRED, false, run_show, NULL },
@@ -27,13 +27,15 @@ static const struct command commands[] = {
 	{ "KILL", "[<db>]", ARGUMENT_OPTIONAL, true, order_run, &order_kill },
 	{ "KILL_CLIENT", "<client_id>", ARGUMENT_REQUIRED, true, manage_kill_client, NULL },
 	{ "SUSPEND", NULL, ARGUMENT_NONE, true, manage_suspend, NULL },
-	{ "SHUTDOWN", "[WAIT_FOR_SERVERS|WAIT_FOR_CLIENTS]", ARGUMENT_OPTIONAL, true, manage_shutdown, NULL },
+	{ "SHUTDOWN", "[WAIT_FOR_SERVERS|WAIT_FOR_CLIENTS]", ARGUMENT_OPTIONAL, true,
+		manage_shutdown, NULL },
 };
 
 void
 command_error(struct error *e, const char *text)
 {
-	error_set(e, SEVERITY_ERROR, SQLSTATE_PROTOCOL_VIOLATION, "invalid command '%.300s', use SHOW HELP;", text);
+	error_set(e, SEVERITY_ERROR, SQLSTATE_PROTOCOL_VIOLATION,
+		"invalid command '%.300s', use SHOW HELP;", text);
 }
 
 static const struct command *
@@ -74,15 +76,15 @@ get_shape(const struct sentence *s, struct shape *shape)
 }
 
 static void
-show_parameter(struct operator *op, const struct parameter *p)
+show_parameter(struct dialogue *d, const struct parameter *p)
 {
 	struct report r;
 
 	report_init(&r, &p->column, 1);
 	report_add(&r, &p->value);
-	operator_rows(op, &r);
+	dialogue_rows(d, &r);
 	report_release(&r);
-	operator_complete(op, "SHOW");
+	dialogue_complete(d, "SHOW");
 }
 
 static void
@@ -104,7 +106,7 @@ list_reports(struct buffer *b)
 }
 
 static void
-show_help(struct operator *op)
+show_help(struct dialogue *d)
 {
 	struct buffer b = BUFFER_INIT;
 
@@ -120,23 +122,23 @@ show_help(struct operator *op)
 		add_text(&b, commands[i].usage);
 	}
 	buffer_append(&b, "", 1);
-	operator_notice(op, "Console usage", (const char *)buffer_head(&b));
+	dialogue_notice(d, "Console usage", (const char *)buffer_head(&b));
 	buffer_release(&b);
-	operator_complete(op, "SHOW");
+	dialogue_complete(d, "SHOW");
 }
 
 static void
-run_show(struct operator *op, const struct command *c, const struct sentence *s)
+run_show(struct dialogue *d, const struct command *c, const struct sentence *s)
 {
 	const struct report_kind *kind = show_find(s->argument);
 
 	(void)c;
 	if (kind != NULL)
-		show_run(op, kind);
+		show_run(d, kind);
 	else if (is_help(s))
-		show_help(op);
+		show_help(d);
 	else
-		show_parameter(op, parameter_find(s->argument));
+		show_parameter(d, parameter_find(s->argument));
 }
 
 /* --- checking and running --- */
@@ -158,20 +160,20 @@ fits(const struct command *c, const struct sentence *s)
 }
 
 static bool
-is_allowed(const struct operator *op, const struct command *c, const struct sentence *s)
+is_allowed(const struct dialogue *d, const struct command *c, const struct sentence *s)
 {
 	const struct report_kind *kind;
 
-	if (op->admin)
+	if (d->admin)
 		return true;
 	if (c->argument == ARGUMENT_SETTING && parameter_find(s->argument) != NULL)
-		return true;	/* ignored anyway */
+		return true; /* ignored anyway */
 	kind = c->run == run_show ? show_find(s->argument) : NULL;
 	return !c->admin && (kind == NULL || !kind->admin);
 }
 
 static const struct command *
-choose(const struct operator *op, const struct sentence *s, const char *text, struct error *e)
+choose(const struct dialogue *d, const struct sentence *s, const char *text, struct error *e)
 {
 	const struct command *c = find(s->verb);
 
@@ -179,24 +181,25 @@ choose(const struct operator *op, const struct sentence *s, const char *text, st
 		command_error(e, text);
 		return NULL;
 	}
-	if (!is_allowed(op, c, s)) {
-		error_set(e, SEVERITY_ERROR, SQLSTATE_INSUFFICIENT_PRIVILEGE, "admin access needed");
+	if (!is_allowed(d, c, s)) {
+		error_set(e, SEVERITY_ERROR, SQLSTATE_INSUFFICIENT_PRIVILEGE,
+			"admin access needed");
 		error_hint(e, "This command is for users of admin_users.");
 		return NULL;
 	}
 	if (c->argument == ARGUMENT_REQUIRED && s->argument == NULL) {
-		error_set(e, SEVERITY_ERROR, SQLSTATE_PROTOCOL_VIOLATION, "%s needs an argument: %s %s", c->word, c->word,
-			  c->usage);
+		error_set(e, SEVERITY_ERROR, SQLSTATE_PROTOCOL_VIOLATION,
+			"%s needs an argument: %s %s", c->word, c->word, c->usage);
 		return NULL;
 	}
 	return c;
 }
 
 bool
-command_check(const struct operator *op, const struct sentence *s, const char *text, struct shape *shape,
-	      struct error *e)
+command_check(const struct dialogue *d, const struct sentence *s, const char *text,
+	struct shape *shape, struct error *e)
 {
-	const struct command *c = choose(op, s, text, e);
+	const struct command *c = choose(d, s, text, e);
 
 	*shape = (struct shape){ .ncolumns = 0 };
 	if (c == NULL)
@@ -207,17 +210,17 @@ command_check(const struct operator *op, const struct sentence *s, const char *t
 }
 
 void
-command_run(struct operator *op, const struct sentence *s, const char *text)
+command_run(struct dialogue *d, const struct sentence *s, const char *text)
 {
 	struct error e;
-	const struct command *c = choose(op, s, text, &e);
+	const struct command *c = choose(d, s, text, &e);
 
 	if (c == NULL) {
-		operator_fail(op, &e);
+		dialogue_fail(d, &e);
 		return;
 	}
 	if (c->admin)
-		client_log(op->client, LOG_INFO, "console: %s%s%.100s", c->word, s->argument != NULL ? " " : "",
-			   s->argument != NULL ? s->argument : "");
-	c->run(op, c, s);
+		client_log(d->client, LOG_INFO, "console: %s%s%.100s", c->word,
+			s->argument != NULL ? " " : "", s->argument != NULL ? s->argument : "");
+	c->run(d, c, s);
 }

@@ -9,28 +9,28 @@
 #include "base/report.h"
 #include "console/syntax.h"
 
-struct operator;
+struct dialogue;
 struct order;
 
 enum argument {
 	ARGUMENT_NONE,
-	ARGUMENT_OPTIONAL,	/* a name */
+	ARGUMENT_OPTIONAL, /* a name */
 	ARGUMENT_REQUIRED,
-	ARGUMENT_SETTING,	/* name and value */
+	ARGUMENT_SETTING, /* name and value */
 };
 
 struct command {
 	const char *word;
-	const char *usage;	/* its arguments in HELP; NULL: it is not listed */
+	const char *usage; /* its arguments in HELP; NULL: it is not listed */
 	enum argument argument;
-	bool admin;		/* not for stats_users */
-	void (*run)(struct operator *op, const struct command *c, const struct sentence *s);
-	const struct order *order;	/* for run: which */
+	bool admin; /* not for stats_users */
+	void (*run)(struct dialogue *d, const struct command *c, const struct sentence *s);
+	const struct order *order; /* for run: which */
 };
 
 /* The columns of what a statement will answer. */
 struct shape {
-	size_t ncolumns;		/* 0: no rows */
+	size_t ncolumns; /* 0: no rows */
 	const struct column *columns;
 };
 
@@ -38,10 +38,10 @@ struct shape {
 void command_error(struct error *e, const char *text);
 
 /* Carry out a statement: answered at once, or by a task. An empty one is the caller's to answer. */
-void command_run(struct operator *op, const struct sentence *s, const char *text);
+void command_run(struct dialogue *d, const struct sentence *s, const char *text);
 
 /* Would it be carried out?  false: e says why not (08P01, 42501). */
-bool command_check(const struct operator *op, const struct sentence *s, const char *text, struct shape *shape,
-		   struct error *e);
+bool command_check(const struct dialogue *d, const struct sentence *s, const char *text,
+	struct shape *shape, struct error *e);
 
 #endif

@@ -21,8 +21,8 @@ static const struct client_ops client_ops;
 /* --- life --- */
 
 struct console *
-console_new(struct loop *l, struct helpers *h, struct mailbox *mb, int job_mail, struct commons *commons,
-	    const struct console_ops *ops, void *daemon)
+console_new(struct loop *l, struct helpers *h, struct mailbox *mb, int job_mail,
+	struct commons *commons, const struct console_ops *ops, void *daemon)
 {
 	struct console *k = memory_zalloc(sizeof(*k));
 
@@ -30,7 +30,8 @@ console_new(struct loop *l, struct helpers *h, struct mailbox *mb, int job_mail,
 	k->commons = commons;
 	k->ops = ops;
 	k->daemon = daemon;
-	k->env = (struct client_env){ .loop = l, .helpers = h, .mailbox = mb, .job_mail = job_mail };
+	k->env =
+		(struct client_env){ .loop = l, .helpers = h, .mailbox = mb, .job_mail = job_mail };
 	TAILQ_INIT(&k->env.logins);
 	SPLAY_INIT(&k->clients);
 	k->params = params_table_new();
@@ -126,7 +127,7 @@ is_ourselves(const struct client *c)
 	uid_t uid;
 
 	return (strcmp(user, "pgbouncer") == 0 || strcmp(user, "pgusher") == 0) &&
-	       address_peer_uid(c->stream.fd, &uid) && uid == geteuid();
+		address_peer_uid(c->stream.fd, &uid) && uid == geteuid();
 }
 
 /* May the user in?  *admin: and change things? */
@@ -148,8 +149,8 @@ authenticate(struct console *k, struct client *c)
 	const struct secret *secret = u != NULL && u->in_auth_file ? &u->secret : NULL;
 
 	if (conf->log_connections)
-		client_log(c, LOG_INFO, "login attempt: db=%.64s user=%.64s tls=no", c->login->database,
-			   c->login->user);
+		client_log(c, LOG_INFO, "login attempt: db=%.64s user=%.64s tls=no",
+			c->login->database, c->login->user);
 	if (is_ourselves(c))
 		client_authenticate(c, LOGIN_TRUST, secret);
 	else if (conf->auth_type == AUTH_TRUST && secret == NULL)
@@ -165,8 +166,9 @@ cancel(struct console *k, struct client *c)
 	struct client *target = find_client(k, request->cancel_pid);
 
 	if (target != NULL && target->owner != NULL &&
-	    cancel_client_key_matches(target->id, request->cancel_key, request->cancel_key_size))
-		operator_cancel(target->owner);
+		cancel_client_key_matches(target->id, request->cancel_key,
+			request->cancel_key_size))
+		dialogue_cancel(target->owner);
 	else
 		target = NULL;
 	client_close(c, NULL, target != NULL ? "cancel request done" : "failed cancel request");
@@ -193,7 +195,8 @@ has_room_for(struct console *k, struct user *user, bool admin, const char **limi
 	int max_of_user = user_max_client_connections(c, config_find_user(c, user->name));
 
 	*limit = "max_db_client_connections";
-	if (!admin && c->max_db_client_connections > 0 && k->noperators >= c->max_db_client_connections)
+	if (!admin && c->max_db_client_connections > 0 &&
+		k->ndialogues >= c->max_db_client_connections)
 		return false;
 	*limit = "max_user_client_connections";
 	return budget_take(&user->clients, admin ? 0 : max_of_user);
@@ -220,17 +223,18 @@ on_authenticated(struct client *c)
 
 	if (!find_role(k, c, &admin)) {
 		client_reject(c, SQLSTATE_INVALID_AUTHORIZATION,
-			      "not allowed: the console is for users of admin_users and stats_users");
+			"not allowed: the console is for users of admin_users and stats_users");
 		return;
 	}
 	user = users_get(k->commons->users, c->login->user);
 	if (!has_room_for(k, user, admin, &limit)) {
 		users_put(k->commons->users, &user);
-		client_reject(c, SQLSTATE_TOO_MANY_CONNECTIONS, "client connections exceeded (%s)", limit);
+		client_reject(c, SQLSTATE_TOO_MANY_CONNECTIONS, "client connections exceeded (%s)",
+			limit);
 		return;
 	}
-	k->noperators++;
-	operator_new(k, c, user, admin);
+	k->ndialogues++;
+	dialogue_new(k, c, user, admin);
 	welcome(k, c, admin);
 }
 
@@ -246,29 +250,29 @@ static void
 on_closed(struct client *c)
 {
 	struct console *k = console_of(c);
-	struct operator *op = c->owner;
+	struct dialogue *d = c->owner;
 
 	SPLAY_REMOVE(client_set, &k->clients, c);
 	k->nclients--;
-	if (op == NULL)
+	if (d == NULL)
 		return;
-	k->noperators--;
-	budget_give(&op->user->clients);
-	operator_leave(op);
+	k->ndialogues--;
+	budget_give(&d->user->clients);
+	dialogue_leave(d);
 }
 
 static void
 on_freed(struct client *c)
 {
-	struct operator *op = c->owner;
+	struct dialogue *d = c->owner;
 
-	operator_free(&op);
+	dialogue_free(&d);
 }
 
 /* startup and cancel have happened on the worker that took the client's first packet. */
 static const struct client_ops client_ops = {
 	.authenticated = on_authenticated,
-	.input = operator_on_input,
+	.input = dialogue_on_input,
 	.drained = on_drained,
 	.closed = on_closed,
 	.freed = on_freed,

@@ -12,201 +12,201 @@
 #include "pg/reader.h"
 #include "pg/writer.h"
 
-#define MESSAGE_MAX (64 * 1024)	/* no command is as long */
+#define MESSAGE_MAX (64 * 1024) /* no command is as long */
 #define AHEAD_MAX (64 * 1024)	/* what a client may send before it has our answer */
 #define OUT_MAX (256 * 1024)	/* answers that are collected before they are sent */
 
 /* --- life --- */
 
-struct operator *
-operator_new(struct console *k, struct client *c, struct user *user, bool admin)
+struct dialogue *
+dialogue_new(struct console *k, struct client *c, struct user *user, bool admin)
 {
-	struct operator *op = memory_zalloc(sizeof(*op));
+	struct dialogue *d = memory_zalloc(sizeof(*d));
 
-	op->console = k;
-	op->client = c;
-	op->user = user;
-	op->admin = admin;
-	LIST_INIT(&op->statements);
-	LIST_INIT(&op->portals);
-	c->owner = op;
+	d->console = k;
+	d->client = c;
+	d->user = user;
+	d->admin = admin;
+	LIST_INIT(&d->statements);
+	LIST_INIT(&d->portals);
+	c->owner = d;
 	c->database = CONSOLE_DATABASE;
 	c->user = user->name;
-	return op;
+	return d;
 }
 
 void
-operator_leave(struct operator *op)
+dialogue_leave(struct dialogue *d)
 {
-	if (op->task != NULL)
-		op->task->op = NULL;
-	op->task = NULL;
-	op->client->user = NULL;
-	users_put(op->console->commons->users, &op->user);
+	if (d->task != NULL)
+		d->task->dialogue = NULL;
+	d->task = NULL;
+	d->client->user = NULL;
+	users_put(d->console->commons->users, &d->user);
 }
 
 void
-operator_free(struct operator **opp)
+dialogue_free(struct dialogue **dp)
 {
-	struct operator *op = *opp;
+	struct dialogue *d = *dp;
 
-	if (op == NULL)
+	if (d == NULL)
 		return;
-	*opp = NULL;
-	extended_release(op);
-	buffer_release(&op->out);
-	free(op->script);
-	free(op);
+	*dp = NULL;
+	extended_release(d);
+	buffer_release(&d->out);
+	free(d->script);
+	free(d);
 }
 
 /* --- sending --- */
 
 static void
-flush(struct operator *op)
+flush(struct dialogue *d)
 {
-	size_t n = buffer_left(&op->out);
+	size_t n = buffer_left(&d->out);
 
 	if (n == 0)
 		return;
-	op->console->traffic.sent += (int64_t)n;
-	stream_send_bytes(&op->client->stream, buffer_head(&op->out), n);
-	buffer_release(&op->out);
+	d->console->traffic.sent += (int64_t)n;
+	stream_send_bytes(&d->client->stream, buffer_head(&d->out), n);
+	buffer_release(&d->out);
 }
 
 /* A batch begins with its first message and ends with ReadyForQuery. */
 static void
-begin_batch(struct operator *op)
+begin_batch(struct dialogue *d)
 {
-	struct traffic *t = &op->console->traffic;
+	struct traffic *t = &d->console->traffic;
 
-	if (op->since != 0)
+	if (d->since != 0)
 		return;
-	op->since = op->client->request_at = clock_now();
+	d->since = d->client->request_at = clock_now();
 	t->query_count++;
 	t->xact_count++;
 }
 
 static void
-end_batch(struct operator *op)
+end_batch(struct dialogue *d)
 {
-	struct traffic *t = &op->console->traffic;
-	usec_t took = op->since != 0 ? clock_now() - op->since : 0;
+	struct traffic *t = &d->console->traffic;
+	usec_t took = d->since != 0 ? clock_now() - d->since : 0;
 
-	op->since = 0;
+	d->since = 0;
 	t->query_time += took;
 	t->xact_time += took;
-	writer_ready_for_query(&op->out, TRANSACTION_IDLE);
+	writer_ready_for_query(&d->out, TRANSACTION_IDLE);
 }
 
 /* --- simple queries --- */
 
 static void
-run_statement(struct operator *op, const char *statement, size_t len)
+run_statement(struct dialogue *d, const char *statement, size_t len)
 {
 	struct sentence s;
 	struct error e;
 	char *text = memory_strndup(statement, len);
 
 	if (sentence_parse(&s, statement, len)) {
-		command_run(op, &s, text);
+		command_run(d, &s, text);
 		sentence_release(&s);
 	} else {
 		command_error(&e, text);
-		operator_fail(op, &e);
+		dialogue_fail(d, &e);
 	}
 	free(text);
 }
 
 static void
-end_script(struct operator *op)
+end_script(struct dialogue *d)
 {
-	free(op->script);
-	op->script = NULL;
-	op->rest = NULL;
-	op->failed = false;
-	end_batch(op);
+	free(d->script);
+	d->script = NULL;
+	d->rest = NULL;
+	d->failed = false;
+	end_batch(d);
 }
 
 /* A command may end within its call, and then come here again. */
 static void
-run_script(struct operator *op)
+run_script(struct dialogue *d)
 {
 	const char *statement;
 	size_t len;
 
-	if (op->script == NULL || op->running)
+	if (d->script == NULL || d->running)
 		return;
-	op->running = true;
-	while (op->task == NULL && !op->failed && syntax_next(&op->rest, &statement, &len))
-		run_statement(op, statement, len);
-	op->running = false;
-	if (op->task == NULL)
-		end_script(op);
+	d->running = true;
+	while (d->task == NULL && !d->failed && syntax_next(&d->rest, &statement, &len))
+		run_statement(d, statement, len);
+	d->running = false;
+	if (d->task == NULL)
+		end_script(d);
 }
 
 static void
-take_query(struct operator *op, struct reader *r)
+take_query(struct dialogue *d, struct reader *r)
 {
 	const char *text = reader_string(r), *rest = text, *statement;
 	size_t len;
 
 	if (!reader_done(r)) {
-		operator_fail_with(op, SQLSTATE_PROTOCOL_VIOLATION, "malformed message");
+		dialogue_fail_with(d, SQLSTATE_PROTOCOL_VIOLATION, "malformed message");
 		text = rest = "";
 	} else if (!syntax_next(&rest, &statement, &len)) {
-		writer_end(&op->out, writer_begin(&op->out, BE_EMPTY_QUERY_RESPONSE));
+		writer_end(&d->out, writer_begin(&d->out, BE_EMPTY_QUERY_RESPONSE));
 	}
-	op->rest = op->script = memory_strdup(text);
-	run_script(op);
+	d->rest = d->script = memory_strdup(text);
+	run_script(d);
 }
 
 /* --- other messages --- */
 
 static void
-take_sync(struct operator *op, struct reader *r)
+take_sync(struct dialogue *d, struct reader *r)
 {
 	(void)r;
-	op->skipping = false;
-	op->failed = false;
-	extended_end(op);
-	end_batch(op);
+	d->skipping = false;
+	d->failed = false;
+	extended_end(d);
+	end_batch(d);
 }
 
 static void
-take_flush(struct operator *op, struct reader *r)
+take_flush(struct dialogue *d, struct reader *r)
 {
 	(void)r;
-	flush(op);
+	flush(d);
 }
 
 static void
-take_terminate(struct operator *op, struct reader *r)
+take_terminate(struct dialogue *d, struct reader *r)
 {
 	(void)r;
-	client_close(op->client, NULL, "client close request");
+	client_close(d->client, NULL, "client close request");
 }
 
 static void
-take_function_call(struct operator *op, struct reader *r)
+take_function_call(struct dialogue *d, struct reader *r)
 {
 	(void)r;
-	operator_fail_with(op, SQLSTATE_FEATURE_NOT_SUPPORTED, "the console has no functions");
-	op->failed = false;
-	end_batch(op);
+	dialogue_fail_with(d, SQLSTATE_FEATURE_NOT_SUPPORTED, "the console has no functions");
+	d->failed = false;
+	end_batch(d);
 }
 
 /* What is left of a COPY that was refused. */
 static void
-ignore(struct operator *op, struct reader *r)
+ignore(struct dialogue *d, struct reader *r)
 {
-	(void)op;
+	(void)d;
 	(void)r;
 }
 
 struct message_rule {
-	void (*take)(struct operator *op, struct reader *r);
-	bool asks;	/* it begins a batch */
-	bool extended;	/* an error in it makes us skip to Sync */
+	void (*take)(struct dialogue *d, struct reader *r);
+	bool asks;     /* it begins a batch */
+	bool extended; /* an error in it makes us skip to Sync */
 	bool never_skipped;
 };
 
@@ -227,115 +227,118 @@ static const struct message_rule rules[UINT8_MAX + 1] = {
 };
 
 static void
-take_message(struct operator *op, const struct frame *f, const uint8_t *p)
+take_message(struct dialogue *d, const struct frame *f, const uint8_t *p)
 {
 	const struct message_rule *rule = &rules[f->type];
 	struct reader r;
 
-	if (op->skipping && !rule->never_skipped)
+	if (d->skipping && !rule->never_skipped)
 		return;
 	if (rule->asks)
-		begin_batch(op);
-	op->executing = rule->extended;
+		begin_batch(d);
+	d->executing = rule->extended;
 	reader_init(&r, p + FRAME_HEADER, f->size - FRAME_HEADER);
-	rule->take(op, &r);
+	rule->take(d, &r);
 }
 
 /* Its bytes are thrown away as they come. */
 static void
-refuse_long_message(struct operator *op, const struct frame *f)
+refuse_long_message(struct dialogue *d, const struct frame *f)
 {
-	op->skip_left = f->size;
-	if (op->skipping && !rules[f->type].never_skipped)
+	d->skip_left = f->size;
+	if (d->skipping && !rules[f->type].never_skipped)
 		return;
-	op->executing = rules[f->type].extended;
-	operator_fail_with(op, SQLSTATE_PROGRAM_LIMIT, "a message of %zu bytes is too long for the console", f->size);
-	op->failed = false;
-	if (!op->executing)
-		end_batch(op);
+	d->executing = rules[f->type].extended;
+	dialogue_fail_with(d, SQLSTATE_PROGRAM_LIMIT,
+		"a message of %zu bytes is too long for the console", f->size);
+	d->failed = false;
+	if (!d->executing)
+		end_batch(d);
 }
 
-/* One message, or a piece of one that is skipped.  Returns how many bytes were used: 0 if it has to wait. */
+/* One message, or a piece of one that is skipped.  Returns how many bytes were used: 0 if it has
+ * to wait. */
 static size_t
-take(struct operator *op, const uint8_t *p, size_t n)
+take(struct dialogue *d, const uint8_t *p, size_t n)
 {
 	struct frame f;
 
-	op->client->want = 0;
-	if (op->skip_left > 0) {
-		n = n < op->skip_left ? n : op->skip_left;
-		op->skip_left -= n;
+	d->client->want = 0;
+	if (d->skip_left > 0) {
+		n = n < d->skip_left ? n : d->skip_left;
+		d->skip_left -= n;
 		return n;
 	}
-	if (buffer_left(&op->out) > OUT_MAX)
-		flush(op);
-	if (op->task != NULL || !stream_is_drained(&op->client->stream))
+	if (buffer_left(&d->out) > OUT_MAX)
+		flush(d);
+	if (d->task != NULL || !stream_is_drained(&d->client->stream))
 		return 0;
 	switch (frame_peek(p, n, &f)) {
 	case FRAME_SHORT:
 		return 0;
 	case FRAME_INVALID:
-		client_reject(op->client, SQLSTATE_PROTOCOL_VIOLATION, "invalid message length");
+		client_reject(d->client, SQLSTATE_PROTOCOL_VIOLATION, "invalid message length");
 		return n;
 	case FRAME_OK:
 		break;
 	}
 	if (rules[f.type].take == NULL) {
-		client_reject(op->client, SQLSTATE_PROTOCOL_VIOLATION, "invalid frontend message type %d", f.type);
+		client_reject(d->client, SQLSTATE_PROTOCOL_VIOLATION,
+			"invalid frontend message type %d", f.type);
 		return n;
 	}
 	if (f.size > MESSAGE_MAX) {
-		refuse_long_message(op, &f);
-		return take(op, p, n);
+		refuse_long_message(d, &f);
+		return take(d, p, n);
 	}
 	if (n < f.size) {
-		op->client->want = f.size;
+		d->client->want = f.size;
 		return 0;
 	}
-	take_message(op, &f, p);
+	take_message(d, &f, p);
 	return f.size;
 }
 
 size_t
-operator_on_input(struct client *c, const uint8_t *p, size_t n)
+dialogue_on_input(struct client *c, const uint8_t *p, size_t n)
 {
-	struct operator *op = c->owner;
+	struct dialogue *d = c->owner;
 	size_t used = 0, step = 1;
 
 	while (used < n && step > 0 && c->state == CLIENT_READY) {
-		step = take(op, p + used, n - used);
+		step = take(d, p + used, n - used);
 		used += step;
 	}
-	op->console->traffic.received += (int64_t)used;
+	d->console->traffic.received += (int64_t)used;
 	if (c->state != CLIENT_READY)
 		return n;
-	flush(op);
+	flush(d);
 	if (n - used > AHEAD_MAX)
 		stream_pause(&c->stream);
 	return used;
 }
 
 void
-operator_go_on(struct operator *op)
+dialogue_go_on(struct dialogue *d)
 {
-	if (op->client->state != CLIENT_READY)
+	if (d->client->state != CLIENT_READY)
 		return;
-	run_script(op);
-	flush(op);
-	client_resume(op->client);
+	run_script(d);
+	flush(d);
+	client_resume(d->client);
 }
 
 void
-operator_cancel(struct operator *op)
+dialogue_cancel(struct dialogue *d)
 {
-	struct task *t = op->task;
+	struct task *t = d->task;
 
-	if (t == NULL || !op->since)
+	if (t == NULL || !d->since)
 		return;
-	op->task = NULL;
-	t->op = NULL;
-	operator_fail_with(op, SQLSTATE_QUERY_CANCELED, "canceling statement due to user request");
+	d->task = NULL;
+	t->dialogue = NULL;
+	dialogue_fail_with(d, SQLSTATE_QUERY_CANCELED, "canceling statement due to user request");
 	if (t->undo != NULL)
 		t->undo(t);
-	operator_go_on(op);
+	dialogue_go_on(d);
 }

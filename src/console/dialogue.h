@@ -5,12 +5,12 @@
  * for drivers that speak nothing else, with statements without parameters.  One command is carried out at a time; what the client sends
  * meanwhile waits.
  *
- *	operator_on_input ── message ──> command_run ──┬─ answers at once
- *	                                               └─ starts a task (op->task)
- *	operator_go_on  <── task_end, after the task has answered
+ *	dialogue_on_input ── message ──> command_run ──┬─ answers at once
+ *	                                               └─ starts a task (d->task)
+ *	dialogue_go_on  <── task_end, after the task has answered
  *
  * Whoever carries out a command answers it with exactly one of
- * operator_complete and operator_fail, with notices and rows before.
+ * dialogue_complete and dialogue_fail, with notices and rows before.
  */
 #ifndef CONSOLE_DIALOGUE_H
 #define CONSOLE_DIALOGUE_H
@@ -23,13 +23,13 @@
 struct note {
 	LIST_ENTRY(note) link;
 	char *text;
-	struct formats formats;	/* of a portal */
+	struct formats formats; /* of a portal */
 	char name[];
 };
 
 LIST_HEAD(note_list, note);
 
-struct operator {
+struct dialogue {
 	struct console *console;
 	struct client *client;
 	struct user *user;	/* a reference */
@@ -41,7 +41,7 @@ struct operator {
 	bool failed;		/* the present statement did */
 	bool running;		/* script's loop is on the stack */
 	bool executing;		/* the command came by Execute */
-	struct formats formats;	/* of the portal that it executes; borrowed */
+	struct formats formats; /* of the portal that it executes; borrowed */
 	bool skipping;		/* after an error, up to Sync */
 	size_t skip_left;	/* of a message that is too long */
 	usec_t since;		/* the first message of this batch; 0: none is under way */
@@ -50,29 +50,30 @@ struct operator {
 };
 
 /* A client has proved its password. Takes the reference to user. */
-struct operator *operator_new(struct console *k, struct client *c, struct user *user, bool admin);
+struct dialogue *dialogue_new(struct console *k, struct client *c, struct user *user, bool admin);
 
 /* Its client is closed: a task goes on without it. */
-void operator_leave(struct operator *op);
+void dialogue_leave(struct dialogue *d);
 
 /* ... and freed, when nothing else is there any more. */
-void operator_free(struct operator **op);
+void dialogue_free(struct dialogue **d);
 
-size_t operator_on_input(struct client *c, const uint8_t *p, size_t n);
+size_t dialogue_on_input(struct client *c, const uint8_t *p, size_t n);
 
 /* A task has answered. */
-void operator_go_on(struct operator *op);
+void dialogue_go_on(struct dialogue *d);
 
 /* The operator pressed ^C. */
-void operator_cancel(struct operator *op);
+void dialogue_cancel(struct dialogue *d);
 
 /* --- answers --- */
 
-void operator_notice(struct operator *op, const char *message, const char *detail);	/* detail may be NULL */
-void operator_rows(struct operator *op, const struct report *r);
-void operator_complete(struct operator *op, const char *tag);
-void operator_fail(struct operator *op, const struct error *e);
-void operator_fail_with(struct operator *op, const char *sqlstate, const char *fmt, ...)
+void dialogue_notice(struct dialogue *d, const char *message,
+	const char *detail); /* detail may be NULL */
+void dialogue_rows(struct dialogue *d, const struct report *r);
+void dialogue_complete(struct dialogue *d, const char *tag);
+void dialogue_fail(struct dialogue *d, const struct error *e);
+void dialogue_fail_with(struct dialogue *d, const char *sqlstate, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 #endif

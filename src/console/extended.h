@@ -8,15 +8,15 @@
 #include "console/dialogue.h"
 #include "pg/reader.h"
 
-void extended_parse(struct operator *op, struct reader *r);
-void extended_bind(struct operator *op, struct reader *r);
-void extended_describe(struct operator *op, struct reader *r);
-void extended_execute(struct operator *op, struct reader *r);
-void extended_close(struct operator *op, struct reader *r);
+void extended_parse(struct dialogue *d, struct reader *r);
+void extended_bind(struct dialogue *d, struct reader *r);
+void extended_describe(struct dialogue *d, struct reader *r);
+void extended_execute(struct dialogue *d, struct reader *r);
+void extended_close(struct dialogue *d, struct reader *r);
 
 /* Sync: portals do not outlive it. */
-void extended_end(struct operator *op);
+void extended_end(struct dialogue *d);
 
-void extended_release(struct operator *op);
+void extended_release(struct dialogue *d);
 
 #endif

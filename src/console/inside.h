@@ -9,7 +9,7 @@
 #include "console/console.h"
 #include "stats/traffic.h"
 
-struct operator;
+struct dialogue;
 
 #define CONSOLE_DATABASE "pgbouncer" /* as reports call it, whatever name its clients used */
 
@@ -17,15 +17,15 @@ struct console {
 	struct loop *loop;
 	struct commons *commons;
 	const struct console_ops *ops;
-	void *daemon;			/* of ops */
+	void *daemon; /* of ops */
 	struct client_env env;
-	struct client_set clients;	/* all, by id */
+	struct client_set clients; /* all, by id */
 	size_t nclients;
-	int noperators;			/* of these, logged in */
+	int ndialogues; /* of these, logged in */
 	struct params_table *params;
 	struct traffic traffic;
 	struct traffic_history history;
-	LIST_HEAD(, task) tasks;	/* what is under way */
+	LIST_HEAD(, task) tasks; /* what is under way */
 };
 
 static inline const struct config *
@@ -42,7 +42,7 @@ console_of(const struct client *c)
 
 /*
  * A command that takes more than one turn.  It outlives the operator who gave
- * it: then op is NULL, and nobody waits for the answer.  Embedded in a struct
+ * it: then dialogue is NULL, and nobody waits for the answer.  Embedded in a struct
  * with what the command needs.
  *
  *	task_start ── task_ask ──> visit, on every worker ── finish ──> task_end
@@ -53,20 +53,21 @@ struct task {
 	struct inquiry inquiry;
 	LIST_ENTRY(task) link;
 	struct console *console;
-	struct operator *op;
-	void (*undo)(struct task *t);	 /* the operator canceled it; NULL: there is nothing to undo */
+	struct dialogue *dialogue;
+	void (*undo)(struct task *t); /* the operator canceled it; NULL: there is nothing to undo */
 	void (*release)(struct task *t); /* frees it with what it holds */
 };
 
-/* Take note of a task that was zero-filled, with release (and undo) set.  op may be NULL. */
-void task_start(struct task *t, struct console *k, struct operator *op);
+/* Take note of a task that was zero-filled, with release (and undo) set.  d may be NULL. */
+void task_start(struct task *t, struct console *k, struct dialogue *d);
 
 /* Visit all shards, then finish. */
-void task_ask(struct task *t, void (*visit)(struct shard *s, struct inquiry *q), void (*finish)(struct inquiry *q));
+void task_ask(struct task *t, void (*visit)(struct shard *s, struct inquiry *q),
+	void (*finish)(struct inquiry *q));
 
 /* Likewise, in 50 ms. */
 void task_ask_later(struct task *t, void (*visit)(struct shard *s, struct inquiry *q),
-		    void (*finish)(struct inquiry *q));
+	void (*finish)(struct inquiry *q));
 
 /* It is over: free it, and let its operator go on, who has been answered. */
 void task_end(struct task *t);

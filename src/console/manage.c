@@ -14,7 +14,7 @@
 
 struct change {
 	struct task task;
-	char tag[200];		/* of the answer */
+	char tag[200]; /* of the answer */
 };
 
 static void
@@ -24,12 +24,12 @@ release_change(struct task *t)
 }
 
 static struct change *
-change_new(struct operator *op)
+change_new(struct dialogue *d)
 {
 	struct change *c = memory_zalloc(sizeof(*c));
 
 	c->task.release = release_change;
-	task_start(&c->task, op->console, op);
+	task_start(&c->task, d->console, d);
 	return c;
 }
 
@@ -37,28 +37,28 @@ static void
 on_reloaded(void *arg, const struct error *cause)
 {
 	struct change *c = arg;
-	struct operator *op = c->task.op;
+	struct dialogue *d = c->task.dialogue;
 	struct error e;
 
-	if (op != NULL && cause == NULL) {
-		operator_complete(op, "RELOAD");
-	} else if (op != NULL) {
+	if (d != NULL && cause == NULL) {
+		dialogue_complete(d, "RELOAD");
+	} else if (d != NULL) {
 		error_set(&e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
-			  "RELOAD failed, see logs for additional details");
+			"RELOAD failed, see logs for additional details");
 		error_detail(&e, "%s", cause->message);
-		operator_fail(op, &e);
+		dialogue_fail(d, &e);
 	}
 	task_end(&c->task);
 }
 
 void
-manage_reload(struct operator *op, const struct command *cmd, const struct sentence *s)
+manage_reload(struct dialogue *d, const struct command *cmd, const struct sentence *s)
 {
-	struct console *k = op->console;
+	struct console *k = d->console;
 
 	(void)cmd;
 	(void)s;
-	k->ops->reload(k->daemon, on_reloaded, change_new(op));
+	k->ops->reload(k->daemon, on_reloaded, change_new(d));
 }
 
 static void
@@ -66,26 +66,26 @@ on_set(void *arg, const struct error *e)
 {
 	struct change *c = arg;
 
-	if (c->task.op != NULL && e == NULL)
-		operator_complete(c->task.op, c->tag);
-	else if (c->task.op != NULL)
-		operator_fail(c->task.op, e);
+	if (c->task.dialogue != NULL && e == NULL)
+		dialogue_complete(c->task.dialogue, c->tag);
+	else if (c->task.dialogue != NULL)
+		dialogue_fail(c->task.dialogue, e);
 	task_end(&c->task);
 }
 
 void
-manage_set(struct operator *op, const struct command *cmd, const struct sentence *s)
+manage_set(struct dialogue *d, const struct command *cmd, const struct sentence *s)
 {
-	struct console *k = op->console;
+	struct console *k = d->console;
 	struct change *c;
 
 	(void)cmd;
 	if (parameter_find(s->argument) != NULL) {
-		operator_notice(op, "SET ignored", NULL);
-		operator_complete(op, "SET");
+		dialogue_notice(d, "SET ignored", NULL);
+		dialogue_complete(d, "SET");
 		return;
 	}
-	c = change_new(op);
+	c = change_new(d);
 	snprintf(c->tag, sizeof(c->tag), "SET %.64s=%.100s", s->argument, s->value);
 	k->ops->set(k->daemon, s->argument, s->value, on_set, c);
 }
@@ -93,7 +93,7 @@ manage_set(struct operator *op, const struct command *cmd, const struct sentence
 /* --- SHUTDOWN and SUSPEND --- */
 
 void
-manage_shutdown(struct operator *op, const struct command *cmd, const struct sentence *s)
+manage_shutdown(struct dialogue *d, const struct command *cmd, const struct sentence *s)
 {
 	static const struct {
 		const char *word;
@@ -104,24 +104,26 @@ manage_shutdown(struct operator *op, const struct command *cmd, const struct sen
 		{ "WAIT_FOR_CLIENTS", SHUTDOWN_WAIT_FOR_CLIENTS },
 	};
 	const char *word = s->argument != NULL ? s->argument : "";
-	struct console *k = op->console;
+	struct console *k = d->console;
 
 	for (size_t i = 0; i < lengthof(modes); i++) {
 		if (!string_equal_nocase(modes[i].word, word))
 			continue;
-		operator_complete(op, cmd->word);
+		dialogue_complete(d, cmd->word);
 		k->ops->shutdown(k->daemon, modes[i].mode);
 		return;
 	}
-	operator_fail_with(op, SQLSTATE_PROTOCOL_VIOLATION, "SHUTDOWN knows %s, not \"%.64s\"", cmd->usage, word);
+	dialogue_fail_with(d, SQLSTATE_PROTOCOL_VIOLATION, "SHUTDOWN knows %s, not \"%.64s\"",
+		cmd->usage, word);
 }
 
 void
-manage_suspend(struct operator *op, const struct command *cmd, const struct sentence *s)
+manage_suspend(struct dialogue *d, const struct command *cmd, const struct sentence *s)
 {
 	(void)cmd;
 	(void)s;
-	operator_fail_with(op, SQLSTATE_FEATURE_NOT_SUPPORTED, "SUSPEND is not in this release; PAUSE is");
+	dialogue_fail_with(d, SQLSTATE_FEATURE_NOT_SUPPORTED,
+		"SUSPEND is not in this release; PAUSE is");
 }
 
 /* --- KILL_CLIENT --- */
@@ -129,7 +131,7 @@ manage_suspend(struct operator *op, const struct command *cmd, const struct sent
 struct search {
 	struct task task;
 	uint32_t id;
-	struct error words;	/* the client's last */
+	struct error words; /* the client's last */
 	bool found[BUDGET_WORKERS];
 };
 
@@ -162,32 +164,35 @@ finish_search(struct inquiry *q)
 	for (int i = 0; i < q->nworkers; i++)
 		found |= s->found[i];
 	found = found || console_kill_client(s->task.console, s->id, &s->words);
-	if (s->task.op != NULL && found)
-		operator_complete(s->task.op, "KILL_CLIENT");
-	else if (s->task.op != NULL)
-		operator_fail_with(s->task.op, SQLSTATE_PROTOCOL_VIOLATION, "client not found");
+	if (s->task.dialogue != NULL && found)
+		dialogue_complete(s->task.dialogue, "KILL_CLIENT");
+	else if (s->task.dialogue != NULL)
+		dialogue_fail_with(s->task.dialogue, SQLSTATE_PROTOCOL_VIOLATION,
+			"client not found");
 	task_end(&s->task);
 }
 
 void
-manage_kill_client(struct operator *op, const struct command *cmd, const struct sentence *s)
+manage_kill_client(struct dialogue *d, const struct command *cmd, const struct sentence *s)
 {
 	struct search *search;
 	int64_t id;
 
 	(void)cmd;
 	if (!string_to_int64(s->argument, &id)) {
-		operator_fail_with(op, SQLSTATE_PROTOCOL_VIOLATION, "invalid client pointer supplied");
+		dialogue_fail_with(d, SQLSTATE_PROTOCOL_VIOLATION,
+			"invalid client pointer supplied");
 		return;
 	}
 	if (id <= 0 || id > UINT32_MAX) {
-		operator_fail_with(op, SQLSTATE_PROTOCOL_VIOLATION, "client not found");
+		dialogue_fail_with(d, SQLSTATE_PROTOCOL_VIOLATION, "client not found");
 		return;
 	}
 	search = memory_zalloc(sizeof(*search));
 	search->task.release = release_search;
 	search->id = (uint32_t)id;
-	error_set(&search->words, SEVERITY_FATAL, SQLSTATE_ADMIN_SHUTDOWN, "terminated by an administrator");
-	task_start(&search->task, op->console, op);
+	error_set(&search->words, SEVERITY_FATAL, SQLSTATE_ADMIN_SHUTDOWN,
+		"terminated by an administrator");
+	task_start(&search->task, d->console, d);
 	task_ask(&search->task, visit_search, finish_search);
 }

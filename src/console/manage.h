@@ -6,13 +6,13 @@
 #define CONSOLE_MANAGE_H
 
 struct command;
-struct operator;
+struct dialogue;
 struct sentence;
 
-void manage_reload(struct operator *op, const struct command *c, const struct sentence *s);
-void manage_set(struct operator *op, const struct command *c, const struct sentence *s);
-void manage_shutdown(struct operator *op, const struct command *c, const struct sentence *s);
-void manage_suspend(struct operator *op, const struct command *c, const struct sentence *s);
-void manage_kill_client(struct operator *op, const struct command *c, const struct sentence *s);
+void manage_reload(struct dialogue *d, const struct command *c, const struct sentence *s);
+void manage_set(struct dialogue *d, const struct command *c, const struct sentence *s);
+void manage_shutdown(struct dialogue *d, const struct command *c, const struct sentence *s);
+void manage_suspend(struct dialogue *d, const struct command *c, const struct sentence *s);
+void manage_kill_client(struct dialogue *d, const struct command *c, const struct sentence *s);
 
 #endif

@@ -8,24 +8,24 @@
 #include "console/dialogue.h"
 
 struct order {
-	const char *tag;		/* of the answer */
-	/* Applied to one database, or (NULL) to all there are on the shard. false: there was nothing to do. */
+	const char *tag; /* of the answer */
+	/* To one database, or (NULL) to all on the shard. false: there was nothing to do. */
 	bool (*apply)(struct shard *s, struct tenant *t);
-	bool (*has_settled)(struct shard *s, const struct tenant *t);	/* NULL: it is done at once */
-	const struct order *undo;	/* of one that was canceled while it settled */
-	bool needs_running;		/* refused while everything is paused */
-	bool needs_paused;		/* it is an error if there was nothing to do */
+	bool (*has_settled)(struct shard *s, const struct tenant *t); /* NULL: it is done at once */
+	const struct order *undo; /* of one that was canceled while it settled */
+	bool needs_running;	  /* refused while everything is paused */
+	bool needs_paused;	  /* it is an error if there was nothing to do */
 };
 
 /* An order under way. */
 struct errand {
 	struct task task;
 	const struct order *order;
-	char *name;			/* of the database; NULL: all */
+	char *name; /* of the database; NULL: all */
 	struct {
-		bool unknown;		/* there is no such database */
-		bool refused;		/* everything is paused already */
-		bool did;		/* there was something to do */
+		bool unknown; /* there is no such database */
+		bool refused; /* everything is paused already */
+		bool did;     /* there was something to do */
 		bool unsettled;
 	} parts[BUDGET_WORKERS];
 };
@@ -170,7 +170,11 @@ have_old_servers_gone(struct shard *s, const struct tenant *t)
 	return !each(s, own, has_old_servers);
 }
 
-const struct order order_resume = { .tag = "RESUME", .apply = resume_lending, .needs_paused = true };
+const struct order order_resume = {
+	.tag = "RESUME",
+	.apply = resume_lending,
+	.needs_paused = true,
+};
 const struct order order_pause = {
 	.tag = "PAUSE",
 	.apply = pause_lending,
@@ -178,7 +182,11 @@ const struct order order_pause = {
 	.undo = &order_resume,
 	.needs_running = true,
 };
-const struct order order_kill = { .tag = "KILL", .apply = kill_servers_and_clients, .needs_running = true };
+const struct order order_kill = {
+	.tag = "KILL",
+	.apply = kill_servers_and_clients,
+	.needs_running = true,
+};
 const struct order order_reconnect = { .tag = "RECONNECT", .apply = reconnect };
 const struct order order_wait_close = {
 	.tag = "WAIT_CLOSE",
@@ -222,7 +230,8 @@ static void
 visit_settling(struct shard *s, struct inquiry *q)
 {
 	struct errand *e = errand_of(q);
-	struct tenant *t = e->name != NULL && concerns(e, s) ? tenants_find(s->tenants, e->name) : NULL;
+	struct tenant *t =
+		e->name != NULL && concerns(e, s) ? tenants_find(s->tenants, e->name) : NULL;
 	bool gone = e->name != NULL && t == NULL;
 
 	e->parts[s->index].unsettled = !gone && !e->order->has_settled(s, t);
@@ -239,7 +248,8 @@ release_errand(struct task *t)
 	free(e);
 }
 
-static void start_errand(struct console *k, struct operator *op, const struct order *order, const char *name);
+static void
+start_errand(struct console *k, struct dialogue *d, const struct order *order, const char *name);
 
 static void
 undo_errand(struct task *t)
@@ -258,12 +268,12 @@ finish_settling(struct inquiry *q)
 
 	for (int i = 0; i < q->nworkers; i++)
 		unsettled |= e->parts[i].unsettled;
-	if (unsettled && e->task.op != NULL) {
+	if (unsettled && e->task.dialogue != NULL) {
 		task_ask_later(&e->task, visit_settling, finish_settling);
 		return;
 	}
-	if (e->task.op != NULL)
-		operator_complete(e->task.op, e->order->tag);
+	if (e->task.dialogue != NULL)
+		dialogue_complete(e->task.dialogue, e->order->tag);
 	task_end(&e->task);
 }
 
@@ -271,8 +281,9 @@ finish_settling(struct inquiry *q)
 static void
 fail(struct errand *e, const char *before, const char *name, const char *after)
 {
-	if (e->task.op != NULL)
-		operator_fail_with(e->task.op, SQLSTATE_PROTOCOL_VIOLATION, "%s%.64s%s", before, name, after);
+	if (e->task.dialogue != NULL)
+		dialogue_fail_with(e->task.dialogue, SQLSTATE_PROTOCOL_VIOLATION, "%s%.64s%s",
+			before, name, after);
 	task_end(&e->task);
 }
 
@@ -300,7 +311,7 @@ finish_apply(struct inquiry *q)
 }
 
 static void
-start_errand(struct console *k, struct operator *op, const struct order *order, const char *name)
+start_errand(struct console *k, struct dialogue *d, const struct order *order, const char *name)
 {
 	struct errand *e = memory_zalloc(sizeof(*e));
 
@@ -308,19 +319,20 @@ start_errand(struct console *k, struct operator *op, const struct order *order, 
 	e->name = name != NULL ? memory_strdup(name) : NULL;
 	e->task.release = release_errand;
 	e->task.undo = undo_errand;
-	task_start(&e->task, k, op);
+	task_start(&e->task, k, d);
 	task_ask(&e->task, visit_apply, finish_apply);
 }
 
 void
-order_run(struct operator *op, const struct command *c, const struct sentence *s)
+order_run(struct dialogue *d, const struct command *c, const struct sentence *s)
 {
-	struct console *k = op->console;
+	struct console *k = d->console;
 
 	if (s->argument != NULL && config_is_reserved(s->argument))
-		operator_fail_with(op, SQLSTATE_PROTOCOL_VIOLATION, "%s does not apply to the console itself", c->word);
+		dialogue_fail_with(d, SQLSTATE_PROTOCOL_VIOLATION,
+			"%s does not apply to the console itself", c->word);
 	else if (c->order == &order_resume && k->ops->stopping(k->daemon))
-		operator_fail_with(op, SQLSTATE_PROTOCOL_VIOLATION, "pooler is shutting down");
+		dialogue_fail_with(d, SQLSTATE_PROTOCOL_VIOLATION, "pooler is shutting down");
 	else
-		start_errand(k, op, c->order, s->argument);
+		start_errand(k, d, c->order, s->argument);
 }

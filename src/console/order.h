@@ -10,13 +10,13 @@
 #define CONSOLE_ORDER_H
 
 struct command;
-struct operator;
+struct dialogue;
 struct order;
 struct sentence;
 
-extern const struct order order_pause, order_resume, order_kill, order_reconnect, order_wait_close, order_disable,
-	order_enable;
+extern const struct order order_pause, order_resume, order_kill, order_reconnect, order_wait_close,
+	order_disable, order_enable;
 
-void order_run(struct operator *op, const struct command *c, const struct sentence *s);
+void order_run(struct dialogue *d, const struct command *c, const struct sentence *s);
 
 #endif

@@ -4,7 +4,10 @@
 #include "base/strings.h"
 #include "build.h"
 
-#define PARAMETER(name, value, told) { { name, COLUMN_TEXT, 0 }, value, told }
+#define PARAMETER(name, value, told)                  \
+	{                                             \
+		{ name, COLUMN_TEXT, 0 }, value, told \
+	}
 
 static const struct parameter parameters[] = {
 	PARAMETER("server_version", PACKAGE_VERSION "/" PACKAGE_NAME, true),

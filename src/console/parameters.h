@@ -9,9 +9,9 @@
 #include "pg/params.h"
 
 struct parameter {
-	struct column column;	/* of SHOW name; its row is a pointer to the value */
+	struct column column; /* of SHOW name; its row is a pointer to the value */
 	const char *value;
-	bool told;		/* at login */
+	bool told; /* at login */
 };
 
 /* NULL: there is none of this name. */

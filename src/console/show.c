@@ -235,18 +235,18 @@ finish(struct inquiry *q)
 	if (s->kind->add != NULL)
 		s->kind->add(s->kind, s->task.console, &sum, &rows);
 	sort(&rows, s->kind->nsorted);
-	if (s->task.op != NULL) {
-		operator_rows(s->task.op, &rows);
-		operator_complete(s->task.op, "SHOW");
+	if (s->task.dialogue != NULL) {
+		dialogue_rows(s->task.dialogue, &rows);
+		dialogue_complete(s->task.dialogue, "SHOW");
 	}
 	report_release(&rows);
 	task_end(&s->task);
 }
 
 void
-show_run(struct operator *op, const struct report_kind *kind)
+show_run(struct dialogue *d, const struct report_kind *kind)
 {
-	int n = op->console->ops->nworkers;
+	int n = d->console->ops->nworkers;
 	struct show *s = memory_zalloc(sizeof(*s) + (size_t)n * sizeof(s->parts[0]));
 
 	s->kind = kind;
@@ -254,6 +254,6 @@ show_run(struct operator *op, const struct report_kind *kind)
 	for (int i = 0; i < n; i++)
 		report_init(&s->parts[i].rows, kind->columns, kind->ncolumns);
 	s->task.release = release_show;
-	task_start(&s->task, op->console, op);
+	task_start(&s->task, d->console, d);
 	task_ask(&s->task, visit_shard, finish);
 }

@@ -54,25 +54,26 @@ add_database(struct report *rows, const struct tenant *t, const struct config *c
 {
 	const struct config_database *conf = t->conf;
 
-	report_add(rows, &(struct database_row){
-		.name = conf->name,
-		.host = conf->host,
-		.port = conf->port,
-		.database = conf->dbname,
-		.force_user = conf->user,
-		.pool_size = tenant_pool_size(t, c, NULL),
-		.min_pool_size = tenant_min_pool_size(t, c),
-		.reserve_pool_size = tenant_reserve_pool_size(t, c, NULL),
-		.server_lifetime = tenant_server_lifetime(t, c) / USEC_PER_SEC,
-		.pool_mode = pool_mode_name(conf->pool_mode),
-		.load_balance_hosts = show_load_balance(conf),
-		.max_connections = tenant_max_connections(t, c),
-		.current_connections = t->nservers,
-		.max_client_connections = tenant_max_client_connections(t, c),
-		.current_client_connections = t->nclients,
-		.paused = t->paused || all_paused,
-		.disabled = t->disabled,
-	});
+	report_add(rows,
+		&(struct database_row){
+			.name = conf->name,
+			.host = conf->host,
+			.port = conf->port,
+			.database = conf->dbname,
+			.force_user = conf->user,
+			.pool_size = tenant_pool_size(t, c, NULL),
+			.min_pool_size = tenant_min_pool_size(t, c),
+			.reserve_pool_size = tenant_reserve_pool_size(t, c, NULL),
+			.server_lifetime = tenant_server_lifetime(t, c) / USEC_PER_SEC,
+			.pool_mode = pool_mode_name(conf->pool_mode),
+			.load_balance_hosts = show_load_balance(conf),
+			.max_connections = tenant_max_connections(t, c),
+			.current_connections = t->nservers,
+			.max_client_connections = tenant_max_client_connections(t, c),
+			.current_client_connections = t->nclients,
+			.paused = t->paused || all_paused,
+			.disabled = t->disabled,
+		});
 }
 
 static void
@@ -104,15 +105,16 @@ add(const struct report_kind *kind, struct console *k, const struct tally *sum, 
 
 	(void)kind;
 	(void)sum;
-	report_add(rows, &(struct database_row){
-		.name = CONSOLE_DATABASE,
-		.port = c->listen_port,
-		.database = CONSOLE_DATABASE,
-		.force_user = CONSOLE_DATABASE,
-		.pool_mode = pool_mode_name(POOL_STATEMENT),
-		.max_client_connections = c->max_db_client_connections,
-		.current_client_connections = k->noperators,
-	});
+	report_add(rows,
+		&(struct database_row){
+			.name = CONSOLE_DATABASE,
+			.port = c->listen_port,
+			.database = CONSOLE_DATABASE,
+			.force_user = CONSOLE_DATABASE,
+			.pool_mode = pool_mode_name(POOL_STATEMENT),
+			.max_client_connections = c->max_db_client_connections,
+			.current_client_connections = k->ndialogues,
+		});
 }
 
 const struct report_kind show_databases = {

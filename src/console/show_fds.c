@@ -36,7 +36,7 @@ static const struct column columns[] = {
 
 static void
 add_fd(struct report *rows, struct fd_row *row, const struct stream *s, const struct address *peer,
-       const struct params *params)
+	const struct params *params)
 {
 	char host[ADDRESS_TEXT];
 
@@ -75,7 +75,8 @@ add_server(struct report *rows, const struct server *s)
 		.task = "server",
 		.user = s->user,
 		.database = s->database,
-		.link = link != NULL && link->session != NULL ? link->session->client->stream.fd : 0,
+		.link = link != NULL && link->session != NULL ? link->session->client->stream.fd
+							      : 0,
 	};
 
 	add_fd(rows, &row, &s->stream, &s->address, s->reported);
@@ -91,7 +92,7 @@ look(const struct report_kind *kind, struct shard *s, struct part *part)
 
 	(void)kind;
 	SPLAY_FOREACH(c, client_set, &s->clients)
-		add_client(&part->rows, c);
+	add_client(&part->rows, c);
 	while ((t = tenants_next(s->tenants, t)) != NULL) {
 		LIST_FOREACH(p, &t->pools, link) {
 			for (int i = 0; i < PLACES; i++) {

@@ -20,7 +20,7 @@ static const struct column list_columns[] = {
 
 struct user_count {
 	const struct config *config;
-	int64_t all, in_use;	/* in_use: those with an object of their own */
+	int64_t all, in_use; /* in_use: those with an object of their own */
 };
 
 static void
@@ -43,7 +43,8 @@ count_users(struct console *k)
 }
 
 static void
-add_lists(const struct report_kind *kind, struct console *k, const struct tally *sum, struct report *rows)
+add_lists(const struct report_kind *kind, struct console *k, const struct tally *sum,
+	struct report *rows)
 {
 	const struct config *c = console_config(k);
 	const struct list_row lists[] = {
@@ -93,7 +94,8 @@ static const struct column mem_columns[] = {
 
 /* Nothing is kept in stock: what is not used is free for the whole process. */
 static void
-add_mem(const struct report_kind *kind, struct console *k, const struct tally *sum, struct report *rows)
+add_mem(const struct report_kind *kind, struct console *k, const struct tally *sum,
+	struct report *rows)
 {
 	const struct {
 		const char *name;
@@ -102,7 +104,7 @@ add_mem(const struct report_kind *kind, struct console *k, const struct tally *s
 		{ "client", sizeof(struct client), sum->clients + (int64_t)k->nclients },
 		{ "login", sizeof(struct login), sum->logins + k->env.nlogins },
 		{ "session", sizeof(struct session), sum->sessions },
-		{ "operator", sizeof(struct operator), k->noperators },
+		{ "dialogue", sizeof(struct dialogue), k->ndialogues },
 		{ "server", sizeof(struct server), sum->servers },
 		{ "link", sizeof(struct link), sum->links },
 		{ "pool", sizeof(struct pool), sum->pools },
@@ -112,11 +114,14 @@ add_mem(const struct report_kind *kind, struct console *k, const struct tally *s
 
 	(void)kind;
 	for (size_t i = 0; i < lengthof(things); i++)
-		report_add(rows, &(struct mem_row){ things[i].name, things[i].size, things[i].used, 0,
-						    things[i].size * things[i].used });
+		report_add(rows,
+			&(struct mem_row){ things[i].name, things[i].size, things[i].used, 0,
+				things[i].size * things[i].used });
 	/* These differ in size: the mean, and what they take together. */
-	report_add(rows, &(struct mem_row){ "statement", sum->statements > 0 ? sum->statement_bytes / sum->statements : 0,
-					    sum->statements, 0, sum->statement_bytes });
+	report_add(rows,
+		&(struct mem_row){ "statement",
+			sum->statements > 0 ? sum->statement_bytes / sum->statements : 0,
+			sum->statements, 0, sum->statement_bytes });
 }
 
 const struct report_kind show_mem = {

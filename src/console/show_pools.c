@@ -7,7 +7,8 @@
 struct pool_row {
 	const char *database, *user;
 	int64_t cl_active, cl_waiting, cl_active_cancel_req, cl_waiting_cancel_req;
-	int64_t sv_active, sv_active_cancel, sv_being_canceled, sv_idle, sv_used, sv_tested, sv_login;
+	int64_t sv_active, sv_active_cancel, sv_being_canceled, sv_idle, sv_used, sv_tested,
+		sv_login;
 	int64_t maxwait, maxwait_us;
 	const char *pool_mode, *load_balance_hosts;
 };
@@ -60,7 +61,8 @@ show_is_used(const struct server *s, usec_t now)
 {
 	const struct pool *p = s->pool;
 
-	return s->place == PLACE_IDLE && now - s->checked_at >= tenants_config(p->pools->tenants)->server_check_delay;
+	return s->place == PLACE_IDLE &&
+		now - s->checked_at >= tenants_config(p->pools->tenants)->server_check_delay;
 }
 
 static int
@@ -81,25 +83,26 @@ add_pool(struct report *rows, const struct pool *p, usec_t now)
 	int waiting = p->nwaiters + count_newcomers(p), used = count_used(p, now);
 	usec_t wait = longest_wait(p, now);
 
-	report_add(rows, &(struct pool_row){
-		.database = p->tenant->name,
-		.user = p->user->name,
-		.cl_active = p->nclients - waiting,
-		.cl_waiting = waiting,
-		.cl_active_cancel_req = p->cancels_active,
-		.cl_waiting_cancel_req = p->cancels_waiting,
-		.sv_active = p->count[PLACE_ACTIVE],
-		.sv_active_cancel = p->cancels_active,
-		.sv_being_canceled = p->count[PLACE_HELD],
-		.sv_idle = p->count[PLACE_IDLE] - used,
-		.sv_used = used,
-		.sv_tested = p->count[PLACE_TESTED],
-		.sv_login = p->count[PLACE_LOGIN],
-		.maxwait = wait / USEC_PER_SEC,
-		.maxwait_us = wait % USEC_PER_SEC,
-		.pool_mode = pool_mode_name(pool_mode(p)),
-		.load_balance_hosts = conf != NULL ? show_load_balance(conf) : NULL,
-	});
+	report_add(rows,
+		&(struct pool_row){
+			.database = p->tenant->name,
+			.user = p->user->name,
+			.cl_active = p->nclients - waiting,
+			.cl_waiting = waiting,
+			.cl_active_cancel_req = p->cancels_active,
+			.cl_waiting_cancel_req = p->cancels_waiting,
+			.sv_active = p->count[PLACE_ACTIVE],
+			.sv_active_cancel = p->cancels_active,
+			.sv_being_canceled = p->count[PLACE_HELD],
+			.sv_idle = p->count[PLACE_IDLE] - used,
+			.sv_used = used,
+			.sv_tested = p->count[PLACE_TESTED],
+			.sv_login = p->count[PLACE_LOGIN],
+			.maxwait = wait / USEC_PER_SEC,
+			.maxwait_us = wait % USEC_PER_SEC,
+			.pool_mode = pool_mode_name(pool_mode(p)),
+			.load_balance_hosts = conf != NULL ? show_load_balance(conf) : NULL,
+		});
 }
 
 static void
@@ -120,12 +123,13 @@ add(const struct report_kind *kind, struct console *k, const struct tally *sum, 
 {
 	(void)kind;
 	(void)sum;
-	report_add(rows, &(struct pool_row){
-		.database = CONSOLE_DATABASE,
-		.user = CONSOLE_DATABASE,
-		.cl_active = k->noperators,
-		.pool_mode = pool_mode_name(POOL_STATEMENT),
-	});
+	report_add(rows,
+		&(struct pool_row){
+			.database = CONSOLE_DATABASE,
+			.user = CONSOLE_DATABASE,
+			.cl_active = k->ndialogues,
+			.pool_mode = pool_mode_name(POOL_STATEMENT),
+		});
 }
 
 const struct report_kind show_pools = {

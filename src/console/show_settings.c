@@ -26,7 +26,8 @@ add_key(void *arg, const char *key, const char *value, const char *def, bool cha
 }
 
 static void
-add_config(const struct report_kind *kind, struct console *k, const struct tally *sum, struct report *rows)
+add_config(const struct report_kind *kind, struct console *k, const struct tally *sum,
+	struct report *rows)
 {
 	(void)kind;
 	(void)sum;
@@ -51,7 +52,8 @@ static const struct column version_columns[] = {
 };
 
 static void
-add_version(const struct report_kind *kind, struct console *k, const struct tally *sum, struct report *rows)
+add_version(const struct report_kind *kind, struct console *k, const struct tally *sum,
+	struct report *rows)
 {
 	(void)kind;
 	(void)k;
@@ -78,7 +80,8 @@ static const struct column state_columns[] = {
 };
 
 static void
-add_state(const struct report_kind *kind, struct console *k, const struct tally *sum, struct report *rows)
+add_state(const struct report_kind *kind, struct console *k, const struct tally *sum,
+	struct report *rows)
 {
 	bool paused = sum->paused > 0;
 
@@ -103,7 +106,7 @@ struct peer_row {
 	int64_t id;
 	const char *host;
 	int64_t port, pool_size;
-	int64_t none;	/* peers are not talked to yet */
+	int64_t none; /* peers are not talked to yet */
 };
 
 static const struct column peer_columns[] = {
@@ -122,7 +125,8 @@ static const struct column peer_pool_columns[] = {
 };
 
 static void
-add_peers(const struct report_kind *kind, struct console *k, const struct tally *sum, struct report *rows)
+add_peers(const struct report_kind *kind, struct console *k, const struct tally *sum,
+	struct report *rows)
 {
 	const struct config *c = console_config(k);
 
@@ -131,12 +135,14 @@ add_peers(const struct report_kind *kind, struct console *k, const struct tally 
 	for (size_t i = 0; i < c->npeers; i++) {
 		const struct config_peer *p = &c->peers[i];
 
-		report_add(rows, &(struct peer_row){
-			.id = p->id,
-			.host = p->host,
-			.port = p->port,
-			.pool_size = p->pool_size >= 0 ? p->pool_size : c->default_pool_size,
-		});
+		report_add(rows,
+			&(struct peer_row){
+				.id = p->id,
+				.host = p->host,
+				.port = p->port,
+				.pool_size =
+					p->pool_size >= 0 ? p->pool_size : c->default_pool_size,
+			});
 	}
 }
 

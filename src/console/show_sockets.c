@@ -28,13 +28,15 @@ struct socket_row {
 	const char *application_name;
 	int64_t prepared_statements;
 	int64_t id;
-	int64_t recv_pos, pkt_pos, pkt_remain;	/* nothing stays in a buffer of ours before it is read */
+	int64_t recv_pos, pkt_pos,
+		pkt_remain; /* nothing stays in a buffer of ours before it is read */
 	int64_t send_pos, send_remain;
-	int64_t pkt_avail;			/* bytes that were read and wait */
-	int64_t send_avail;			/* bytes that wait to be sent */
+	int64_t pkt_avail;  /* bytes that were read and wait */
+	int64_t send_avail; /* bytes that wait to be sent */
 	/* where the texts lie */
 	char state_text[32], addr_text[ADDRESS_TEXT], local_text[ADDRESS_TEXT];
-	char connect_text[CLOCK_TEXT], request_text[CLOCK_TEXT], ptr_text[PTR_TEXT], link_text[PTR_TEXT];
+	char connect_text[CLOCK_TEXT], request_text[CLOCK_TEXT], ptr_text[PTR_TEXT],
+		link_text[PTR_TEXT];
 };
 
 #define ROW(field) offsetof(struct socket_row, field)
@@ -76,14 +78,15 @@ enum choice {
 	CHOOSE_SERVERS = 1 << 1,
 	CHOOSE_LOGINS = 1 << 2,
 	CHOOSE_CANCELS = 1 << 3,
-	CHOOSE_BUSY = 1 << 4,		/* only those with bytes under way */
+	CHOOSE_BUSY = 1 << 4, /* only those with bytes under way */
 	PREFIX_STATES = 1 << 5,
 };
 
 /* --- what both kinds have --- */
 
 static void
-set_stream(struct socket_row *row, const struct stream *s, const struct inbox *in, const struct address *peer)
+set_stream(struct socket_row *row, const struct stream *s, const struct inbox *in,
+	const struct address *peer)
 {
 	struct address self;
 
@@ -103,7 +106,8 @@ static void
 set_times(struct socket_row *row, usec_t connected_at, usec_t request_at)
 {
 	row->connect_time = clock_format(connected_at, row->connect_text);
-	row->request_time = clock_format(request_at > 0 ? request_at : connected_at, row->request_text);
+	row->request_time =
+		clock_format(request_at > 0 ? request_at : connected_at, row->request_text);
 }
 
 static void
@@ -120,7 +124,8 @@ set_pointers(struct socket_row *row, const void *self, const void *other)
 static void
 set_state(struct socket_row *row, const char *prefix, const char *state, unsigned choice)
 {
-	snprintf(row->state_text, sizeof(row->state_text), "%s%s", choice & PREFIX_STATES ? prefix : "", state);
+	snprintf(row->state_text, sizeof(row->state_text), "%s%s",
+		choice & PREFIX_STATES ? prefix : "", state);
 	row->state = row->state_text;
 }
 
@@ -159,7 +164,8 @@ kind_of_client(const struct client *c)
 {
 	if (c->owner != NULL)
 		return CHOOSE_CLIENTS;
-	if (c->login != NULL && c->login->packet != NULL && c->login->startup.kind == STARTUP_CANCEL)
+	if (c->login != NULL && c->login->packet != NULL &&
+		c->login->startup.kind == STARTUP_CANCEL)
 		return CHOOSE_CANCELS;
 	return CHOOSE_LOGINS;
 }
@@ -204,16 +210,19 @@ add_client(struct report *rows, const struct client *c, unsigned choice, usec_t 
 }
 
 static void
-add_operator(struct report *rows, const struct client *c, unsigned choice)
+add_dialogue(struct report *rows, const struct client *c, unsigned choice)
 {
-	const struct operator *op = c->owner;
+	const struct dialogue *d = c->owner;
 	struct socket_row row;
 
 	if ((choice & kind_of_client(c)) == 0)
 		return;
 	set_client(&row, c);
-	set_state(&row, "cl_", op == NULL ? "login" : choice & PREFIX_STATES || op->task != NULL ? "active" : "idle",
-		  choice);
+	set_state(&row, "cl_",
+		d == NULL					    ? "login"
+			: choice & PREFIX_STATES || d->task != NULL ? "active"
+								    : "idle",
+		choice);
 	add_row(rows, &row, choice);
 }
 
@@ -279,7 +288,7 @@ look(const struct report_kind *kind, struct shard *s, struct part *part)
 	struct client *c;
 
 	SPLAY_FOREACH(c, client_set, &s->clients)
-		add_client(&part->rows, c, kind->choice, now);
+	add_client(&part->rows, c, kind->choice, now);
 	while (kind->choice & CHOOSE_SERVERS && (t = tenants_next(s->tenants, t)) != NULL)
 		add_servers(&part->rows, t, kind->choice, now);
 }
@@ -291,16 +300,20 @@ add(const struct report_kind *kind, struct console *k, const struct tally *sum, 
 
 	(void)sum;
 	SPLAY_FOREACH(c, client_set, &k->clients)
-		add_operator(rows, c, kind->choice);
+	add_dialogue(rows, c, kind->choice);
 }
 
-#define FEW 21	/* columns of CLIENTS and SERVERS */
+#define FEW 21 /* columns of CLIENTS and SERVERS */
 #define OF_SOCKETS (CHOOSE_CLIENTS | CHOOSE_SERVERS | CHOOSE_LOGINS | PREFIX_STATES)
 
-#define REPORT(title, n, what) \
-	{ .name = title, .columns = columns, .ncolumns = n, .look = look, .add = add, .choice = what }
+#define REPORT(title, n, what)                                                              \
+	{                                                                                   \
+		.name = title, .columns = columns, .ncolumns = n, .look = look, .add = add, \
+		.choice = what                                                              \
+	}
 
 const struct report_kind show_clients = REPORT("CLIENTS", FEW, CHOOSE_CLIENTS | CHOOSE_CANCELS);
 const struct report_kind show_servers = REPORT("SERVERS", FEW, CHOOSE_SERVERS);
 const struct report_kind show_sockets = REPORT("SOCKETS", lengthof(columns), OF_SOCKETS);
-const struct report_kind show_active_sockets = REPORT("ACTIVE_SOCKETS", lengthof(columns), OF_SOCKETS | CHOOSE_BUSY);
+const struct report_kind show_active_sockets =
+	REPORT("ACTIVE_SOCKETS", lengthof(columns), OF_SOCKETS | CHOOSE_BUSY);

@@ -13,9 +13,18 @@ struct stats_row {
 	struct traffic total, avg;
 };
 
-#define TOTAL(name, field) { name, COLUMN_NUMERIC, offsetof(struct stats_row, total.field) }
-#define AVG(name, field) { name, COLUMN_NUMERIC, offsetof(struct stats_row, avg.field) }
-#define DATABASE { "database", COLUMN_TEXT, offsetof(struct stats_row, database) }
+#define TOTAL(name, field)                                                    \
+	{                                                                     \
+		name, COLUMN_NUMERIC, offsetof(struct stats_row, total.field) \
+	}
+#define AVG(name, field)                                                    \
+	{                                                                   \
+		name, COLUMN_NUMERIC, offsetof(struct stats_row, avg.field) \
+	}
+#define DATABASE                                                              \
+	{                                                                     \
+		"database", COLUMN_TEXT, offsetof(struct stats_row, database) \
+	}
 
 static const struct column stats_columns[] = {
 	DATABASE,
@@ -78,7 +87,8 @@ static const struct column averages_columns[] = {
 };
 
 static void
-add_row(struct report *rows, const char *database, const struct traffic *total, const struct traffic_history *h)
+add_row(struct report *rows, const char *database, const struct traffic *total,
+	const struct traffic_history *h)
 {
 	struct stats_row row = { .database = database, .total = *total };
 
@@ -104,8 +114,11 @@ add(const struct report_kind *kind, struct console *k, const struct tally *sum, 
 	add_row(rows, CONSOLE_DATABASE, &k->traffic, &k->history);
 }
 
-#define REPORT(title, its_columns) \
-	{ .name = title, .columns = its_columns, .ncolumns = lengthof(its_columns), .look = look, .add = add, .nsorted = 1 }
+#define REPORT(title, its_columns)                                                        \
+	{                                                                                 \
+		.name = title, .columns = its_columns, .ncolumns = lengthof(its_columns), \
+		.look = look, .add = add, .nsorted = 1                                    \
+	}
 
 const struct report_kind show_stats = REPORT("STATS", stats_columns);
 const struct report_kind show_stats_totals = REPORT("STATS_TOTALS", totals_columns);
@@ -157,7 +170,8 @@ add_counters(struct report *rows, const char *prefix, const struct traffic *t)
 
 /* All roll at the same time: the console's stand for the others' times. */
 static void
-add_totals(const struct report_kind *kind, struct console *k, const struct tally *sum, struct report *rows)
+add_totals(const struct report_kind *kind, struct console *k, const struct tally *sum,
+	struct report *rows)
 {
 	struct traffic_history h = k->history;
 	struct traffic total = sum->traffic, avg;

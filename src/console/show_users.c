@@ -39,21 +39,23 @@ print_size(char buf[16], int size)
 
 /* u may be NULL: no file names him. */
 static void
-add_user(struct report *rows, const struct config *c, const struct config_user *u, const char *name, int clients,
-	 int servers)
+add_user(struct report *rows, const struct config *c, const struct config_user *u, const char *name,
+	int clients, int servers)
 {
 	char size[16], reserve[16];
 
-	report_add(rows, &(struct user_row){
-		.name = name,
-		.pool_size = print_size(size, u != NULL ? u->pool_size : CONFIG_UNSET),
-		.reserve_pool_size = print_size(reserve, u != NULL ? u->reserve_pool_size : CONFIG_UNSET),
-		.pool_mode = u != NULL ? pool_mode_name(u->pool_mode) : NULL,
-		.max_user_connections = user_max_connections(c, u),
-		.current_connections = servers,
-		.max_user_client_connections = user_max_client_connections(c, u),
-		.current_client_connections = clients,
-	});
+	report_add(rows,
+		&(struct user_row){
+			.name = name,
+			.pool_size = print_size(size, u != NULL ? u->pool_size : CONFIG_UNSET),
+			.reserve_pool_size = print_size(reserve,
+				u != NULL ? u->reserve_pool_size : CONFIG_UNSET),
+			.pool_mode = u != NULL ? pool_mode_name(u->pool_mode) : NULL,
+			.max_user_connections = user_max_connections(c, u),
+			.current_connections = servers,
+			.max_user_client_connections = user_max_client_connections(c, u),
+			.current_client_connections = clients,
+		});
 }
 
 struct others {
@@ -67,7 +69,8 @@ add_other(void *arg, struct user *user)
 	const struct others *o = arg;
 
 	if (config_find_user(o->config, user->name) == NULL)
-		add_user(o->rows, o->config, NULL, user->name, budget_used(&user->clients), budget_used(&user->servers));
+		add_user(o->rows, o->config, NULL, user->name, budget_used(&user->clients),
+			budget_used(&user->servers));
 }
 
 static void

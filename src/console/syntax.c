@@ -23,8 +23,9 @@ is_in_word(char c)
 {
 	unsigned char u = (unsigned char)c;
 
-	return u >= 0x80 || (u >= '0' && u <= '9') || (string_lower(c) >= 'a' && string_lower(c) <= 'z') ||
-	       (c != '\0' && strchr("_.$-", c) != NULL);
+	return u >= 0x80 || (u >= '0' && u <= '9') ||
+		(string_lower(c) >= 'a' && string_lower(c) <= 'z') ||
+		(c != '\0' && strchr("_.$-", c) != NULL);
 }
 
 static bool
@@ -33,7 +34,8 @@ starts_with(const char *p, const char *end, const char *two)
 	return end - p >= 2 && p[0] == two[0] && p[1] == two[1];
 }
 
-/* p is behind the opening mark; comments nest, as in SQL.  Returns what follows the closing one, or the end. */
+/* p is behind the opening mark; comments nest, as in SQL.  Returns what follows the closing one,
+ * or the end. */
 static const char *
 skip_block_comment(const char *p, const char *end)
 {
@@ -236,7 +238,7 @@ parse(struct sentence *s, struct cursor *c)
 bool
 sentence_parse(struct sentence *s, const char *statement, size_t len)
 {
-	/* No token is longer than what it was read from, and each has its NUL: verb, key, TO and value. */
+	/* No token is longer than its source, and each has its NUL: verb, key, TO and value. */
 	char *memory = memory_alloc(len + 4);
 	struct cursor c = { .p = statement, .end = statement + len, .out = memory };
 

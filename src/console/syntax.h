@@ -20,9 +20,9 @@
 
 /* What one statement says.  All text is unquoted, and lies in `memory`. */
 struct sentence {
-	const char *verb;	/* as it was typed; "" for an empty statement */
-	const char *argument;	/* of SET the key; NULL: none */
-	const char *value;	/* of SET; NULL: it is no SET */
+	const char *verb;     /* as it was typed; "" for an empty statement */
+	const char *argument; /* of SET the key; NULL: none */
+	const char *value;    /* of SET; NULL: it is no SET */
 	char *memory;
 };
 

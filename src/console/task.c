@@ -4,12 +4,12 @@
 #define LATER (50 * USEC_PER_MSEC)
 
 void
-task_start(struct task *t, struct console *k, struct operator *op)
+task_start(struct task *t, struct console *k, struct dialogue *d)
 {
 	t->console = k;
-	t->op = op;
-	if (op != NULL)
-		op->task = t;
+	t->dialogue = d;
+	if (d != NULL)
+		d->task = t;
 	LIST_INSERT_HEAD(&k->tasks, t, link);
 }
 
@@ -22,7 +22,8 @@ ask(void *arg)
 }
 
 void
-task_ask(struct task *t, void (*visit)(struct shard *s, struct inquiry *q), void (*finish)(struct inquiry *q))
+task_ask(struct task *t, void (*visit)(struct shard *s, struct inquiry *q),
+	void (*finish)(struct inquiry *q))
 {
 	t->inquiry.visit = visit;
 	t->inquiry.finish = finish;
@@ -30,7 +31,8 @@ task_ask(struct task *t, void (*visit)(struct shard *s, struct inquiry *q), void
 }
 
 void
-task_ask_later(struct task *t, void (*visit)(struct shard *s, struct inquiry *q), void (*finish)(struct inquiry *q))
+task_ask_later(struct task *t, void (*visit)(struct shard *s, struct inquiry *q),
+	void (*finish)(struct inquiry *q))
 {
 	t->inquiry.visit = visit;
 	t->inquiry.finish = finish;
@@ -40,12 +42,12 @@ task_ask_later(struct task *t, void (*visit)(struct shard *s, struct inquiry *q)
 void
 task_end(struct task *t)
 {
-	struct operator *op = t->op;
+	struct dialogue *d = t->dialogue;
 
 	LIST_REMOVE(t, link);
 	t->release(t);
-	if (op == NULL)
+	if (d == NULL)
 		return;
-	op->task = NULL;
-	operator_go_on(op);
+	d->task = NULL;
+	dialogue_go_on(d);
 }

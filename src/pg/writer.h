@@ -33,9 +33,9 @@ void writer_ready_for_query(struct buffer *b, uint8_t transaction_status);
 void writer_command_complete(struct buffer *b, const char *tag);
 void writer_parameter_status(struct buffer *b, const char *name, const char *value);
 void writer_query(struct buffer *b, const char *sql);
-/* names: ncolumns NUL-terminated strings; in parallel oids (25 text, 23 int4, 20 int8, 1700 numeric, 17 bytea)
- * and formats (0 text, 1 binary; NULL: all text). */
-void writer_row_description(struct buffer *b, size_t ncolumns, const char *const *names, const uint32_t *oids,
-			    const uint16_t *formats);
+/* names: ncolumns NUL-terminated strings; in parallel oids (25 text, 23 int4, 20 int8, 1700 numeric,
+ * 17 bytea) and formats (0 text, 1 binary; NULL: all text). */
+void writer_row_description(struct buffer *b, size_t ncolumns, const char *const *names,
+	const uint32_t *oids, const uint16_t *formats);
 
 #endif

@@ -20,7 +20,7 @@ length(const char *text)
 static void
 parse(const char *statement, size_t len)
 {
-	char *copy = memory_strndup(statement, len);	/* a reader that goes too far is seen */
+	char *copy = memory_strndup(statement, len); /* a reader that goes too far is seen */
 	struct sentence s;
 
 	if (sentence_parse(&s, copy, len)) {

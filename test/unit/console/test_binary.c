@@ -9,7 +9,7 @@ expect(enum column_type type, const char *text, const char *bytes, size_t n)
 {
 	struct buffer b = BUFFER_INIT;
 	size_t len = strlen(text);
-	char *cell = memcpy(malloc(len + 1), text, len);	/* no NUL follows, as in a report */
+	char *cell = memcpy(malloc(len + 1), text, len); /* no NUL follows, as in a report */
 
 	cell[len] = '7';
 	binary_write(&b, type, cell, len);
@@ -34,15 +34,58 @@ Test(binary, integers)
 /* What PostgreSQL 15's numeric_send gives for the same values. */
 Test(binary, numeric)
 {
-	EXPECT(COLUMN_NUMERIC, "0", "\0\0" "\0\0" "\0\0" "\0\0");
-	EXPECT(COLUMN_NUMERIC, "1", "\0\1" "\0\0" "\0\0" "\0\0" "\0\1");
-	EXPECT(COLUMN_NUMERIC, "-1", "\0\1" "\0\0" "\x40\0" "\0\0" "\0\1");
-	EXPECT(COLUMN_NUMERIC, "9999", "\0\1" "\0\0" "\0\0" "\0\0" "\x27\x0f");
-	EXPECT(COLUMN_NUMERIC, "10000", "\0\1" "\0\1" "\0\0" "\0\0" "\0\1");
-	EXPECT(COLUMN_NUMERIC, "10001", "\0\2" "\0\1" "\0\0" "\0\0" "\0\1" "\0\1");
-	EXPECT(COLUMN_NUMERIC, "200000000", "\0\1" "\0\2" "\0\0" "\0\0" "\0\2");
+	EXPECT(COLUMN_NUMERIC, "0",
+		"\0\0"
+		"\0\0"
+		"\0\0"
+		"\0\0");
+	EXPECT(COLUMN_NUMERIC, "1",
+		"\0\1"
+		"\0\0"
+		"\0\0"
+		"\0\0"
+		"\0\1");
+	EXPECT(COLUMN_NUMERIC, "-1",
+		"\0\1"
+		"\0\0"
+		"\x40\0"
+		"\0\0"
+		"\0\1");
+	EXPECT(COLUMN_NUMERIC, "9999",
+		"\0\1"
+		"\0\0"
+		"\0\0"
+		"\0\0"
+		"\x27\x0f");
+	EXPECT(COLUMN_NUMERIC, "10000",
+		"\0\1"
+		"\0\1"
+		"\0\0"
+		"\0\0"
+		"\0\1");
+	EXPECT(COLUMN_NUMERIC, "10001",
+		"\0\2"
+		"\0\1"
+		"\0\0"
+		"\0\0"
+		"\0\1"
+		"\0\1");
+	EXPECT(COLUMN_NUMERIC, "200000000",
+		"\0\1"
+		"\0\2"
+		"\0\0"
+		"\0\0"
+		"\0\2");
 	EXPECT(COLUMN_NUMERIC, "-9223372036854775808",
-	       "\0\5" "\0\4" "\x40\0" "\0\0" "\x03\x9a" "\x0d\x2c" "\x01\x70" "\x15\x65" "\x16\xb0");
+		"\0\5"
+		"\0\4"
+		"\x40\0"
+		"\0\0"
+		"\x03\x9a"
+		"\x0d\x2c"
+		"\x01\x70"
+		"\x15\x65"
+		"\x16\xb0");
 }
 
 Test(binary, text_and_bytes)
