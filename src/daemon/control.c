@@ -150,8 +150,12 @@ drain_visit(struct shard *s, struct inquiry *q)
 
 	worker_stop_tcp(s);
 	if (d->mode == SHUTDOWN_WAIT_FOR_SERVERS) {
+		struct error e;
+
+		error_set(&e, SEVERITY_FATAL, SQLSTATE_ADMIN_SHUTDOWN, "server shutting down");
 		if (!s->paused)
 			shard_pause(s, NULL);
+		shard_refuse_waiters(s, &e);
 		d->done[s->index] = shard_is_quiet(s, NULL);
 	} else {
 		d->done[s->index] = s->nclients == 0;

@@ -25,7 +25,7 @@ struct canceller {
 	char host[128];
 	int port;
 	struct buffer request;
-	void (*done)(void *arg);
+	pool_cancel_done_fn *done;
 	void *arg;
 	struct deferred deferred;
 };
@@ -37,7 +37,7 @@ on_end(struct deferred *d)
 }
 
 static void
-finish(struct canceller *k)
+finish(struct canceller *k, const char *outcome)
 {
 	struct pool *p = k->pool;
 	struct server *target = k->target;
@@ -50,7 +50,7 @@ finish(struct canceller *k)
 	dial_cancel(&k->dial);
 	stream_close(&k->stream);
 	buffer_wipe(&k->request);
-	k->done(k->arg);
+	k->done(k->arg, outcome);
 	loop_defer(p->pools->env->loop, &k->deferred, on_end);
 	if (target != NULL && --target->cancels == 0 && target->place == PLACE_HELD)
 		pool_settle(target);
@@ -63,7 +63,7 @@ on_readable(struct stream *s)
 	uint8_t trash[256];
 
 	if (stream_read(s, trash, sizeof(trash)) != -1)
-		finish(container_of(s, struct canceller, stream));
+		finish(container_of(s, struct canceller, stream), "cancel request delivered");
 }
 
 static void
@@ -92,13 +92,13 @@ on_dialed(void *arg, int fd, const struct address *at, const struct error *e)
 	k->dial = NULL;
 	if (fd < 0) {
 		log_warning("cannot deliver a cancel request to %s:%d: %s", k->host, k->port, e->message);
-		finish(k);
+		finish(k, "cancel request not delivered");
 		return;
 	}
 	stream_open(&k->stream, fd, &stream_ops);
 	stream_attach(&k->stream, k->pool->pools->env->loop);
 	if (!is_still_due(k)) {
-		finish(k);
+		finish(k, "cancel request came too late");
 		return;
 	}
 	stream_send_bytes(&k->stream, k->request.data, k->request.len);
@@ -140,7 +140,7 @@ remember_host(struct canceller *k, const struct server *s)
 }
 
 void
-pool_cancel(struct server *s, void (*done)(void *arg), void *arg)
+pool_cancel(struct server *s, pool_cancel_done_fn *done, void *arg)
 {
 	struct pool *p = s->pool;
 	struct canceller *k = memory_zalloc(sizeof(*k));
@@ -194,10 +194,8 @@ serve_one(struct pool *p, usec_t now, usec_t timeout)
 	LIST_FOREACH(k, &p->cancellers, link) {
 		bool late = timeout > 0 && now - k->since > timeout;
 
-		if (late)
-			log_warning("cancel_wait_timeout: a cancel request to %s:%d is given up", k->host, k->port);
 		if (late || (!k->active && !is_still_due(k))) {
-			finish(k);
+			finish(k, late ? "cancel_wait_timeout" : "cancel request came too late");
 			return true;
 		}
 		if (!k->active && has_room(p)) {
@@ -225,5 +223,5 @@ void
 pool_drop_cancels(struct pool *p)
 {
 	while (!LIST_EMPTY(&p->cancellers))
-		finish(LIST_FIRST(&p->cancellers));
+		finish(LIST_FIRST(&p->cancellers), "pool closed");
 }

@@ -12,12 +12,19 @@
 #define BACKOFF_FIRST (50 * USEC_PER_MSEC)
 #define BACKOFF_MAX USEC_PER_SEC
 
+/* Does somebody wait for whom no server is on its way (from a check or a reset)? */
+static bool
+is_waited_for(const struct pool *p)
+{
+	return p->nwaiters > p->count[PLACE_TESTED] || (p->welcome == NULL && !TAILQ_EMPTY(&p->newcomers));
+}
+
 static bool
 is_wanted(const struct pool *p)
 {
 	const struct config *c = pool_config(p);
 
-	if (p->nwaiters > 0 || (p->welcome == NULL && !TAILQ_EMPTY(&p->newcomers)))
+	if (is_waited_for(p))
 		return true;
 	return pool_total(p) < tenant_min_pool_size(p->tenant, c) && p->tenant->conf != NULL &&
 	       (p->nclients > 0 || p->tenant->conf->user != NULL);
@@ -53,17 +60,20 @@ longest_idle(struct pool *p)
 	return found;
 }
 
+/* Close it for a pool that needs its place: nobody else may take that meanwhile. */
 static bool
-evict(struct server *s)
+evict(struct pools *ps, struct server *s)
 {
 	if (s == NULL)
 		return false;
+	ps->evicting = true;
 	server_close(s, NULL, "evicted");
+	ps->evicting = false;
 	return true;
 }
 
 static bool
-evict_in_tenant(struct tenant *t)
+evict_in_tenant(struct pools *ps, struct tenant *t)
 {
 	struct server *found = NULL;
 	struct pool *p;
@@ -74,7 +84,7 @@ evict_in_tenant(struct tenant *t)
 		if (s != NULL && (found == NULL || s->free_since < found->free_since))
 			found = s;
 	}
-	return evict(found);
+	return evict(ps, found);
 }
 
 bool
@@ -95,7 +105,7 @@ pools_evict_user(struct pools *ps, const char *user)
 				found = s;
 		}
 	}
-	return evict(found);
+	return evict(ps, found);
 }
 
 /* One of the tenant's connections. */
@@ -104,7 +114,8 @@ take_of_tenant(struct pool *p)
 {
 	int max = tenant_max_connections(p->tenant, pool_config(p));
 
-	if (max > 0 && p->tenant->nservers >= max && !evict_in_tenant(p->tenant))
+	/* Only who waits may take a place from another; min_pool_size is content with what is free. */
+	if (max > 0 && p->tenant->nservers >= max && !(is_waited_for(p) && evict_in_tenant(p->pools, p->tenant)))
 		return false;
 	p->tenant->nservers++;
 	return true;
@@ -118,6 +129,8 @@ take_of_user(struct pool *p)
 
 	if (budget_take(&p->user->servers, max))
 		return true;
+	if (!is_waited_for(p))
+		return false;
 	if (pools_evict_user(p->pools, p->user->name) && budget_take(&p->user->servers, max))
 		return true;
 	/* Mark first, then look again: what is given back in between must not be missed. */
@@ -312,6 +325,8 @@ pool_gave_back(struct pool *p)
 
 	if (workers != 0)
 		p->pools->ops->wake(p->pools, workers);
+	if (p->pools->evicting)
+		return;
 	pool_serve_cancels(p);
 	LIST_FOREACH(other, &p->tenant->pools, link)
 		pool_grow(other);

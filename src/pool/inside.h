@@ -26,9 +26,6 @@ void pool_connect_failed(struct pool *p, const struct error *e);
 /* s is where a lender may decide: close it, clean it, hold it, or make it idle. */
 void pool_settle(struct server *s);
 
-/* Refuse everybody who waits. */
-void pool_refuse_all(struct pool *p, const struct error *e);
-
 /* A connection of p's tenant and user is gone: others may grow now. */
 void pool_gave_back(struct pool *p);
 

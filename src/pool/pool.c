@@ -411,14 +411,16 @@ pool_release(struct server *s, bool reset)
 }
 
 static void
-ignore_end(void *arg)
+ignore_end(void *arg, const char *outcome)
 {
 	(void)arg;
+	(void)outcome;
 }
 
 void
 pool_abandon(struct server *s, const char *reason)
 {
+	server_unlease(s);
 	/* PostgreSQL notices a closed socket only when it writes: tell it to stop, or the query runs on. */
 	if (s->backend_pid != 0) {
 		pool_cancel(s, ignore_end, NULL);

@@ -104,6 +104,7 @@ struct pools {
 	struct users *users;
 	const struct pools_ops *ops;
 	atomic_uint *next_id;		/* of the process: ids of connections */
+	bool evicting;			/* what is given back now is meant for somebody */
 	int worker;
 };
 
@@ -131,8 +132,10 @@ void pool_release(struct server *s, bool reset);
 /* The lessee died in the middle of something: cancel what runs, drop the connection. */
 void pool_abandon(struct server *s, const char *reason);
 
-/* Ask PostgreSQL to cancel what s runs. done(arg) when the request has been delivered or given up. */
-void pool_cancel(struct server *s, void (*done)(void *arg), void *arg);
+/* Ask PostgreSQL to cancel what s runs. done is called when the request has been delivered or given up;
+ * outcome tells people which. */
+typedef void pool_cancel_done_fn(void *arg, const char *outcome);
+void pool_cancel(struct server *s, pool_cancel_done_fn *done, void *arg);
 
 /* Is s not to be lent again (RECONNECT, changed configuration, age)? */
 bool pool_must_close(const struct server *s);
@@ -147,6 +150,9 @@ void pool_adopt(struct pool *p, struct server *s, const char *first);
 
 /* Several times a second: timeouts, retries, min_pool_size. */
 void pools_upkeep(struct pools *ps);
+
+/* Refuse everybody who waits. */
+void pool_refuse_all(struct pool *p, const struct error *e);
 
 /* A new snapshot is in ps->tenants. */
 void pools_config_changed(struct pools *ps);

@@ -50,22 +50,36 @@ close_mute(struct pool *p, usec_t now)
 	}
 }
 
+/* Refuse those who have waited longer than limit. */
 static void
-refuse_tired(struct pool *p, struct request_list *list, usec_t now)
+refuse_older(struct pool *p, struct request_list *list, usec_t since, const char *limit)
 {
-	usec_t timeout = tenant_query_wait_timeout(p->tenant, pool_config(p), p->user_conf);
 	struct lease_request *r;
 	struct error e;
 
-	if (timeout <= 0)
-		return;
-	while ((r = TAILQ_FIRST(list)) != NULL && now - r->since > timeout) {
-		error_set(&e, SEVERITY_FATAL, SQLSTATE_TOO_MANY_CONNECTIONS, "query_wait_timeout");
+	while ((r = TAILQ_FIRST(list)) != NULL && r->since < since) {
+		error_set(&e, SEVERITY_FATAL, SQLSTATE_TOO_MANY_CONNECTIONS, "%s", limit);
 		error_detail(&e, "No server connection of \"%s\" became free in time.", p->tenant->name);
 		error_hint(&e, "Raise pool_size, or shorten transactions.");
 		pool_forget(p, r);
 		r->ops->failed(r, &e);
 	}
+}
+
+static void
+refuse_tired(struct pool *p, usec_t now)
+{
+	const struct config *c = pool_config(p);
+	usec_t wait = tenant_query_wait_timeout(p->tenant, c, p->user_conf);
+	usec_t query = user_query_timeout(c, p->user_conf);
+	bool query_first = query > 0 && (wait <= 0 || query < wait);
+	usec_t limit = query_first ? query : wait;
+	const char *name = query_first ? "query_timeout" : "query_wait_timeout";
+
+	if (limit <= 0)
+		return;
+	refuse_older(p, &p->waiters, now - limit, name);
+	refuse_older(p, &p->newcomers, now - limit, name);
 }
 
 static void
@@ -123,8 +137,7 @@ keep_up(struct pool *p, usec_t now)
 	}
 	close_stale(p, now);
 	close_mute(p, now);
-	refuse_tired(p, &p->waiters, now);
-	refuse_tired(p, &p->newcomers, now);
+	refuse_tired(p, now);
 	notify_waiting(p, now);
 	pool_serve_cancels(p);
 	pool_serve(p);

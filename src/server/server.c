@@ -196,13 +196,12 @@ feed(struct server *s, const uint8_t *p, size_t n)
 static void
 on_gone(struct server *s, ssize_t result)
 {
-	const char *why = result == 0 ? "server conn crashed?" : strerror((int)-result);
 	struct error e;
 
 	error_set(&e, SEVERITY_FATAL, SQLSTATE_CONNECTION_FAILURE, "server closed the connection unexpectedly");
 	error_detail(&e, "The connection between the pooler and PostgreSQL broke: %s.",
 		     result == 0 ? "end of file" : strerror((int)-result));
-	server_close(s, &e, why);
+	server_close(s, &e, "server conn crashed?");
 }
 
 static void

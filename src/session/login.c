@@ -60,9 +60,10 @@ next_word(char **rest)
 
 typedef bool parameter_fn(void *arg, const char *name, const char *value);
 
-/* Call fn for each setting in an options value; false: it has something else, or fn said no. */
+/* Call fn for each setting in an options value; false: it has something else (*bad is "" then), or fn said no to
+ * *bad, which holds 64 bytes. */
 static bool
-each_option(const char *options, parameter_fn *fn, void *arg)
+each_option(const char *options, parameter_fn *fn, void *arg, char *bad)
 {
 	char *copy = memory_strdup(options), *rest = copy, *word;
 	bool ok = true;
@@ -77,30 +78,30 @@ each_option(const char *options, parameter_fn *fn, void *arg)
 		else
 			word = NULL;
 		equals = word != NULL ? strchr(word, '=') : NULL;
-		if (equals == NULL) {
-			ok = false;
-			break;
-		}
-		*equals = '\0';
-		ok = fn(arg, word, equals + 1);
+		if (equals != NULL)
+			*equals = '\0';
+		string_copy(bad, equals != NULL ? word : "", 64);
+		ok = equals != NULL && fn(arg, word, equals + 1);
 	}
 	free(copy);
 	return ok;
 }
 
-/* Call fn for each session parameter of a startup packet, those in `options` first. */
+/* Call fn for each session parameter of a startup packet, those in `options` first.  false: fn said no to `bad`,
+ * or, if in_options, that is "" and the options are none that we take. */
 static bool
-each_parameter(const struct login *l, const struct config *c, parameter_fn *fn, void *arg, const char **bad)
+each_parameter(const struct login *l, const struct config *c, parameter_fn *fn, void *arg, char *bad, bool *in_options)
 {
 	struct startup s = l->startup;
 	const char *options = startup_get(&s, "options"), *name, *value;
 
-	*bad = "options";
+	*in_options = true;
 	if (options != NULL && !string_in_list(c->ignore_startup_parameters, "options") &&
-	    !each_option(options, fn, arg))
+	    !each_option(options, fn, arg, bad))
 		return false;
+	*in_options = false;
 	while (startup_next(&s, &name, &value)) {
-		*bad = name;
+		string_copy(bad, name, 64);
 		if (!is_own_parameter(name) && !fn(arg, name, value))
 			return false;
 	}
@@ -123,17 +124,23 @@ static bool
 check_parameters(struct shard *s, struct client *c)
 {
 	struct login *l = c->login;
-	const char *replication = startup_get(&l->startup, "replication"), *bad;
+	const char *replication = startup_get(&l->startup, "replication");
+	char bad[64];
+	bool in_options;
 
 	if (replication != NULL && strcmp(replication, "0") != 0 && strcmp(replication, "off") != 0 &&
 	    strcmp(replication, "false") != 0 && strcmp(replication, "no") != 0) {
 		client_reject(c, SQLSTATE_FEATURE_NOT_SUPPORTED, "replication connections are not supported");
 		return false;
 	}
-	if (each_parameter(l, shard_config(s), is_supported, s, &bad))
+	if (each_parameter(l, shard_config(s), is_supported, s, bad, &in_options))
 		return true;
-	client_reject(c, SQLSTATE_PROTOCOL_VIOLATION, "unsupported startup parameter%s: %.64s",
-		      strcmp(bad, "options") == 0 ? " in options" : "", bad);
+	if (in_options && bad[0] == '\0')
+		client_reject(c, SQLSTATE_PROTOCOL_VIOLATION,
+			      "unsupported options startup parameter: only '-c config=val' and '--config=val' are allowed");
+	else
+		client_reject(c, SQLSTATE_PROTOCOL_VIOLATION, "unsupported startup parameter%s: %s",
+			      in_options ? " in options" : "", bad);
 	return false;
 }
 
@@ -317,14 +324,16 @@ login_welcome(struct session *s)
 {
 	const struct config *c = shard_config(s->shard);
 	const struct params *welcome = s->pool->welcome, *shown;
-	const char *bad;
+	char bad[64];
+	bool in_options;
 
 	for (size_t i = 0; i < params_count(welcome); i++)
 		set_parameter(s, params_name(welcome, i), params_value(welcome, i));
-	each_parameter(s->client->login, c, set_parameter, s, &bad);
+	each_parameter(s->client->login, c, set_parameter, s, bad, &in_options);
 	add_host_to_name(s);
 	shown = shown_parameters(s);
 	s->pool->tenant->traffic.client_login_count++;
+	s->quiet_since = clock_now();
 	client_welcome(s->client, shown, c->login_notify_message);
 	params_unref(s->shard->params, &shown);
 	client_resume(s->client);

@@ -120,6 +120,7 @@ stop_clocks(struct haul *h, uint8_t status)
 	if (s->query_since != 0)
 		t->query_time += now - s->query_since;
 	s->query_since = 0;
+	s->quiet_since = now;
 	if (status != TRANSACTION_IDLE)
 		return;
 	if (s->transaction_since != 0)

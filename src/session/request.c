@@ -575,6 +575,7 @@ send_ready(struct session *s)
 	stream_send_bytes(&s->client->stream, ready.data, ready.len);
 	buffer_release(&ready);
 	s->query_since = s->transaction_since = 0;
+	s->quiet_since = clock_recent();
 }
 
 /* The request was answered with an error while it waited: throw it away, in the extended protocol up to Sync. */

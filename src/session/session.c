@@ -271,14 +271,14 @@ struct cancel_ticket {
 };
 
 static void
-on_cancel_delivered(void *arg)
+on_cancel_done(void *arg, const char *outcome)
 {
 	struct cancel_ticket *ticket = arg;
 	struct client key = { .id = ticket->id };
 	struct client *by = SPLAY_FIND(client_set, &ticket->shard->clients, &key);
 
 	if (by != NULL)
-		client_close(by, NULL, "cancel request delivered");
+		client_close(by, NULL, outcome);
 	free(ticket);
 }
 
@@ -295,7 +295,7 @@ session_cancel(struct session *s, struct client *by)
 		ticket = memory_zalloc(sizeof(*ticket));
 		ticket->shard = s->shard;
 		ticket->id = by->id;
-		pool_cancel(s->link->server, on_cancel_delivered, ticket);
+		pool_cancel(s->link->server, on_cancel_done, ticket);
 		return;
 	}
 	client_close(by, NULL, "cancel request done");

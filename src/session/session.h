@@ -50,6 +50,7 @@ struct session {
 	struct lease_request wait;
 	usec_t query_since;		/* 0: no query is under way */
 	usec_t transaction_since;	/* 0: none */
+	usec_t quiet_since;		/* when the last query was done */
 	size_t request_left;		/* bytes of the present request still to come */
 	bool request_dropped;		/* they are thrown away */
 	bool refusing;			/* the next request was refused already */

@@ -40,9 +40,9 @@ session_upkeep(struct session *s, usec_t now)
 		{ user_query_timeout(c, u), linked ? s->query_since : 0, SQLSTATE_QUERY_CANCELED, "query timeout" },
 		{ user_transaction_timeout(c, u), linked ? s->transaction_since : 0, SQLSTATE_TRANSACTION_TIMEOUT,
 		  "transaction timeout" },
-		{ user_idle_transaction_timeout(c, u), idle_in_transaction ? s->client->request_at : 0,
+		{ user_idle_transaction_timeout(c, u), idle_in_transaction ? s->quiet_since : 0,
 		  SQLSTATE_IDLE_IN_TRANSACTION, "idle transaction timeout" },
-		{ user_client_idle_timeout(c, u), idle ? s->client->request_at : 0, SQLSTATE_IDLE_SESSION_TIMEOUT,
+		{ user_client_idle_timeout(c, u), idle ? s->quiet_since : 0, SQLSTATE_IDLE_SESSION_TIMEOUT,
 		  "client_idle_timeout" },
 	};
 
