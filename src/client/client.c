@@ -232,7 +232,9 @@ client_close(struct client *c, const struct error *e, const char *reason)
 			   (long long)((clock_now() - c->connected_at) / USEC_PER_SEC));
 	enter(c, CLIENT_CLOSING);
 	if (e != NULL) {
-		send_last_words(c, e);
+		/* In the middle of a row they would be taken for the rest of the row. */
+		if (!c->mid_message)
+			send_last_words(c, e);
 		read_leftovers(c);
 	}
 	login_free(&c->login);

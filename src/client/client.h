@@ -113,6 +113,7 @@ struct client {
 	bool protocol_3_2;		/* longer cancel key */
 	uint8_t cancel_hops;		/* shards that its cancel request has been to */
 	bool feeding;			/* its bytes are being looked at, further up the stack */
+	bool mid_message;		/* the owner's: the rest of what is being sent to it is still to come */
 };
 
 /* Take an accepted socket and wait for its startup packet. */

@@ -39,7 +39,7 @@ end_run(struct haul *h)
 	h->run = NULL;
 }
 
-/* Put in our own answers: it is their turn. */
+/* Put in our own answers: it is their turn, if no message is being passed on in pieces. */
 static void
 write_answers(struct link *k, struct gather *g)
 {
@@ -61,6 +61,8 @@ session_answer(struct session *s)
 {
 	struct gather *g = loop_gather(s->shard->loop);
 
+	if (s->link->reply_left > 0)
+		return;
 	gather_begin(g, &s->client->stream);
 	write_answers(s->link, g);
 	gather_flush(g);
@@ -69,7 +71,7 @@ session_answer(struct session *s)
 static void
 put_answers(struct haul *h)
 {
-	if (!pipeline_has_answer(&h->link->pipeline))
+	if (h->link->reply_left > 0 || !pipeline_has_answer(&h->link->pipeline))
 		return;
 	end_run(h);
 	write_answers(h->link, h->gather);
@@ -284,6 +286,7 @@ hand_over(struct haul *h, size_t n)
 		h->run = h->pos;
 	h->pos += n;
 	k->reply_left -= n;
+	h->session->client->mid_message = k->reply_left > 0 && k->reply_action == REPLY_PASS;
 }
 
 /* false: stop; more bytes are needed, or the session is over. */
@@ -292,6 +295,7 @@ take_reply(struct haul *h)
 {
 	size_t n = (size_t)(h->end - h->pos);
 	struct link *k = h->link;
+	enum reply_action action;
 	struct frame f;
 
 	if (k->reply_left == 0) {
@@ -314,10 +318,11 @@ take_reply(struct haul *h)
 			return false;
 		}
 		k->server->want = 0;
-		k->reply_action = take_message(h, &f);
-		k->reply_left = f.size;
+		action = take_message(h, &f);
 		if (h->gather == NULL)
-			return false;
+			return false;	/* k is gone, too */
+		k->reply_action = action;
+		k->reply_left = f.size;
 	}
 	hand_over(h, n);
 	if (k->reply_left == 0)
