@@ -27,7 +27,6 @@ struct haul {
 	struct gather *gather;
 	const uint8_t *pos, *end;
 	const uint8_t *run;	/* what lies from here to pos is passed on; NULL: nothing */
-	bool ready;		/* the last ReadyForQuery left nothing outstanding */
 };
 
 static void
@@ -145,7 +144,6 @@ take_ready(struct haul *h, const uint8_t *body, size_t n)
 		parameters_arrived(h);
 	if (!pipeline_is_empty(&k->pipeline) || action == REPLY_SWALLOW)
 		return action;
-	h->ready = true;
 	stop_clocks(h, body[0]);
 	return action;
 }
@@ -366,7 +364,8 @@ session_on_reply(struct server *server, const uint8_t *p, size_t n)
 	s->pool->tenant->traffic.sent += h.pos - p;
 	if (!gather_flush(h.gather))
 		stream_pause(&server->stream);
-	if (h.ready)
+	/* Not only behind ReadyForQuery: half a notification may have come with it. */
+	if (s->query_since == 0)
 		part(s);
 	return (size_t)(h.pos - p);
 }
