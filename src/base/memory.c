@@ -22,6 +22,12 @@ memory_alloc(size_t n)
 }
 
 void *
+memory_alloc_aligned(size_t alignment, size_t n)
+{
+	return succeed(aligned_alloc(alignment, n), n);
+}
+
+void *
 memory_zalloc(size_t n)
 {
 	return succeed(calloc(1, n > 0 ? n : 1), n);

@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 void *memory_alloc(size_t n) __attribute__((malloc, returns_nonnull));
+void *memory_alloc_aligned(size_t alignment, size_t n) __attribute__((returns_nonnull));	/* n: a multiple of alignment */
 void *memory_zalloc(size_t n) __attribute__((malloc, returns_nonnull));
 void *memory_realloc(void *p, size_t n) __attribute__((returns_nonnull));
 char *memory_strdup(const char *s) __attribute__((malloc, returns_nonnull));

@@ -184,8 +184,8 @@ drain_finish(struct inquiry *q)
 		loop_after(k->loop, DRAIN_PERIOD, drain_again, d);
 		return;
 	}
-	log_info(d->mode == SHUTDOWN_WAIT_FOR_SERVERS ? "server connections dropped, exiting" :
-							 "client connections dropped, exiting");
+	log_info(d->mode == SHUTDOWN_WAIT_FOR_SERVERS ? "the last server has come back, exiting" :
+							 "the last client has gone, exiting");
 	free(d);
 	end(k);
 }
@@ -217,7 +217,7 @@ shut_down(void *arg, enum shutdown_mode mode)
 static void
 on_quit(void *arg)
 {
-	log_info("got SIGQUIT, fast exit");
+	log_info("got SIGQUIT, exiting at once");
 	end(arg);
 }
 
@@ -226,8 +226,8 @@ on_term(void *arg)
 {
 	struct control *k = arg;
 
-	log_info(k->stopping ? "got SIGTERM while shutting down, fast exit" :
-			       "got SIGTERM, shutting down, waiting for all clients disconnect");
+	log_info(k->stopping ? "got SIGTERM again, exiting at once" :
+			       "got SIGTERM: no new clients from now on, exiting when the last has gone");
 	shut_down(k, SHUTDOWN_WAIT_FOR_CLIENTS);
 }
 
@@ -236,8 +236,8 @@ on_int(void *arg)
 {
 	struct control *k = arg;
 
-	log_info(k->stopping ? "got SIGINT while shutting down, fast exit" :
-			       "got SIGINT, shutting down, waiting for all servers connections to be released");
+	log_info(k->stopping ? "got SIGINT again, exiting at once" :
+			       "got SIGINT: no server is lent from now on, exiting when the last has come back");
 	shut_down(k, SHUTDOWN_WAIT_FOR_SERVERS);
 }
 
@@ -252,7 +252,7 @@ on_reloaded(void *arg, const struct error *e)
 static void
 on_hup(void *arg)
 {
-	log_info("got SIGHUP, re-reading config");
+	log_info("got SIGHUP");
 	process_notify("RELOADING=1");
 	reload(arg, on_reloaded, arg);
 }
@@ -290,7 +290,7 @@ ask_all(struct control *k, void (*visit)(struct shard *s, struct inquiry *q))
 static void
 on_usr1(void *arg)
 {
-	log_info("got SIGUSR1, pausing all activity");
+	log_info("got SIGUSR1: pausing all databases");
 	ask_all(arg, pause_visit);
 }
 
@@ -303,7 +303,7 @@ on_usr2(void *arg)
 		log_info("got SIGUSR2 while shutting down, ignoring");
 		return;
 	}
-	log_info("got SIGUSR2, continuing from PAUSE");
+	log_info("got SIGUSR2: resuming all databases");
 	ask_all(k, resume_visit);
 }
 

@@ -21,7 +21,7 @@
 
 #include "base/clock.h"
 
-#define LOOP_SCRATCH (48 * 1024)	/* more than this falls out of the CPU's cache between read and send */
+#define LOOP_SCRATCH (64 * 1024)
 
 struct event_base;
 struct evdns_base;

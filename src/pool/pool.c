@@ -440,6 +440,7 @@ finish_login(struct server *s)
 	if (p->welcome == NULL)
 		p->welcome = params_ref(s->reported);
 	s->connect_query_due = true;
+	s->checked = true;
 	pool_settle(s);
 	greet_newcomers(p);
 	pool_serve(p);

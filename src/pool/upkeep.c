@@ -41,8 +41,9 @@ close_mute(struct pool *p, usec_t now)
 	TAILQ_FOREACH_SAFE(s, &p->servers[PLACE_LOGIN], link, next) {
 		if (now - s->connected_at <= timeout)
 			continue;
-		error_set(&e, SEVERITY_FATAL, SQLSTATE_CANNOT_ESTABLISH, "connect timeout");
-		server_close(s, &e, "connect timeout");
+		error_set(&e, SEVERITY_FATAL, SQLSTATE_CANNOT_ESTABLISH,
+			  s->state == SERVER_DIALING ? "connect failed: no answer" : "connect timeout");
+		server_close(s, &e, e.message);
 	}
 	TAILQ_FOREACH_SAFE(s, &p->servers[PLACE_TESTED], link, next) {
 		if (now - s->run_at > timeout)

@@ -61,9 +61,9 @@ next_word(char **rest)
 typedef bool parameter_fn(void *arg, const char *name, const char *value);
 
 /* Call fn for each setting in an options value; false: it has something else (*bad is "" then), or fn said no to
- * *bad, which holds 64 bytes. */
+ * *bad, which holds 64 bytes.  lenient: go on in both cases. */
 static bool
-each_option(const char *options, parameter_fn *fn, void *arg, char *bad)
+each_option(const char *options, bool lenient, parameter_fn *fn, void *arg, char *bad)
 {
 	char *copy = memory_strdup(options), *rest = copy, *word;
 	bool ok = true;
@@ -81,7 +81,7 @@ each_option(const char *options, parameter_fn *fn, void *arg, char *bad)
 		if (equals != NULL)
 			*equals = '\0';
 		string_copy(bad, equals != NULL ? word : "", 64);
-		ok = equals != NULL && fn(arg, word, equals + 1);
+		ok = (equals != NULL && fn(arg, word, equals + 1)) || lenient;
 	}
 	free(copy);
 	return ok;
@@ -96,8 +96,8 @@ each_parameter(const struct login *l, const struct config *c, parameter_fn *fn, 
 	const char *options = startup_get(&s, "options"), *name, *value;
 
 	*in_options = true;
-	if (options != NULL && !string_in_list(c->ignore_startup_parameters, "options") &&
-	    !each_option(options, fn, arg, bad))
+	if (options != NULL &&
+	    !each_option(options, string_in_list(c->ignore_startup_parameters, "options"), fn, arg, bad))
 		return false;
 	*in_options = false;
 	while (startup_next(&s, &name, &value)) {
