@@ -64,7 +64,8 @@ session_answer(struct session *s)
 		return;
 	gather_begin(g, &s->client->stream);
 	write_answers(s->link, g);
-	gather_flush(g);
+	if (!gather_flush(g))
+		stream_pause(&s->client->stream);
 }
 
 static void
@@ -367,5 +368,6 @@ session_on_reply(struct server *server, const uint8_t *p, size_t n)
 	/* Not only behind ReadyForQuery: half a notification may have come with it. */
 	if (s->query_since == 0)
 		part(s);
+	session_read_on(s);
 	return (size_t)(h.pos - p);
 }

@@ -29,6 +29,9 @@
 #include "pg/writer.h"
 #include "session/link.h"
 
+/* Requests of a client that may be outstanding at a time; then it has to wait, until half of them are done. */
+#define OUTSTANDING_MAX 1024
+
 /* A message that must be read up to its names before anything can be done with it may take so many bytes. */
 #define NAMES_MAX (128 * 1024)
 
@@ -599,6 +602,49 @@ throw_away(struct batch *b, struct request *rq)
 	advance(b, rq);
 }
 
+static void
+send_batch(struct batch *b)
+{
+	struct session *s = b->session;
+
+	if (b->gather == NULL)
+		return;
+	if (!gather_flush(b->gather))
+		stream_pause(&s->client->stream);
+	b->gather = NULL;
+	/* Our own answers go out with the server's next words, unless the client asks for what there is. */
+	if (b->flush_asked)
+		session_answer(s);
+	b->flush_asked = false;
+}
+
+/* A client that takes no replies, or asks faster than its server answers, must not cost memory without bound. */
+static bool
+is_held_up(const struct session *s)
+{
+	return !stream_is_drained(&s->client->stream) ||
+	       (s->link != NULL && s->link->pipeline.count >= OUTSTANDING_MAX);
+}
+
+/* Many requests are outstanding: have the server tell what it has done, and tell our part. false: the client waits. */
+static bool
+make_way(struct batch *b)
+{
+	struct buffer *out;
+
+	if (!reach_server(b))
+		return false;
+	out = gather_write(b->gather);
+	writer_end(out, writer_begin(out, FE_FLUSH));
+	gather_wrote(b->gather);
+	b->flush_asked = true;
+	send_batch(b);
+	if (!is_held_up(b->session))
+		return true;
+	stream_pause(&b->session->client->stream);
+	return false;
+}
+
 static bool
 take_request(struct batch *b)
 {
@@ -639,7 +685,11 @@ take_request(struct batch *b)
 		advance(b, &rq);
 		return true;
 	}
-	start_clocks(b);
+	if (s->link != NULL && s->link->pipeline.count >= OUTSTANDING_MAX && !make_way(b))
+		return false;
+	/* What has no answer of its own starts nothing. */
+	if (!rule->is_copy && rq.frame.type != FE_FLUSH)
+		start_clocks(b);
 	if (!reach_server(b))
 		return false;
 	if (s->link->pipeline.skipping && rq.frame.type != FE_SYNC)
@@ -669,18 +719,16 @@ take_rest(struct batch *b)
 	return true;
 }
 
-static void
-send_batch(struct batch *b)
+void
+session_read_on(struct session *s)
 {
-	struct session *s = b->session;
+	const struct link *k = s->link;
 
-	if (b->gather == NULL)
+	if (!s->client->stream.paused || s->wait.queued || s->leaving || !stream_is_drained(&s->client->stream))
 		return;
-	if (!gather_flush(b->gather))
-		stream_pause(&s->client->stream);
-	/* Our own answers go out with the server's next words, unless the client asks for what there is. */
-	if (b->flush_asked)
-		session_answer(s);
+	if (k != NULL && (!stream_is_drained(&k->server->stream) || k->pipeline.count > OUTSTANDING_MAX / 2))
+		return;
+	client_resume(s->client);
 }
 
 size_t
@@ -689,7 +737,7 @@ session_on_input(struct client *c, const uint8_t *p, size_t n)
 	struct session *s = c->owner;
 	struct batch b = { .session = s, .pos = p, .end = p + n };
 
-	if (s->wait.queued || s->leaving) {
+	if (s->wait.queued || s->leaving || is_held_up(s)) {
 		stream_pause(&c->stream);
 		return s->leaving ? n : 0;
 	}

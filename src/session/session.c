@@ -138,7 +138,7 @@ on_server_drained(struct server *server)
 {
 	struct link *k = server->lease;
 
-	client_resume(k->session->client);
+	session_read_on(k->session);
 }
 
 static void
@@ -165,8 +165,11 @@ on_client_drained(struct client *c)
 {
 	struct session *s = c->owner;
 
-	if (s != NULL && s->link != NULL)
+	if (s == NULL)
+		return;
+	if (s->link != NULL)
 		server_resume(s->link->server);
+	session_read_on(s);
 }
 
 static void

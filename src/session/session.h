@@ -107,4 +107,8 @@ size_t session_on_reply(struct server *server, const uint8_t *p, size_t n);
 /* Send our own answers whose turn it is (the client asked with Flush). */
 void session_answer(struct session *s);
 
+/* Read the client again, if it was paused and nothing is in its way any more: its replies are out, its server has
+ * taken what it asked, and few requests are outstanding. */
+void session_read_on(struct session *s);
+
 #endif

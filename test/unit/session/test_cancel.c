@@ -9,7 +9,7 @@
 
 #define ONE "one = PG user=pooler pool_size=1"
 
-TestSuite(cancel_request, .fini = house_close, .timeout = 30);
+TestSuite(cancel_request, .fini = house_close);
 
 static const uint8_t server_key[] = { 0, 0, SERVER_PID >> 8, SERVER_PID & 255, 1, 2, 3, 4 };
 

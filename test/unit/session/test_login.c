@@ -11,7 +11,7 @@
 
 #define ONE "one = PG user=pooler pool_size=1"
 
-TestSuite(login, .fini = house_close, .timeout = 30);
+TestSuite(login, .fini = house_close);
 
 Test(login, byte_by_byte)
 {

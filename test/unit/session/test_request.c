@@ -5,13 +5,15 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "harness.h"
+#include "pg/frame.h"
 
 #define ONE "one = PG user=pooler pool_size=1"
 #define TWO_SERVERS "one = PG user=pooler pool_size=2"
 
-TestSuite(request, .fini = house_close, .timeout = 60);
+TestSuite(request, .fini = house_close);
 
 /* Say it, so many bytes at a time, and let each piece be served by itself. */
 static void
@@ -398,3 +400,53 @@ Test(request, copy_in_of_an_extended_query)
 	hear(c, "C(SELECT 0) Z(I)");
 }
 
+
+/* --- long pipelines --- */
+
+/* Answer what has come, as PostgreSQL does: all of it at the next Flush or Sync. */
+static void
+serve_pipeline(struct peer *s, struct buffer *owed)
+{
+	static const char *const answers[256] = { ['B'] = "2", ['E'] = "C(SELECT 0)", ['S'] = "Z(I)" };
+	struct frame f;
+
+	while (frame_peek(buffer_head(&s->in), buffer_left(&s->in), &f) == FRAME_OK && f.size <= buffer_left(&s->in)) {
+		buffer_consume(&s->in, f.size);
+		if (answers[f.type] != NULL)
+			compose(s, answers[f.type], owed);
+		if (f.type != 'S' && f.type != 'H')
+			continue;
+		say_bytes(s, buffer_head(owed), buffer_left(owed));
+		buffer_clear(owed);
+	}
+}
+
+/* More requests than may be outstanding, and a Sync only behind them all. */
+Test(request, a_pipeline_without_end_comes_to_its_end)
+{
+	enum { N = 5000 };
+	struct buffer asked = BUFFER_INIT, owed = BUFFER_INIT;
+	struct peer *c, *s;
+
+	house_open(1, ONE, "");
+	pair_open(&c, &s);
+	for (int i = 0; i < N; i++)
+		compose(c, "B(,) E", &asked);
+	compose(c, "S", &asked);
+	for (int idle = 0; idle < 100; idle++) {
+		ssize_t n = send(c->fd, buffer_head(&asked), buffer_left(&asked), MSG_DONTWAIT);
+
+		buffer_consume(&asked, n > 0 ? (size_t)n : 0);
+		house_settle();
+		if (hears_nothing(s))
+			continue;
+		serve_pipeline(s, &owed);
+		idle = 0;
+	}
+	cr_assert_eq(buffer_left(&asked), 0);
+	for (int i = 0; i < N; i++)
+		hear(c, "2 C(SELECT 0)");
+	hear(c, "Z(I)");
+	buffer_release(&asked);
+	buffer_release(&owed);
+}
