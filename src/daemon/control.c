@@ -17,6 +17,8 @@
 #define DRAIN_PERIOD (50 * USEC_PER_MSEC)
 #define HELPER_THREADS 2
 
+struct drain;
+
 struct control {
 	struct loop *loop;
 	struct mailbox *mailbox;
@@ -28,7 +30,7 @@ struct control {
 	struct listener_set *tcp, *local;
 	bool paused;			/* by signal */
 	bool stopping;			/* shutdown under way */
-	enum shutdown_mode mode;
+	struct drain *drain;		/* of a shutdown that waits */
 	struct traffic last_totals;	/* at the last stats_period, all tenants */
 };
 
@@ -186,7 +188,6 @@ drain_finish(struct inquiry *q)
 	}
 	log_info(d->mode == SHUTDOWN_WAIT_FOR_SERVERS ? "the last server has come back, exiting" :
 							 "the last client has gone, exiting");
-	free(d);
 	end(k);
 }
 
@@ -202,9 +203,8 @@ shut_down(void *arg, enum shutdown_mode mode)
 	}
 	process_notify("STOPPING=1");
 	k->stopping = true;
-	k->mode = mode;
 	atomic_store(&k->workers.commons.stopping, true);
-	d = memory_zalloc(sizeof(*d));
+	d = k->drain = memory_zalloc(sizeof(*d));
 	d->inquiry.visit = drain_visit;
 	d->inquiry.finish = drain_finish;
 	d->control = k;
@@ -511,6 +511,7 @@ control_free(struct control *k)
 	mailbox_free(&k->mailbox, message_discard);
 	loop_free(&k->loop);
 	config_unref(&k->config);
+	free(k->drain);
 	free(k->path);
 	free(k);
 }

@@ -306,7 +306,7 @@ pool_connect_failed(struct pool *p, const struct error *e)
 		p->tenant->next_host++;
 	if (p->failing_since == 0)
 		p->failing_since = now;
-	if (is_refusal(e) && pool_total(p) == 0) {
+	if (is_refusal(e)) {
 		pool_refuse_all(p, e);
 		return;
 	}

@@ -1,6 +1,5 @@
 #include "server/login.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,7 +132,7 @@ fail_without_password(struct server *s)
 	struct error e;
 
 	error_set(&e, SEVERITY_FATAL, SQLSTATE_INVALID_PASSWORD,
-		  "server login failed: the server asks for a password of user \"%s\" that is not known in a form it takes",
+		  "server login failed: wrong password type: what is known of the password of user \"%s\" is not what the server asks for",
 		  l->user);
 	error_hint(&e, "Put the plain password, or for md5 its md5 hash, into auth_file or the database's line.");
 	server_close(s, &e, e.message);
@@ -352,13 +351,12 @@ take_key(struct server *s, struct reader *r)
 static void
 take_error(struct server *s, const uint8_t *body, size_t n)
 {
-	char reason[sizeof(((struct error *)0)->message) + 64];
 	struct error e;
 
 	response_parse(body, n, &e);
 	e.severity = SEVERITY_FATAL;
-	snprintf(reason, sizeof(reason), "server login failed: FATAL %s", e.message);
-	server_close(s, &e, reason);
+	server_log(s, LOG_WARNING, "server login failed: FATAL %s", e.message);
+	server_close(s, &e, e.message);
 }
 
 bool
