@@ -224,6 +224,18 @@ def test_another_clients_deallocate_does_not_matter(pgusher):
             assert a.ask(bind("", "s"), execute(), SYNC)[1].row == ["1"]
 
 
+@pytest.mark.ours("lends it with the server")
+def test_unnamed_statement_is_not_the_next_clients(pgusher):
+    p = pgusher(pool_mode="transaction", default_pool_size=1)
+    with p.wire("shop") as a, p.wire("shop") as b:
+        a.ask(parse("", "SELECT 'a secret of a'"), SYNC)
+        got = b.ask(bind(), execute(), SYNC)
+        assert wire.kinds(got) == "EZ" and got[0].code == "26000"
+        # and b's answers leave a what PostgreSQL would: its own unnamed statement, or a clear error
+        got = a.ask(bind(), execute(), SYNC)
+        assert wire.kinds(got) == "2DCZ" and got[1].row == ["a secret of a"]
+
+
 @better
 def test_deallocate_all_forgets_only_when_it_worked(pgusher):
     """DISCARD ALL fails in a transaction block: the names stay."""

@@ -65,17 +65,24 @@ def test_broken_database_line_changes_nothing(pgusher):
 
 
 @pytest.mark.ours("goes on without it")
-def test_missing_files_change_nothing(pgusher):
+def test_missing_file_changes_nothing(pgusher):
     p = pgusher(pool_mode="transaction")
     p.ini_path.rename(p.dir / "away")
     reload_fails(p)
     assert p.value("SELECT 1") == 1
     (p.dir / "away").rename(p.ini_path)
-    p.userlist_path.rename(p.dir / "away")
-    reload_fails(p)
-    assert p.value("SELECT 1") == 1
-    (p.dir / "away").rename(p.userlist_path)
     p.console("RELOAD")
+
+
+def test_missing_userlist_keeps_the_users(pgusher):
+    p = pgusher(auth_type="md5")
+    p.userlist_path.unlink()
+    with p.logs("userlist.txt.*No such file"):
+        try:
+            p.console("RELOAD")
+        except psycopg.Error as e:
+            assert e.sqlstate == "F0000"
+    assert p.value("SELECT 1") == 1
 
 
 @pytest.mark.ours("ignores it")
