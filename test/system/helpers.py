@@ -1,8 +1,10 @@
 """Small things that every part of the harness needs: users, ports, deadlines, processes."""
 
+import ctypes
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -45,6 +47,13 @@ def as_user():
     if account is None:
         return {}
     return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+
+
+def end_with_us(number=signal.SIGKILL):
+    """For preexec_fn: a signal when the process that runs the tests has ended, however that came."""
+    def prepare():
+        ctypes.CDLL(None).prctl(1, number)  # PR_SET_PDEATHSIG
+    return prepare
 
 
 def user_name():

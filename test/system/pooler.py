@@ -15,8 +15,8 @@ import psycopg
 from psycopg.rows import dict_row
 
 import wire
-from helpers import (SLOW, TOP, as_user, free_port, give_away, make_dir, remove_dir, run, session_processes,
-                     wait_until)
+from helpers import (SLOW, TOP, as_user, end_with_us, free_port, give_away, make_dir, remove_dir, run,
+                     session_processes, wait_until)
 from postgres import ROLES, TENANTS
 
 def reachable(exe):
@@ -92,6 +92,7 @@ class Pooler:
         self.admin_user = admin
         self.args = list(args)
         self.process = None
+        self.spawned = []  # all that were ever started; close() ends those that should have ended themselves
         self.databases = {db: "{pg}" for db in TENANTS + ["db_plain", "db_md5", "db_scram"]} if pg else {}
         self.databases.update(databases or {})
         self.users = users or {}
@@ -159,9 +160,11 @@ class Pooler:
         args = [*(self.args if args is None else args), self.ini_path]
         with open(self.stderr_path, "ab") as err:
             give_away(self.stderr_path)
-            return subprocess.Popen([EXE, *map(str, args)], cwd=self.dir, env=self.environment(),
-                                    stdin=subprocess.DEVNULL, stdout=err, stderr=err, start_new_session=True,
-                                    **as_user(), **kwargs)
+            process = subprocess.Popen([EXE, *map(str, args)], cwd=self.dir, env=self.environment(),
+                                       stdin=subprocess.DEVNULL, stdout=err, stderr=err, start_new_session=True,
+                                       preexec_fn=end_with_us(), **as_user(), **kwargs)
+        self.spawned.append(process)
+        return process
 
     def start(self, **kwargs):
         for _ in range(3):
@@ -233,6 +236,10 @@ class Pooler:
             left = session_processes(self.process.pid)
             assert not left, f"processes left behind: {left}"
         finally:
+            for process in self.spawned:
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
             remove_dir(self.dir)
 
     def sanitizer_reports(self):

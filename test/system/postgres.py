@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 
-from helpers import as_user, free_port, give_away, make_dir, remove_dir, run, wait_until
+from helpers import as_user, end_with_us, free_port, give_away, make_dir, remove_dir, run, wait_until
 
 SUPERUSER = "pgsu"
 TENANTS = ["shop", "mill", "forge"] + [f"t{i}" for i in range(1, 9)]
@@ -88,7 +88,8 @@ class Postgres:
             with open(self.log_path, "a") as log:
                 self.process = subprocess.Popen(
                     [f"{self.bindir}/postgres", "-D", self.data, "-p", str(self.port)], cwd=self.dir,
-                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, **as_user())
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                    preexec_fn=end_with_us(signal.SIGQUIT), **as_user())
             give_away(self.log_path)
             try:
                 wait_until(self.answers, 30, "PostgreSQL answers")
