@@ -19,6 +19,7 @@ struct gather {
 	struct stream *to;	/* NULL: nobody is collecting */
 	int npieces;
 	size_t size;
+	bool overflowed;	/* some of it has been sent, to make room */
 	size_t written;		/* bytes of the arena that belong to pieces */
 	struct buffer arena;
 	struct piece pieces[PIECES_MAX];
@@ -48,6 +49,7 @@ gather_begin(struct gather *g, struct stream *to)
 		abort();
 	}
 	g->to = to;
+	g->overflowed = false;
 }
 
 static void
@@ -61,6 +63,27 @@ clear(struct gather *g)
 		buffer_release(&g->arena);
 }
 
+static const uint8_t *
+piece_bytes(const struct gather *g, const struct piece *p)
+{
+	return p->base != NULL ? p->base : g->arena.data + p->offset;
+}
+
+bool
+gather_copy(const struct gather *g, size_t from, size_t max, struct buffer *out)
+{
+	if (g->overflowed || from > g->size || g->size - from > max)
+		return false;
+	for (int i = 0; i < g->npieces; i++) {
+		const struct piece *p = &g->pieces[i];
+		size_t skip = from < p->len ? from : p->len;
+
+		buffer_append(out, piece_bytes(g, p) + skip, p->len - skip);
+		from -= skip;
+	}
+	return true;
+}
+
 /* Send the pieces, keep collecting. */
 static bool
 send_pieces(struct gather *g)
@@ -72,13 +95,19 @@ send_pieces(struct gather *g)
 		return stream_is_drained(g->to);
 	for (int i = 0; i < g->npieces; i++) {
 		const struct piece *p = &g->pieces[i];
-		const uint8_t *base = p->base != NULL ? p->base : g->arena.data + p->offset;
 
-		iov[i] = (struct iovec){ .iov_base = (void *)(uintptr_t)base, .iov_len = p->len };
+		iov[i] = (struct iovec){ .iov_base = (void *)(uintptr_t)piece_bytes(g, p), .iov_len = p->len };
 	}
 	drained = stream_send(g->to, iov, g->npieces);
 	clear(g);
 	return drained;
+}
+
+static void
+make_room(struct gather *g)
+{
+	send_pieces(g);
+	g->overflowed = true;
 }
 
 static struct piece *
@@ -104,7 +133,7 @@ gather_ref(struct gather *g, const void *p, size_t n)
 		}
 	}
 	if (g->npieces == PIECES_MAX) {
-		send_pieces(g);
+		make_room(g);
 		g->size = n;
 	}
 	*next_piece(g) = (struct piece){ .base = base, .len = n };
@@ -114,7 +143,7 @@ struct buffer *
 gather_write(struct gather *g)
 {
 	if (g->npieces == PIECES_MAX)
-		send_pieces(g);
+		make_room(g);
 	return &g->arena;
 }
 

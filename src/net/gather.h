@@ -40,6 +40,9 @@ void gather_wrote(struct gather *g);
 /* Bytes collected and not sent yet. */
 size_t gather_size(const struct gather *g);
 
+/* Append what was collected from byte `from` on to out.  false: that is more than max, or has been sent already. */
+bool gather_copy(const struct gather *g, size_t from, size_t max, struct buffer *out);
+
 /* Send what there is.  false: the stream has a backlog now. */
 bool gather_flush(struct gather *g);
 

@@ -26,10 +26,16 @@ free_effect(struct effect *e)
 	free(e);
 }
 
+static bool
+is_mark(const void *ref)
+{
+	return ref == NULL || ref == link_parameters_mark || ref == retry_mark;
+}
+
 static void
 free_ref(const struct pipeline_entry *e)
 {
-	if (e->ref == NULL || e->ref == link_parameters_mark)
+	if (is_mark(e->ref))
 		return;
 	if (e->action == REPLY_REPLACE)
 		free(e->ref);
@@ -72,7 +78,7 @@ on_undone(void *arg, const struct pipeline_entry *e)
 {
 	struct link *k = arg;
 
-	if (e->ref == NULL || e->ref == link_parameters_mark)
+	if (is_mark(e->ref))
 		return;
 	if (e->action != REPLY_REPLACE && e->kind == REQUEST_PARSE)
 		undo_parse(k, e);
@@ -88,6 +94,7 @@ free_link(struct server *server)
 
 	server->lease = NULL;
 	k->session = NULL;
+	retry_release(k);
 	pipeline_release(&k->pipeline);
 	prepared_clear(&k->prepared);
 	free(k);

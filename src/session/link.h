@@ -10,6 +10,7 @@
 #include "server/server.h"
 #include "session/pipeline.h"
 #include "session/prepared.h"
+#include "session/retry.h"
 #include "session/session.h"
 
 struct link {
@@ -17,6 +18,7 @@ struct link {
 	struct session *session;	/* NULL: not lent */
 	struct pipeline pipeline;
 	struct prepared prepared;
+	struct retry retry;
 	size_t reply_left;		/* bytes of the present reply still to come */
 	enum reply_action reply_action;	/* of them */
 	unsigned parameters_reported;	/* carried ones that were reported for SETs whose end is not there yet */

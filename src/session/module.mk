@@ -12,6 +12,8 @@ session_sources = \
 	src/session/prepared.h \
 	src/session/reply.c \
 	src/session/request.c \
+	src/session/retry.c \
+	src/session/retry.h \
 	src/session/session.c \
 	src/session/session.h \
 	src/session/shard.c \

@@ -18,12 +18,6 @@ pipeline_init(struct pipeline *p, void (*done)(void *, const struct pipeline_ent
 	p->arg = arg;
 }
 
-static struct pipeline_entry *
-at(struct pipeline *p, uint32_t i)
-{
-	return &p->ring[(p->head + i) & (p->size - 1)];
-}
-
 static void
 drop(struct pipeline *p, uint32_t n)
 {
@@ -45,7 +39,7 @@ static void
 undo(struct pipeline *p, uint32_t n)
 {
 	for (uint32_t i = n; i > 0; i--)
-		p->undone(p->arg, at(p, i - 1));
+		p->undone(p->arg, pipeline_at(p, i - 1));
 	drop(p, n);
 }
 
@@ -84,7 +78,7 @@ grow(struct pipeline *p)
 	struct pipeline_entry *ring = memory_alloc(2 * p->size * sizeof(*ring));
 
 	for (uint32_t i = 0; i < p->count; i++)
-		ring[i] = *at(p, i);
+		ring[i] = *pipeline_at(p, i);
 	if (p->ring != p->inside)
 		free(p->ring);
 	p->ring = ring;
@@ -99,7 +93,7 @@ pipeline_push(struct pipeline *p, enum request_kind kind, enum reply_action acti
 		return;
 	if (p->count == p->size)
 		grow(p);
-	*at(p, p->count) = (struct pipeline_entry){
+	*pipeline_at(p, p->count) = (struct pipeline_entry){
 		.kind = (uint8_t)kind,
 		.action = (uint8_t)action,
 		.tentative = p->in_copy && kind == REQUEST_SYNC,
@@ -117,7 +111,7 @@ end_copy(struct pipeline *p)
 {
 	p->in_copy = false;
 	for (uint32_t i = 1; i < p->count; i++) {
-		struct pipeline_entry *e = at(p, i);
+		struct pipeline_entry *e = pipeline_at(p, i);
 
 		if (e->kind == REQUEST_SYNC && e->tentative)
 			continue;
@@ -125,7 +119,7 @@ end_copy(struct pipeline *p)
 			i++;
 		/* Close the gap: what stood in front moves up to here. */
 		uint32_t gone = i - 1;
-		*at(p, gone) = p->ring[p->head];
+		*pipeline_at(p, gone) = p->ring[p->head];
 		p->head = (p->head + gone) & (p->size - 1);
 		p->count -= gone;
 		return;
@@ -139,7 +133,7 @@ begin_copy(struct pipeline *p)
 {
 	p->in_copy = true;
 	for (uint32_t i = 1; i < p->count; i++) {
-		struct pipeline_entry *e = at(p, i);
+		struct pipeline_entry *e = pipeline_at(p, i);
 
 		if (e->kind != REQUEST_SYNC)
 			return;
@@ -200,7 +194,7 @@ skip_to_sync(struct pipeline *p)
 {
 	uint32_t n = 0;
 
-	while (n < p->count && !is_sync_point(at(p, n)))
+	while (n < p->count && !is_sync_point(pipeline_at(p, n)))
 		n++;
 	undo(p, n);
 	if (p->count == 0)
@@ -218,7 +212,7 @@ pipeline_take_error(struct pipeline *p)
 	action = (enum reply_action)p->ring[p->head].action;
 	simple = p->ring[p->head].kind == REQUEST_QUERY || p->ring[p->head].kind == REQUEST_FUNCTION_CALL;
 	if (p->in_copy) {
-		if (p->count > 1 && at(p, 1)->tentative)
+		if (p->count > 1 && pipeline_at(p, 1)->tentative)
 			p->uncertain = true;
 		end_copy(p);
 	}

@@ -91,6 +91,13 @@ pipeline_head(struct pipeline *p)
 	return p->count == 0 ? NULL : &p->ring[p->head];
 }
 
+/* The i-th from the head; i < count. */
+static inline struct pipeline_entry *
+pipeline_at(const struct pipeline *p, uint32_t i)
+{
+	return &p->ring[(p->head + i) & (p->size - 1)];
+}
+
 static inline struct pipeline_entry *
 pipeline_last(struct pipeline *p)
 {

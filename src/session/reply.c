@@ -136,6 +136,7 @@ take_ready(struct haul *h, const uint8_t *body, size_t n)
 	struct link *k = h->link;
 	struct pipeline_entry *head = pipeline_head(&k->pipeline);
 	bool was_parameters = head != NULL && head->ref == link_parameters_mark;
+	bool was_retry = head != NULL && head->ref == retry_mark;
 	enum reply_action action = pipeline_take_reply(&k->pipeline, BE_READY_FOR_QUERY);
 
 	if (n < 1)
@@ -143,6 +144,8 @@ take_ready(struct haul *h, const uint8_t *body, size_t n)
 	k->server->transaction = body[0];
 	if (was_parameters)
 		parameters_arrived(h);
+	if (was_retry)
+		retry_send(k);
 	if (!pipeline_is_empty(&k->pipeline) || action == REPLY_SWALLOW)
 		return action;
 	stop_clocks(h, body[0]);
@@ -213,6 +216,8 @@ take_error(struct haul *h, const uint8_t *body, size_t n)
 	response_parse(body, n, &e);
 	if (replace)
 		ours = *(struct error *)head->ref;
+	if (e.severity != SEVERITY_FATAL && retry_catch(k, e.sqlstate))
+		return REPLY_SWALLOW;
 	action = pipeline_take_error(&k->pipeline);
 	if (e.severity == SEVERITY_FATAL) {
 		k->fatal_told = true;

@@ -224,6 +224,19 @@ handle_parse(struct batch *b, struct request *rq)
 	drop_all(rq);
 }
 
+/* Is what is sent now the first thing of the client's on this server, outside a transaction? */
+static bool
+is_first_of_cycle(struct link *k)
+{
+	if (k->server->transaction != TRANSACTION_IDLE)
+		return false;
+	for (uint32_t i = 0; i < k->pipeline.count; i++) {
+		if (pipeline_at(&k->pipeline, i)->action != REPLY_SWALLOW)
+			return false;
+	}
+	return true;
+}
+
 static void
 handle_bind(struct batch *b, struct request *rq)
 {
@@ -248,6 +261,8 @@ handle_bind(struct batch *b, struct request *rq)
 	s->pool->tenant->traffic.bind_count++;
 	ensure_prepared(b, name->statement);
 	server_name = name->statement->name;
+	if (is_first_of_cycle(s->link))
+		retry_begin(s->link, b->gather, name->statement);
 	out = gather_write(b->gather);
 	writer_u8(out, FE_BIND);
 	writer_u32(out, (uint32_t)(rq->frame.size - 1 - strlen(text) + strlen(server_name)));
@@ -609,6 +624,8 @@ send_batch(struct batch *b)
 
 	if (b->gather == NULL)
 		return;
+	if (s->link->retry.state != RETRY_OFF)
+		retry_keep(s->link, b->gather);
 	if (!gather_flush(b->gather))
 		stream_pause(&s->client->stream);
 	b->gather = NULL;
@@ -731,13 +748,20 @@ session_read_on(struct session *s)
 	client_resume(s->client);
 }
 
+/* A cycle is about to be sent again: what the client sends now goes behind it. */
+static bool
+is_being_retried(const struct session *s)
+{
+	return s->link != NULL && s->link->retry.state == RETRY_CAUGHT;
+}
+
 size_t
 session_on_input(struct client *c, const uint8_t *p, size_t n)
 {
 	struct session *s = c->owner;
 	struct batch b = { .session = s, .pos = p, .end = p + n };
 
-	if (s->wait.queued || s->leaving || is_held_up(s)) {
+	if (s->wait.queued || s->leaving || is_held_up(s) || is_being_retried(s)) {
 		stream_pause(&c->stream);
 		return s->leaving ? n : 0;
 	}

@@ -59,6 +59,7 @@ cut(struct session *s)
 	struct link *k = s->link;
 
 	s->link = NULL;
+	retry_forget(k);
 	pipeline_reset(&k->pipeline);
 	k->session = NULL;
 	k->reply_left = 0;
