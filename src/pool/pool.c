@@ -144,6 +144,7 @@ start_check(struct server *s)
 	const struct config *c = pool_config(s->pool);
 
 	pool_place(s, PLACE_TESTED);
+	s->forgiving = false;
 	s->checked = true;
 	server_run(s, c->server_check_query);
 }
@@ -343,6 +344,7 @@ next_cleaning(struct server *s)
 	uint8_t taint = s->taint;
 
 	s->taint = 0;
+	s->forgiving = false;
 	if (s->reset_needed || (taint & TAINT_STATEMENTS) != 0) {
 		const char *reset = s->reset_needed ? pool_config(s->pool)->server_reset_query : "DISCARD ALL";
 
@@ -358,6 +360,7 @@ next_cleaning(struct server *s)
 	if (!s->connect_query_due)
 		return NULL;
 	s->connect_query_due = false;
+	s->forgiving = true;
 	return connect_query(s);
 }
 
@@ -460,9 +463,10 @@ on_ready(struct server *s)
 static void
 on_run_failed(struct server *s, const struct error *e)
 {
-	/* ROLLBACK, a reset or a check that fails leaves a server of unknown state. */
-	server_log(s, LOG_WARNING, "a command of the pooler failed: %s", e->message);
-	s->close_needed = true;
+	/* ROLLBACK, a reset or a check that fails leaves a server of unknown state; connect_query is the operator's. */
+	server_log(s, LOG_WARNING, "%s failed: %s", s->forgiving ? "connect_query" : "a command of the pooler", e->message);
+	if (!s->forgiving)
+		s->close_needed = true;
 }
 
 static void

@@ -121,6 +121,7 @@ struct server {
 	bool close_needed;			/* close it when it comes back */
 	bool reset_needed;			/* the keeper's: a session ended on it */
 	bool connect_query_due;			/* the keeper's: settings were reset */
+	bool forgiving;				/* the keeper's: what runs may fail */
 	bool checked;				/* the keeper's: checked_at is of a check, not of use */
 	bool used;				/* the keeper's: was lent at least once */
 	bool feeding;

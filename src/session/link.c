@@ -6,6 +6,7 @@
 #include "base/memory.h"
 
 char link_parameters_mark[] = "parameters";
+char link_unnamed_mark[] = "unnamed";
 
 struct effect *
 effect_new(struct statement *st, const char *name)
@@ -29,7 +30,7 @@ free_effect(struct effect *e)
 static bool
 is_mark(const void *ref)
 {
-	return ref == NULL || ref == link_parameters_mark || ref == retry_mark;
+	return ref == NULL || ref == link_parameters_mark || ref == link_unnamed_mark || ref == retry_mark;
 }
 
 static void
@@ -78,6 +79,8 @@ on_undone(void *arg, const struct pipeline_entry *e)
 {
 	struct link *k = arg;
 
+	if (e->ref == link_unnamed_mark)
+		k->unnamed_known = false;
 	if (is_mark(e->ref))
 		return;
 	if (e->action != REPLY_REPLACE && e->kind == REQUEST_PARSE)
@@ -95,6 +98,7 @@ free_link(struct server *server)
 	server->lease = NULL;
 	k->session = NULL;
 	retry_release(k);
+	buffer_release(&k->unnamed);
 	pipeline_release(&k->pipeline);
 	prepared_clear(&k->prepared);
 	free(k);

@@ -19,6 +19,8 @@ struct link {
 	struct pipeline pipeline;
 	struct prepared prepared;
 	struct retry retry;
+	struct buffer unnamed;		/* body of the Parse that made the unnamed statement; empty: unknown, or bound since */
+	bool unnamed_known;		/* the server's unnamed statement is this session's */
 	size_t reply_left;		/* bytes of the present reply still to come */
 	enum reply_action reply_action;	/* of them */
 	unsigned parameters_reported;	/* carried ones that were reported for SETs whose end is not there yet */
@@ -35,6 +37,9 @@ struct effect {
 
 /* The entry of the SET commands that bring the client's parameters to a server. */
 extern char link_parameters_mark[];
+
+/* The entry of a Parse of the unnamed statement: if it fails, there is none. */
+extern char link_unnamed_mark[];
 
 struct link *link_of(struct server *server);		/* made if need be */
 

@@ -130,6 +130,16 @@ stop_clocks(struct haul *h, uint8_t status)
 	s->transaction_since = 0;
 }
 
+/* The server does not speak the protocol: nothing that it says from here on can be trusted. */
+static void
+drop_server(struct haul *h)
+{
+	end_run(h);
+	gather_flush(h->gather);
+	h->gather = NULL;
+	server_close(h->link->server, NULL, "malformed message from server");
+}
+
 static enum reply_action
 take_ready(struct haul *h, const uint8_t *body, size_t n)
 {
@@ -137,11 +147,21 @@ take_ready(struct haul *h, const uint8_t *body, size_t n)
 	struct pipeline_entry *head = pipeline_head(&k->pipeline);
 	bool was_parameters = head != NULL && head->ref == link_parameters_mark;
 	bool was_retry = head != NULL && head->ref == retry_mark;
-	enum reply_action action = pipeline_take_reply(&k->pipeline, BE_READY_FOR_QUERY);
+	enum reply_action action;
 
-	if (n < 1)
-		return action;
+	if (n != 1 || strchr("ITE", body[0]) == NULL || body[0] == '\0') {
+		drop_server(h);
+		return REPLY_SWALLOW;
+	}
+	action = pipeline_take_reply(&k->pipeline, BE_READY_FOR_QUERY);
 	k->server->transaction = body[0];
+	/* The client gets the error instead of what it was told to be true. */
+	if (body[0] != TRANSACTION_IDLE && action == REPLY_PASS && pool_mode(h->session->pool) == POOL_STATEMENT) {
+		gather_drop(h->gather);
+		h->gather = NULL;
+		session_refuse_transaction(h->session);
+		return REPLY_SWALLOW;
+	}
 	if (was_parameters)
 		parameters_arrived(h);
 	if (was_retry)
@@ -311,10 +331,7 @@ take_reply(struct haul *h)
 				break;
 			/* fall through */
 		case FRAME_INVALID:
-			end_run(h);
-			gather_flush(h->gather);
-			h->gather = NULL;
-			server_close(k->server, NULL, "malformed message from server");
+			drop_server(h);
 			return false;
 		}
 		if (is_inspected(f.type) && n < f.size) {
@@ -344,11 +361,8 @@ part(struct session *s)
 		client_close(s->client, NULL, "client close request");
 		return;
 	}
-	if (s->link->server->transaction != TRANSACTION_IDLE) {
-		if (mode == POOL_STATEMENT)
-			session_refuse_transaction(s);
+	if (s->link->server->transaction != TRANSACTION_IDLE)
 		return;
-	}
 	if (mode != POOL_SESSION && session_is_quiet(s))
 		session_unlink(s, false);
 }

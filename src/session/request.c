@@ -35,6 +35,9 @@
 /* A message that must be read up to its names before anything can be done with it may take so many bytes. */
 #define NAMES_MAX (128 * 1024)
 
+/* An unnamed statement that is longer is not carried to another server. */
+#define UNNAMED_MAX (64 * 1024)
+
 /* One look at what a client sent. */
 struct batch {
 	struct session *session;
@@ -105,6 +108,11 @@ fail_unknown_name(struct batch *b, struct request *rq, enum request_kind kind, c
 {
 	struct error e;
 
+	if (name[0] == '\0') {
+		error_set(&e, SEVERITY_ERROR, SQLSTATE_INVALID_STATEMENT_NAME, "unnamed prepared statement does not exist");
+		fail_request(b, rq, kind, &e);
+		return;
+	}
 	client_log(b->session->client, LOG_WARNING, "prepared statement did not exist: '%.64s'", name);
 	error_set(&e, SEVERITY_ERROR, SQLSTATE_INVALID_STATEMENT_NAME, "prepared statement \"%.64s\" does not exist", name);
 	error_detail(&e, "In this client connection such a prepared statement did not exist.");
@@ -112,6 +120,22 @@ fail_unknown_name(struct batch *b, struct request *rq, enum request_kind kind, c
 }
 
 /* --- prepared statements --- */
+
+/* Have the server forget a statement. */
+static void
+close_on_server(struct batch *b, struct statement *st)
+{
+	struct effect *effect = effect_new(st, NULL);
+	struct buffer *out = gather_write(b->gather);
+	size_t mark = writer_begin(out, FE_CLOSE);
+
+	writer_u8(out, 'S');
+	writer_string(out, st->name);
+	writer_end(out, mark);
+	gather_wrote(b->gather);
+	effect->evicted = true;
+	pipeline_push(pipeline_of(b), REQUEST_CLOSE, REPLY_SWALLOW, effect);
+}
 
 /* Close the longest unused statements of the server, until there is room for one more. */
 static void
@@ -122,16 +146,8 @@ make_room(struct batch *b)
 
 	while (prepared_count(&k->prepared) >= max) {
 		struct statement *st = prepared_evict(&k->prepared);
-		struct effect *effect = effect_new(st, NULL);
-		struct buffer *out = gather_write(b->gather);
-		size_t mark = writer_begin(out, FE_CLOSE);
 
-		writer_u8(out, 'S');
-		writer_string(out, st->name);
-		writer_end(out, mark);
-		gather_wrote(b->gather);
-		effect->evicted = true;
-		pipeline_push(&k->pipeline, REQUEST_CLOSE, REPLY_SWALLOW, effect);
+		close_on_server(b, st);
 		statement_unref(&st);
 	}
 }
@@ -186,6 +202,56 @@ pass(struct batch *b, enum request_kind kind)
 	pipeline_push(pipeline_of(b), kind, REPLY_PASS, NULL);
 }
 
+/* In a failed transaction the server has to refuse the Parse itself: it must not have the statement already. */
+static void
+close_for_failed_block(struct batch *b, struct statement *st)
+{
+	struct prepared *prepared = &b->session->link->prepared;
+
+	if (!prepared_use(prepared, st))
+		return;
+	close_on_server(b, st);
+	prepared_remove(prepared, st);
+}
+
+/* The unnamed statement is the server's, and the next client must not find it: remember whose it is. */
+static void
+pass_unnamed_parse(struct batch *b, struct request *rq, struct reader *body)
+{
+	struct link *k = b->session->link;
+
+	buffer_clear(&k->unnamed);
+	if (rq->here == rq->frame.size && reader_left(body) <= UNNAMED_MAX)
+		buffer_append(&k->unnamed, body->pos, reader_left(body));
+	k->unnamed_known = true;
+	statement_unref(&b->session->unnamed);
+	pipeline_push(&k->pipeline, REQUEST_PARSE, REPLY_PASS, link_unnamed_mark);
+}
+
+/* The server has this client's unnamed statement, or gets it now. false: the client has none. */
+static bool
+ensure_unnamed(struct batch *b)
+{
+	struct link *k = b->session->link;
+	struct statement *st = b->session->unnamed;
+	struct buffer *out;
+	size_t mark;
+
+	if (k->unnamed_known)
+		return true;
+	if (st == NULL)
+		return false;
+	out = gather_write(b->gather);
+	mark = writer_begin(out, FE_PARSE);
+	writer_string(out, "");
+	writer_bytes(out, st->body, st->size);
+	writer_end(out, mark);
+	gather_wrote(b->gather);
+	pipeline_push(&k->pipeline, REQUEST_PARSE, REPLY_SWALLOW, link_unnamed_mark);
+	k->unnamed_known = true;
+	return true;
+}
+
 static void
 handle_parse(struct batch *b, struct request *rq)
 {
@@ -198,8 +264,12 @@ handle_parse(struct batch *b, struct request *rq)
 
 	reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
 	name = reader_string(&r);
-	if (!tracks_statements(s) || !reader_ok(&r) || name[0] == '\0') {
+	if (!tracks_statements(s) || !reader_ok(&r)) {
 		pass(b, REQUEST_PARSE);
+		return;
+	}
+	if (name[0] == '\0') {
+		pass_unnamed_parse(b, rq, &r);
 		return;
 	}
 	s->pool->tenant->traffic.client_parse_count++;
@@ -217,6 +287,8 @@ handle_parse(struct batch *b, struct request *rq)
 		s->names = names_new();
 	names_add(s->names, name, st);
 	effect = effect_new(st, name);
+	if (s->link->server->transaction == TRANSACTION_FAILED)
+		close_for_failed_block(b, st);
 	if (prepared_use(&s->link->prepared, st))
 		pipeline_push(pipeline_of(b), REQUEST_PARSE, REPLY_ANSWER, effect);
 	else
@@ -249,7 +321,13 @@ handle_bind(struct batch *b, struct request *rq)
 	reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
 	portal = reader_string(&r);
 	text = reader_string(&r);
+	if (tracks_statements(s) && reader_ok(&r) && text[0] == '\0' && !ensure_unnamed(b)) {
+		fail_unknown_name(b, rq, REQUEST_BIND, text);
+		return;
+	}
 	if (!tracks_statements(s) || !reader_ok(&r) || text[0] == '\0') {
+		buffer_clear(&s->link->unnamed);	/* bound: it has served */
+		statement_unref(&s->unnamed);
 		pass(b, REQUEST_BIND);
 		return;
 	}
@@ -312,29 +390,34 @@ describe_name(struct batch *b, struct request *rq, const char *text)
 	drop_all(rq);
 }
 
-/* The name of a statement that a Describe or Close is about; NULL: a portal, the unnamed one, or nothing legible. */
-static const char *
-named_statement(struct batch *b, const struct request *rq)
+/* What a Describe or Close is about. */
+struct subject {
+	bool statement;		/* a statement that we keep track of; else a portal, or nothing legible */
+	const char *name;
+};
+
+static struct subject
+read_subject(struct batch *b, const struct request *rq)
 {
+	struct subject subject;
 	struct reader r;
-	const char *text;
-	uint8_t what;
 
 	reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
-	what = reader_u8(&r);
-	text = reader_string(&r);
-	if (!reader_ok(&r) || what != 'S' || text[0] == '\0' || !tracks_statements(b->session))
-		return NULL;
-	return text;
+	subject.statement = reader_u8(&r) == 'S' && tracks_statements(b->session);
+	subject.name = reader_string(&r);
+	subject.statement &= reader_ok(&r);
+	return subject;
 }
 
 static void
 handle_describe(struct batch *b, struct request *rq)
 {
-	const char *text = named_statement(b, rq);
+	struct subject subject = read_subject(b, rq);
 
-	if (text != NULL)
-		describe_name(b, rq, text);
+	if (subject.statement && subject.name[0] != '\0')
+		describe_name(b, rq, subject.name);
+	else if (subject.statement && !ensure_unnamed(b))
+		fail_unknown_name(b, rq, REQUEST_DESCRIBE, subject.name);
 	else
 		pass(b, REQUEST_DESCRIBE);
 }
@@ -342,12 +425,17 @@ handle_describe(struct batch *b, struct request *rq)
 static void
 handle_close(struct batch *b, struct request *rq)
 {
-	const char *text = named_statement(b, rq);
+	struct subject subject = read_subject(b, rq);
 
-	if (text != NULL)
-		close_name(b, rq, text);
-	else
-		pass(b, REQUEST_CLOSE);
+	if (subject.statement && subject.name[0] != '\0') {
+		close_name(b, rq, subject.name);
+		return;
+	}
+	if (subject.statement) {
+		b->session->link->unnamed_known = false;
+		statement_unref(&b->session->unnamed);
+	}
+	pass(b, REQUEST_CLOSE);
 }
 
 /* --- the others --- */
@@ -370,6 +458,9 @@ is_set_local(const struct request *rq)
 static void
 handle_query(struct batch *b, struct request *rq)
 {
+	/* A simple query makes the unnamed statement vanish. */
+	b->session->link->unnamed_known = false;
+	statement_unref(&b->session->unnamed);
 	pass(b, REQUEST_QUERY);
 	if (is_set_local(rq))
 		pipeline_last(pipeline_of(b))->local = true;
@@ -663,6 +754,36 @@ make_way(struct batch *b)
 }
 
 static bool
+changes_names(const struct pipeline_entry *e)
+{
+	const struct effect *effect = e->ref;
+
+	if (effect == NULL || e->action == REPLY_REPLACE || (e->kind != REQUEST_PARSE && e->kind != REQUEST_CLOSE) ||
+	    e->ref == link_unnamed_mark)
+		return false;
+	return effect->name[0] != '\0' || effect->closed != NULL;
+}
+
+/* Is it open what the client's names will mean behind what is outstanding?  Within a cycle an error skips all that
+ * follows; behind its end, or a query that may be DEALLOCATE, it does not. */
+static bool
+names_are_open(struct link *k)
+{
+	bool changed = false;
+
+	for (uint32_t i = 0; i < k->pipeline.count; i++) {
+		const struct pipeline_entry *e = pipeline_at(&k->pipeline, i);
+
+		if (e->kind == REQUEST_QUERY && e->action == REPLY_PASS)
+			return true;
+		if (changed && e->kind == REQUEST_SYNC)
+			return true;
+		changed |= changes_names(e);
+	}
+	return false;
+}
+
+static bool
 take_request(struct batch *b)
 {
 	struct session *s = b->session;
@@ -694,6 +815,10 @@ take_request(struct batch *b)
 	}
 	if (rule->has_names && !is_readable(s, &rq)) {
 		s->client->want = rq.frame.size;
+		return false;
+	}
+	if (rule->has_names && s->link != NULL && names_are_open(s->link)) {
+		stream_pause(&s->client->stream);
 		return false;
 	}
 	s->client->want = 0;

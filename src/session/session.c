@@ -52,6 +52,17 @@ session_link(struct session *s, struct server *server)
 	server_lease(server, &session_lessee);
 }
 
+/* A statement that was only prepared will be bound in the next transaction, perhaps on another server. */
+static void
+keep_unnamed(struct session *s, struct link *k)
+{
+	if (k->unnamed_known && buffer_left(&k->unnamed) > 0 && s->unnamed == NULL)
+		s->unnamed = statement_intern(s->pool->tenant, buffer_head(&k->unnamed), buffer_left(&k->unnamed),
+					      shard_config(s->shard)->prepared_text_budget);
+	buffer_clear(&k->unnamed);
+	k->unnamed_known = false;
+}
+
 /* The client and the server part. */
 static struct server *
 cut(struct session *s)
@@ -61,6 +72,7 @@ cut(struct session *s)
 	s->link = NULL;
 	retry_forget(k);
 	pipeline_reset(&k->pipeline);
+	keep_unnamed(s, k);
 	k->session = NULL;
 	k->reply_left = 0;
 	return k->server;
@@ -200,6 +212,7 @@ session_end(struct session *s)
 	pool_forget(s->pool, &s->wait);
 	if (s->link != NULL)
 		let_go_of_server(s);
+	statement_unref(&s->unnamed);
 	names_free(&s->names);	/* now: at the end of the turn its tenant may be gone */
 	s->pool->nclients--;
 	uncount(s);

@@ -46,6 +46,7 @@ struct session {
 	struct user *user;		/* who logged in; a reference */
 	struct link *link;		/* NULL: no server is lent */
 	struct names *names;		/* of its prepared statements; NULL until the first */
+	struct statement *unnamed;	/* its unnamed statement, prepared but not bound when its server was given back */
 	const struct params *params;	/* its session parameters, as far as they are carried along */
 	struct lease_request wait;
 	usec_t query_since;		/* 0: no query is under way */
