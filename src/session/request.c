@@ -753,6 +753,22 @@ make_way(struct batch *b)
 	return false;
 }
 
+/* Is a message with names about a named statement? */
+static bool
+tells_a_name(const struct session *s, const struct request *rq)
+{
+	struct reader r;
+
+	if (!tracks_statements(s))
+		return false;
+	reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
+	if (rq->frame.type == FE_BIND)
+		(void)reader_string(&r);
+	else if (rq->frame.type != FE_PARSE && reader_u8(&r) != 'S')
+		return false;
+	return reader_string(&r)[0] != '\0';
+}
+
 static bool
 changes_names(const struct pipeline_entry *e)
 {
@@ -817,7 +833,7 @@ take_request(struct batch *b)
 		s->client->want = rq.frame.size;
 		return false;
 	}
-	if (rule->has_names && s->link != NULL && names_are_open(s->link)) {
+	if (rule->has_names && s->link != NULL && tells_a_name(s, &rq) && names_are_open(s->link)) {
 		stream_pause(&s->client->stream);
 		return false;
 	}

@@ -32,7 +32,7 @@ static char numbers[256];		/* the ref of request n is numbers + n */
 static int
 number_of(const struct pipeline_entry *e)
 {
-	return (int)((char *)e->ref - numbers);
+	return e == NULL ? -1 : (int)((char *)e->ref - numbers);
 }
 
 static void
