@@ -147,7 +147,7 @@ Test(gather, neighbours_are_one_piece)
 
 Test(gather, beginning_twice_aborts, .signal = SIGABRT)
 {
-	freopen("/dev/null", "w", stderr);
+	cr_assert_not_null(freopen("/dev/null", "w", stderr));
 	connect_pair(SOCK_STREAM);
 	gather_begin(g, &to);
 	gather_begin(g, &to);
