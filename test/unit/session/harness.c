@@ -315,12 +315,11 @@ set_config(struct shard *s, void *arg)
 }
 
 void
-house_configure(const char *databases, const char *settings)
+house_configure(int worker, const char *databases, const char *settings)
 {
 	const struct config *c = make_config(databases, settings);
 
-	for (int i = 0; i < house.nworkers; i++)
-		house_call(i, set_config, (void *)(uintptr_t)c);
+	house_call(worker, set_config, (void *)(uintptr_t)c);
 	config_unref(&c);
 }
 

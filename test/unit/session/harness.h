@@ -38,8 +38,8 @@ void house_settle(void);
 #define house_until(worker, is, arg) house_until_from(worker, is, arg, __LINE__)
 void house_until_from(int worker, bool (*is)(struct shard *s, void *arg), void *arg, int line);
 
-/* Take another configuration on all workers. */
-void house_configure(const char *databases, const char *settings);
+/* Let a worker take another configuration. */
+void house_configure(int worker, const char *databases, const char *settings);
 
 /* --- peers; closed with the house --- */
 

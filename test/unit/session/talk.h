@@ -49,9 +49,9 @@ void say_cancel(struct peer *p, uint32_t pid, const uint8_t *key, size_t key_siz
 #define hear(p, words) hear_from(p, words, __LINE__)
 void hear_from(struct peer *p, const char *words, int line);
 
-/* Read up to the first message of this letter. */
+/* Read up to the first message of this letter.  Returns it, up to the next call. */
 #define hear_until(p, letter) hear_until_from(p, letter, __LINE__)
-void hear_until_from(struct peer *p, char letter, int line);
+const char *hear_until_from(struct peer *p, char letter, int line);
 
 /* Read a startup packet, or a cancel request; returns its code (or version), and the rest in `body`. */
 uint32_t hear_startup(struct peer *p, uint8_t *body, size_t size, size_t *n);

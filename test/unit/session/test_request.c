@@ -83,6 +83,51 @@ Test(request, a_pipeline_in_pieces_of_every_size)
 	}
 }
 
+/* What names mean behind a query, or behind a Sync, is known only when they are through. */
+Test(request, names_wait_for_what_is_open)
+{
+	struct peer *c, *s;
+
+	house_open(1, ONE, "");
+	pair_open(&c, &s);
+	say(c, "Q(deallocate all) P(a,select 1) S P(a,select 2) S");
+	hear(s, "Q(deallocate all)");
+	house_settle();
+	cr_assert(hears_nothing(s));
+	say(s, "C(DEALLOCATE ALL) Z(I)");
+	hear(s, "P(pgusher_1,select 1) S");
+	house_settle();
+	cr_assert(hears_nothing(s));
+	say(s, "E(42601) Z(I)");
+	hear(s, "P(pgusher_2,select 2) S");
+	say(s, "1 Z(I)");
+	hear(c, "C(DEALLOCATE ALL) Z(I) E(42601) Z(I) 1 Z(I)");
+}
+
+/* The unnamed statement is nobody else's. */
+Test(request, the_unnamed_statement)
+{
+	struct peer *a, *b, *s;
+
+	house_open(1, ONE, "");
+	pair_open(&a, &s);
+	b = client_open(0, "user=bob,database=one");
+	client_welcome(b);
+	say(a, "P(,select 1) S");
+	hear(s, "P(,select 1) S");
+	say(s, "1 Z(I)");
+	hear(a, "1 Z(I)");
+	say(b, "B(,) E S");
+	hear(s, "B(,pgusher_) E S");
+	say(s, "E(26000) Z(I)");
+	hear(b, "E(26000) Z(I)");
+	/* Its own client gets it back. */
+	say(a, "B(,) E S");
+	hear(s, "P(,select 1) B(,) E S");
+	say(s, "1 2 C(SELECT 1) Z(I)");
+	hear(a, "2 C(SELECT 1) Z(I)");
+}
+
 /* --- prepared statements --- */
 
 /* Serve a client's Parse of `name`, which reaches the server under its own name. */
