@@ -20,6 +20,7 @@ struct link {
 	struct prepared prepared;
 	struct retry retry;
 	struct buffer unnamed;		/* body of the Parse that made the unnamed statement; empty: unknown, or bound since */
+	bool unnamed_forgets;		/* it is DEALLOCATE or DISCARD */
 	bool unnamed_known;		/* the server's unnamed statement is this session's */
 	size_t reply_left;		/* bytes of the present reply still to come */
 	enum reply_action reply_action;	/* of them */

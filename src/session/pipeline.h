@@ -52,6 +52,7 @@ struct pipeline_entry {
 	uint8_t action;		/* enum reply_action */
 	bool tentative;		/* a Sync inside a copy */
 	bool local;		/* SET LOCAL: leaves nothing behind */
+	bool forgets;		/* may be DEALLOCATE or DISCARD: what names mean behind it is open */
 	void *ref;		/* the owner's; NULL: none */
 };
 

@@ -214,6 +214,24 @@ close_for_failed_block(struct batch *b, struct statement *st)
 	prepared_remove(prepared, st);
 }
 
+static bool
+is_forgetting(const struct reader *body)
+{
+	static const char *const words[] = { "DEALLOCATE", "DISCARD" };
+	const char *text = (const char *)body->pos;
+	size_t n = reader_left(body), blanks = 0;
+
+	while (blanks < n && strchr(" \t\r\n", text[blanks]) != NULL && text[blanks] != '\0')
+		blanks++;
+	for (size_t i = 0; i < lengthof(words); i++) {
+		size_t length = strlen(words[i]);
+
+		if (n - blanks > length && strncasecmp(text + blanks, words[i], length) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* The unnamed statement is the server's, and the next client must not find it: remember whose it is. */
 static void
 pass_unnamed_parse(struct batch *b, struct request *rq, struct reader *body)
@@ -224,6 +242,7 @@ pass_unnamed_parse(struct batch *b, struct request *rq, struct reader *body)
 	if (rq->here == rq->frame.size && reader_left(body) <= UNNAMED_MAX)
 		buffer_append(&k->unnamed, body->pos, reader_left(body));
 	k->unnamed_known = true;
+	k->unnamed_forgets = is_forgetting(body);
 	statement_unref(&b->session->unnamed);
 	pipeline_push(&k->pipeline, REQUEST_PARSE, REPLY_PASS, link_unnamed_mark);
 }
@@ -478,6 +497,7 @@ handle_execute(struct batch *b, struct request *rq)
 {
 	(void)rq;
 	pass(b, REQUEST_EXECUTE);
+	pipeline_last(pipeline_of(b))->forgets = b->session->link->unnamed_forgets;
 }
 
 static void
@@ -794,7 +814,7 @@ names_are_open(struct link *k)
 			return true;
 		if (changed && e->kind == REQUEST_SYNC)
 			return true;
-		changed |= changes_names(e);
+		changed |= e->forgets || changes_names(e);
 	}
 	return false;
 }

@@ -60,7 +60,7 @@ keep_unnamed(struct session *s, struct link *k)
 		s->unnamed = statement_intern(s->pool->tenant, buffer_head(&k->unnamed), buffer_left(&k->unnamed),
 					      shard_config(s->shard)->prepared_text_budget);
 	buffer_clear(&k->unnamed);
-	k->unnamed_known = false;
+	k->unnamed_known = k->unnamed_forgets = false;
 }
 
 /* The client and the server part. */
