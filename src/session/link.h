@@ -24,7 +24,8 @@ struct link {
 	bool unnamed_known;		/* the server's unnamed statement is this session's */
 	size_t reply_left;		/* bytes of the present reply still to come */
 	enum reply_action reply_action;	/* of them */
-	unsigned parameters_reported;	/* carried ones that were reported for SETs whose end is not there yet */
+	unsigned commands, sets;	/* completed since the last ReadyForQuery, and how many of them were SET */
+	unsigned parameters_reported;	/* carried ones, since then */
 	bool fatal_told;		/* the client has had the server's last words */
 };
 

@@ -140,6 +140,16 @@ drop_server(struct haul *h)
 	server_close(h->link->server, NULL, "malformed message from server");
 }
 
+/* A SET that the server reports is carried along, and leaves nothing that the next client would not get right.  The
+ * report comes before ReadyForQuery; with other commands in front of that, nobody can say which of them it is about. */
+static void
+judge_sets(struct link *k)
+{
+	if (k->sets > 0 && (k->commands > 1 || k->parameters_reported == 0))
+		k->server->taint |= TAINT_SETTINGS;
+	k->commands = k->sets = k->parameters_reported = 0;
+}
+
 static enum reply_action
 take_ready(struct haul *h, const uint8_t *body, size_t n)
 {
@@ -155,6 +165,7 @@ take_ready(struct haul *h, const uint8_t *body, size_t n)
 	}
 	action = pipeline_take_reply(&k->pipeline, BE_READY_FOR_QUERY);
 	k->server->transaction = body[0];
+	judge_sets(k);
 	/* The client gets the error instead of what it was told to be true. */
 	if (body[0] != TRANSACTION_IDLE && action == REPLY_PASS && pool_mode(h->session->pool) == POOL_STATEMENT) {
 		gather_drop(h->gather);
@@ -186,22 +197,24 @@ static const struct {
 	{ "PREPARE", sizeof("PREPARE"), TAINT_STATEMENTS },
 };
 
-/* What the head of the pipeline has just done.  A SET that the server reported is carried along, and leaves nothing
- * that the next client would not get right; neither does SET LOCAL. */
+/* What the head of the pipeline has just done; SET LOCAL leaves nothing. */
 static void
 note_taint(struct haul *h, const char *tag, size_t n)
 {
 	struct link *k = h->link;
 	const struct pipeline_entry *head = pipeline_head(&k->pipeline);
 
+	k->commands++;
 	if (n > 0 && tag[n - 1] == '\0' && n >= 2 && tag[n - 2] <= '9')
 		return;		/* "SELECT 1", "INSERT 0 1": counted, and leaves nothing */
 	for (size_t i = 0; i < lengthof(leaving); i++) {
 		if (n != leaving[i].size || memcmp(tag, leaving[i].tag, n) != 0)
 			continue;
-		if (i == 0 && k->parameters_reported > 0)
-			k->parameters_reported--;
-		else if (head == NULL || (!head->local && head->action == REPLY_PASS))
+		if (head != NULL && (head->local || head->action != REPLY_PASS))
+			return;
+		if (i == 0)
+			k->sets++;
+		else
 			k->server->taint |= leaving[i].taint;
 		return;
 	}

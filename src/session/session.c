@@ -48,7 +48,7 @@ session_link(struct session *s, struct server *server)
 	s->link = link_of(server);
 	s->link->session = s;
 	s->link->fatal_told = false;
-	s->link->parameters_reported = 0;
+	s->link->commands = s->link->sets = s->link->parameters_reported = 0;
 	server_lease(server, &session_lessee);
 }
 

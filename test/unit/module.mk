@@ -78,6 +78,7 @@ test_unit_session_run_SOURCES = \
 	test/unit/session/test_pipeline.c \
 	test/unit/session/test_pipeline_model.c \
 	test/unit/session/test_prepared.c \
+	test/unit/session/test_reply.c \
 	test/unit/session/test_request.c \
 	test/unit/session/test_session.c \
 	test/unit/session/test_statement.c
