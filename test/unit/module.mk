@@ -65,6 +65,13 @@ test_unit_pg_run_SOURCES = \
 	test/unit/pg/test_startup.c \
 	test/unit/pg/test_writer.c
 
+# Pools live in the shards that the session's tests run.
+unit_programs += test/unit/pool/run
+test_unit_pool_run_SOURCES = \
+	test/unit/pool/test_pool.c \
+	test/unit/session/harness.c \
+	test/unit/session/talk.c
+
 unit_programs += test/unit/session/run
 test_unit_session_run_SOURCES = \
 	test/unit/session/harness.c \
