@@ -223,6 +223,8 @@ is_forgetting(const struct reader *body)
 
 	while (blanks < n && strchr(" \t\r\n", text[blanks]) != NULL && text[blanks] != '\0')
 		blanks++;
+	if (blanks == n || (text[blanks] | 0x20) != 'd')
+		return false;
 	for (size_t i = 0; i < lengthof(words); i++) {
 		size_t length = strlen(words[i]);
 
@@ -468,7 +470,7 @@ is_set_local(const struct request *rq)
 	size_t n = rq->here - FRAME_HEADER;
 	const char *end;
 
-	if (n < sizeof(words) || rq->here < rq->frame.size || strncasecmp(text, words, sizeof(words) - 1) != 0)
+	if (n < sizeof(words) || rq->here < rq->frame.size || (text[2] | 0x20) != 't' || strncasecmp(text, words, sizeof(words) - 1) != 0)
 		return false;
 	end = memchr(text, ';', n);
 	return end == NULL || end >= text + n - 2;
