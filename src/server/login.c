@@ -293,6 +293,10 @@ handle_authentication(struct server *s, struct reader *r)
 	struct server_login *l = s->login;
 	uint32_t request = reader_u32(r);
 
+	if (!reader_ok(r)) {
+		fail(s, SQLSTATE_PROTOCOL_VIOLATION, "malformed Authentication message");
+		return;
+	}
 	switch (request) {
 	case AUTHENTICATION_OK:
 		if (l->scram != NULL && !l->scram_verified)

@@ -28,6 +28,11 @@ test_unit_base_run_SOURCES = \
 	test/unit/base/test_report.c \
 	test/unit/base/test_strings.c
 
+unit_programs += test/unit/client/run
+test_unit_client_run_SOURCES = \
+	test/unit/client/test_login.c \
+	test/unit/net/until.c
+
 unit_programs += test/unit/config/run
 test_unit_config_run_SOURCES = \
 	test/unit/config/test_config.c \
@@ -70,6 +75,12 @@ unit_programs += test/unit/pool/run
 test_unit_pool_run_SOURCES = \
 	test/unit/pool/test_pool.c \
 	test/unit/session/harness.c \
+	test/unit/session/talk.c
+
+unit_programs += test/unit/server/run
+test_unit_server_run_SOURCES = \
+	test/unit/net/until.c \
+	test/unit/server/test_login.c \
 	test/unit/session/talk.c
 
 unit_programs += test/unit/session/run
