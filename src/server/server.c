@@ -384,6 +384,7 @@ server_detach(struct server *s)
 	params_unref(s->env->params, &s->tracked);
 	s->env = NULL;
 	s->pool = NULL;
+	s->database = s->user = "";	/* the old keeper's */
 }
 
 void

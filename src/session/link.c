@@ -104,6 +104,35 @@ free_link(struct server *server)
 	free(k);
 }
 
+/* What goes out behind the command that makes all statements vanish. */
+static void
+apply_again(struct link *k, const struct pipeline_entry *e)
+{
+	const struct effect *effect = e->ref;
+	struct names *names = k->session->names;
+
+	if (e->action == REPLY_REPLACE || is_mark(effect))
+		return;
+	if (e->kind == REQUEST_CLOSE && effect->evicted)
+		prepared_remove(&k->prepared, effect->statement);
+	if (e->kind != REQUEST_PARSE)
+		return;
+	if (e->action != REPLY_ANSWER)
+		prepared_add(&k->prepared, effect->statement);
+	if (effect->name[0] != '\0' && names != NULL && names_find(names, effect->name) == NULL)
+		names_add(names, effect->name, statement_ref(effect->statement));
+}
+
+void
+link_forget_statements(struct link *k)
+{
+	prepared_clear(&k->prepared);
+	if (k->session->names != NULL)
+		names_clear(k->session->names);
+	for (uint32_t i = 1; i < k->pipeline.count; i++)
+		apply_again(k, pipeline_at(&k->pipeline, i));
+}
+
 struct link *
 link_of(struct server *server)
 {

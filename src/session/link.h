@@ -45,6 +45,10 @@ extern char link_unnamed_mark[];
 
 struct link *link_of(struct server *server);		/* made if need be */
 
+/* DISCARD ALL or DEALLOCATE ALL, the head of the pipeline, is done: forget all statements and names but those that
+ * requests behind it bring. */
+void link_forget_statements(struct link *k);
+
 /* name may be NULL; takes neither reference. */
 struct effect *effect_new(struct statement *st, const char *name);
 

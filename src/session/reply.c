@@ -227,11 +227,8 @@ take_command_complete(struct haul *h, const uint8_t *body, size_t n)
 	const char *tag = (const char *)body;
 
 	if ((n == sizeof("DEALLOCATE ALL") && memcmp(tag, "DEALLOCATE ALL", n) == 0) ||
-	    (n == sizeof("DISCARD ALL") && memcmp(tag, "DISCARD ALL", n) == 0)) {
-		prepared_clear(&k->prepared);
-		if (h->session->names != NULL)
-			names_clear(h->session->names);
-	}
+	    (n == sizeof("DISCARD ALL") && memcmp(tag, "DISCARD ALL", n) == 0))
+		link_forget_statements(k);
 	note_taint(h, tag, n);
 	return pipeline_take_reply(&k->pipeline, BE_COMMAND_COMPLETE);
 }

@@ -347,6 +347,28 @@ Test(request, deallocate_all_forgets_names)
 	prepare(c, s, "a", "select 1", "pgusher_2");
 }
 
+/* In the extended protocol, with a name given right behind it. */
+Test(request, deallocate_all_spares_what_comes_behind)
+{
+	struct peer *c, *s;
+
+	house_open(1, ONE, "");
+	pair_open(&c, &s);
+	prepare(c, s, "old", "select 1", "pgusher_1");
+	say(c, "P(,DEALLOCATE ALL) B(,) E P(new,select 2) S");
+	hear(s, "P(,DEALLOCATE ALL) B(,) E P(pgusher_2,select 2) S");
+	say(s, "1 2 C(DEALLOCATE ALL) 1 Z(I)");
+	hear(c, "1 2 C(DEALLOCATE ALL) 1 Z(I)");
+	say(c, "B(,new) S");
+	hear(s, "B(,pgusher_2) S");
+	say(s, "2 Z(I)");
+	hear(c, "2 Z(I)");
+	say(c, "B(,old) S");
+	hear(s, "B(,pgusher_) S");
+	say(s, "E(26000) Z(I)");
+	hear(c, "E(26000) Z(I)");
+}
+
 /* Flush asks for what there is: our own answers, too. */
 Test(request, flush_brings_our_answers)
 {
