@@ -57,7 +57,7 @@ void
 pipeline_reset(struct pipeline *p)
 {
 	undo(p, p->count);
-	p->in_copy = p->skipping = p->uncertain = false;
+	p->in_copy = p->open = p->skipping = p->uncertain = false;
 	if (p->ring != p->inside) {
 		free(p->ring);
 		p->ring = p->inside;
@@ -70,6 +70,50 @@ void
 pipeline_release(struct pipeline *p)
 {
 	pipeline_reset(p);
+}
+
+/* A request begins a transaction that only Sync ends, or is its end. */
+static bool
+is_open_behind(const struct pipeline_entry *e, bool open)
+{
+	switch ((enum request_kind)e->kind) {
+	case REQUEST_QUERY:
+	case REQUEST_FUNCTION_CALL:
+	case REQUEST_SYNC:
+		return false;
+	case REQUEST_COPY_END:
+		return open;
+	case REQUEST_PARSE:
+	case REQUEST_BIND:
+	case REQUEST_DESCRIBE:
+	case REQUEST_EXECUTE:
+	case REQUEST_CLOSE:
+		return open || e->action != REPLY_ANSWER;
+	}
+	return open;
+}
+
+/* Likewise for a copy of an Execute: what is read as part of it ends nothing. */
+static bool
+is_open_behind_copy(const struct pipeline *p)
+{
+	bool ended = false, open = true;
+
+	for (uint32_t i = 1; i < p->count; i++) {
+		ended |= pipeline_at(p, i)->kind == REQUEST_COPY_END;
+		if (ended)
+			open = is_open_behind(pipeline_at(p, i), open);
+	}
+	return open;
+}
+
+static void
+note_open(struct pipeline *p)
+{
+	if (p->in_copy && p->ring[p->head].kind == REQUEST_EXECUTE)
+		p->open = is_open_behind_copy(p);
+	else
+		p->open = is_open_behind(pipeline_last(p), p->open);
 }
 
 static void
@@ -103,6 +147,7 @@ pipeline_push(struct pipeline *p, enum request_kind kind, enum reply_action acti
 	/* A Sync that is not part of a copy ends the skipping when the server comes to it; what we send behind it counts. */
 	if (kind == REQUEST_SYNC && !p->in_copy)
 		p->skipping = false;
+	note_open(p);
 }
 
 /* The entries that a copy swallowed, up to the message that ended it. */
@@ -136,9 +181,10 @@ begin_copy(struct pipeline *p)
 		struct pipeline_entry *e = pipeline_at(p, i);
 
 		if (e->kind != REQUEST_SYNC)
-			return;
+			break;
 		e->tentative = true;
 	}
+	note_open(p);
 }
 
 /* Which entries does a reply of this type end? */

@@ -19,6 +19,9 @@
  * or a trigger may come in front of them): the pipeline is then `uncertain`,
  * and the server is not lent again.
  *
+ * All that is sent up to a Sync runs in one transaction, even if every reply
+ * has come and nothing is owed: until then the pipeline is `open`.
+ *
  * Pure: no I/O.  Source: PostgreSQL docs, "Message Flow".
  */
 #ifndef SESSION_PIPELINE_H
@@ -64,6 +67,7 @@ struct pipeline {
 	uint32_t size;			/* of the ring, a power of two */
 	uint32_t head, count;
 	bool in_copy;			/* the server reads CopyData */
+	bool open;			/* the server has read something behind which no Sync stands yet */
 	bool skipping;			/* the server skips to Sync; nothing else need be sent */
 	bool uncertain;
 	void (*undone)(void *arg, const struct pipeline_entry *e);	/* it failed, or was skipped */

@@ -395,7 +395,7 @@ session_on_reply(struct server *server, const uint8_t *p, size_t n)
 	if (!gather_flush(h.gather))
 		stream_pause(&server->stream);
 	/* Not only behind ReadyForQuery: half a notification may have come with it. */
-	if (s->query_since == 0)
+	if (s->query_since == 0 || s->leaving)
 		part(s);
 	session_read_on(s);
 	return (size_t)(h.pos - p);

@@ -321,7 +321,7 @@ handle_parse(struct batch *b, struct request *rq)
 static bool
 is_first_of_cycle(struct link *k)
 {
-	if (k->server->transaction != TRANSACTION_IDLE)
+	if (k->server->transaction != TRANSACTION_IDLE || k->pipeline.open)
 		return false;
 	for (uint32_t i = 0; i < k->pipeline.count; i++) {
 		if (pipeline_at(&k->pipeline, i)->action != REPLY_SWALLOW)
@@ -338,6 +338,7 @@ handle_bind(struct batch *b, struct request *rq)
 	struct name *name;
 	struct buffer *out;
 	struct reader r;
+	bool is_first;
 
 	reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
 	portal = reader_string(&r);
@@ -358,9 +359,10 @@ handle_bind(struct batch *b, struct request *rq)
 		return;
 	}
 	s->pool->tenant->traffic.bind_count++;
+	is_first = is_first_of_cycle(s->link);
 	ensure_prepared(b, name->statement);
 	server_name = name->statement->name;
-	if (is_first_of_cycle(s->link))
+	if (is_first)
 		retry_begin(s->link, b->gather, name->statement);
 	out = gather_write(b->gather);
 	writer_u8(out, FE_BIND);

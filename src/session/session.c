@@ -89,14 +89,16 @@ session_is_quiet(const struct session *s)
 void
 session_unlink(struct session *s, bool over)
 {
-	bool uncertain = s->link->pipeline.uncertain || s->link->pipeline.skipping;
+	const struct pipeline *p = &s->link->pipeline;
+	const char *why = p->uncertain ? "replies of a stopped COPY cannot be told apart" :
+			  p->skipping || p->open ? "its client left without Sync" : NULL;
 	struct server *server = cut(s);
 
 	if (shard_config(s->shard)->session_state == SESSION_STATE_KEEP || pool_mode(s->pool) == POOL_SESSION)
 		server->taint = 0;
 
-	if (uncertain)
-		pool_abandon(server, "replies of a stopped COPY cannot be told apart");
+	if (why != NULL)
+		pool_abandon(server, why);
 	else
 		pool_release(server, over && pool_mode(s->pool) == POOL_SESSION);
 }

@@ -25,7 +25,7 @@ is_to_be_closed(const struct session *s)
 	const struct server *server = s->link->server;
 
 	return shard_config(s->shard)->server_fast_close && session_is_quiet(s) &&
-	       server->transaction == TRANSACTION_IDLE && pool_must_close(server);
+	       !s->link->pipeline.open && server->transaction == TRANSACTION_IDLE && pool_must_close(server);
 }
 
 void

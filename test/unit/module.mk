@@ -93,6 +93,7 @@ test_unit_session_run_SOURCES = \
 	test/unit/session/test_login.c \
 	test/unit/session/test_move.c \
 	test/unit/session/test_names.c \
+	test/unit/session/test_outstanding.c \
 	test/unit/session/test_pipeline.c \
 	test/unit/session/test_pipeline_model.c \
 	test/unit/session/test_prepared.c \

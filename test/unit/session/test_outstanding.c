@@ -1,0 +1,111 @@
+/*
+ * What a client leaves open: an implicit transaction without its Sync, a
+ * message without its end, a setting.
+ */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness.h"
+#include "pg/cancel.h"
+#include "pg/startup.h"
+#include "pg/writer.h"
+
+#define ONE "one = PG user=pooler pool_size=1"
+
+TestSuite(outstanding, .fini = house_close);
+
+static void
+run_unsynced_insert(struct peer *c, struct peer *s)
+{
+	say(c, "P(,insert) B(,) E H");
+	hear(s, "P(,insert) B(,) E H");
+	say(s, "1 2 C(INSERT 0 1)");
+	hear(c, "1 2 C(INSERT 0 1)");
+}
+
+/* The implicit transaction is open until Sync: nobody else may end it. */
+Test(outstanding, a_client_that_hangs_up_before_sync)
+{
+	struct peer *c, *d, *s, *other;
+
+	house_open(1, ONE, "");
+	pair_open(&c, &s);
+	run_unsynced_insert(c, s);
+	d = client_open(0, "user=alice,database=one");
+	client_welcome(d);
+	say(d, "Q(select 1)");
+	house_settle();
+	hang_up(c);
+	other = backend_accept();	/* with a cancel request, or a new connection */
+	(void)other;
+	hear(s, "X");
+	hear_end(s);
+}
+
+Test(outstanding, a_client_that_terminates_before_sync)
+{
+	struct peer *c, *s;
+
+	house_open(1, ONE, "");
+	pair_open(&c, &s);
+	run_unsynced_insert(c, s);
+	say(c, "X");
+	hear_end(c);
+	hear(s, "X");
+	hear_end(s);
+}
+
+Test(outstanding, terminate_behind_flush_is_taken)
+{
+	struct peer *c, *s;
+
+	house_open(1, ONE, "");
+	pair_open(&c, &s);
+	say(c, "P(,insert) B(,) E H X");
+	hear(s, "P(,insert) B(,) E H");
+	say(s, "1 2 C(INSERT 0 1)");
+	hear(c, "1 2 C(INSERT 0 1)");
+	hear_end(c);
+	hear(s, "X");
+	hear_end(s);
+}
+
+/* The Sync in front of the data is none: the copy's transaction is open until the one behind. */
+Test(outstanding, a_client_that_hangs_up_behind_a_copy_without_sync)
+{
+	struct peer *c, *s;
+
+	house_open(1, ONE, "");
+	pair_open(&c, &s);
+	say(c, "P(,copy t from stdin) B(,) E S");
+	hear(s, "P(,copy t from stdin) B(,) E S");
+	say(s, "1 2 G");
+	hear(c, "1 2 G");
+	say(c, "d(1) c H");
+	hear(s, "d(1) c H");
+	say(s, "C(COPY 1)");
+	hear(c, "C(COPY 1)");
+	hang_up(c);
+	hear(s, "X");
+	hear_end(s);
+}
+
+/* What was done in the implicit transaction is gone with it: it can't be repeated without. */
+Test(outstanding, no_retry_within_an_open_cycle)
+{
+	struct peer *c, *s;
+
+	house_open(1, ONE, "");
+	pair_open(&c, &s);
+	say(c, "P(a,select 1) S");
+	hear(s, "P(pgusher_1,select 1) S");
+	say(s, "1 Z(I)");
+	hear(c, "1 Z(I)");
+	run_unsynced_insert(c, s);
+	say(c, "B(,a) E S");
+	hear(s, "B(,pgusher_1) E S");
+	say(s, "E(0A000) Z(I)");
+	hear(c, "E(0A000) Z(I)");
+}
