@@ -595,7 +595,7 @@ write_parameters(struct batch *b)
 	struct session *s = b->session;
 	struct link *k = s->link;
 	struct buffer *out = gather_write(b->gather);
-	size_t mark = writer_begin(out, FE_QUERY);
+	size_t before = out->len, mark = writer_begin(out, FE_QUERY);
 	bool any = false;
 
 	for (size_t i = 0; i < params_count(s->params); i++) {
@@ -610,7 +610,7 @@ write_parameters(struct batch *b)
 	writer_u8(out, 0);
 	writer_end(out, mark);
 	if (!any) {
-		out->len = mark;
+		out->len = before;
 		return;
 	}
 	gather_wrote(b->gather);

@@ -109,3 +109,26 @@ Test(outstanding, no_retry_within_an_open_cycle)
 	say(s, "E(0A000) Z(I)");
 	hear(c, "E(0A000) Z(I)");
 }
+
+/* A server that reports more than the client was told. */
+Test(outstanding, a_server_that_reports_more)
+{
+	struct peer *c, *s;
+	uint8_t startup[1000];
+	size_t n;
+
+	house_open(1, ONE, "track_extra_parameters = search_path");
+	pair_open(&c, &s);
+	say(c, "P(a,select 1) S");
+	hear(s, "P(pgusher_1,select 1) S");
+	say(s, "1 Z(I)");
+	hear(c, "1 Z(I)");
+	hang_up(s);
+	house_settle();
+	say(c, "B(,a) E S");
+	s = backend_accept();
+	hear_startup(s, startup, sizeof(startup), &n);
+	say(s, "R(0) S(server_version=18.1) S(client_encoding=UTF8) S(DateStyle=ISO, MDY) S(TimeZone=UTC) "
+	       "S(standard_conforming_strings=on) S(application_name=) S(search_path=public) K Z(I)");
+	hear(s, "P(pgusher_1,select 1) B(,pgusher_1) E S");
+}
