@@ -125,6 +125,13 @@ next_client(struct shard *s, struct client *after)
 	return after == NULL ? SPLAY_MIN(client_set, &s->clients) : SPLAY_NEXT(client_set, &s->clients, after);
 }
 
+/* Closing one may have lent its server to `next`, which may be closed for what it said then: start over. */
+static struct client *
+if_still_there(struct shard *s, struct client *next)
+{
+	return next != NULL && next->state == CLIENT_CLOSING ? next_client(s, NULL) : next;
+}
+
 void
 shard_accept(struct shard *s, int fd)
 {
@@ -297,7 +304,7 @@ shard_kill_clients(struct shard *s, const struct tenant *t, const struct error *
 	struct client *c = next_client(s, NULL), *next;
 	size_t n = 0;
 
-	for (; c != NULL; c = next) {
+	for (; c != NULL; c = if_still_there(s, next)) {
 		const struct session *session = c->owner;
 
 		next = next_client(s, c);
@@ -357,7 +364,7 @@ keep_sessions(struct shard *s, usec_t now)
 {
 	struct client *c = next_client(s, NULL), *next;
 
-	for (; c != NULL; c = next) {
+	for (; c != NULL; c = if_still_there(s, next)) {
 		next = next_client(s, c);
 		if (c->owner != NULL)
 			session_upkeep(c->owner, now);

@@ -132,3 +132,33 @@ Test(outstanding, a_server_that_reports_more)
 	       "S(standard_conforming_strings=on) S(application_name=) S(search_path=public) K Z(I)");
 	hear(s, "P(pgusher_1,select 1) B(,pgusher_1) E S");
 }
+
+static void
+kill_all(struct shard *s, void *arg)
+{
+	struct error e;
+
+	(void)arg;
+	error_set(&e, SEVERITY_FATAL, "57P01", "killed");
+	shard_kill_clients(s, NULL, &e);
+}
+
+/* The one that waits is granted a server, and closed for what it says, while all are being closed. */
+Test(outstanding, killing_one_closes_the_next)
+{
+	struct peer *c, *d, *s;
+
+	house_open(1, ONE " pool_mode=session", "server_reset_query =");
+	pair_open(&c, &s);
+	d = client_open(0, "user=alice,database=one");
+	client_welcome(d);
+	say(c, "Q(select 1)");
+	hear(s, "Q(select 1)");
+	say(s, "C(SELECT 1) Z(I)");
+	hear(c, "C(SELECT 1) Z(I)");
+	say(d, "Q(select 2) !");
+	house_settle();
+	house_call(0, kill_all, NULL);
+	hear_until(c, 'E');
+	hear_end(c);
+}
