@@ -246,7 +246,13 @@ loop_event_base(struct loop *l)
 struct evdns_base *
 loop_dns(struct loop *l)
 {
-	if (l->dns == NULL)
-		l->dns = evdns_base_new(l->base, EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+	if (l->dns != NULL)
+		return l->dns;
+	l->dns = evdns_base_new(l->base, EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+	if (l->dns != NULL) {
+		/* Clients wait for the answer; a name server that is slower than that is as good as none. */
+		evdns_base_set_option(l->dns, "timeout:", "0.8");
+		evdns_base_set_option(l->dns, "attempts:", "2");
+	}
 	return l->dns;
 }
