@@ -793,19 +793,16 @@ tells_a_name(const struct session *s, const struct request *rq)
 	return reader_string(&r)[0] != '\0';
 }
 
+/* A name is given or taken, or a statement is prepared or closed on the server: unless an error comes first. */
 static bool
 changes_names(const struct pipeline_entry *e)
 {
-	const struct effect *effect = e->ref;
-
-	if (effect == NULL || e->action == REPLY_REPLACE || (e->kind != REQUEST_PARSE && e->kind != REQUEST_CLOSE) ||
-	    e->ref == link_unnamed_mark)
-		return false;
-	return effect->name[0] != '\0' || effect->closed != NULL;
+	return (e->kind == REQUEST_PARSE || e->kind == REQUEST_CLOSE) && e->ref != NULL &&
+	       e->action != REPLY_REPLACE && e->ref != link_unnamed_mark;
 }
 
-/* Is it open what the client's names will mean behind what is outstanding?  Within a cycle an error skips all that
- * follows; behind its end, or a query that may be DEALLOCATE, it does not. */
+/* Is it open what the client's names will mean, or what the server has prepared, behind what is outstanding?  Within
+ * a cycle an error skips all that follows; behind its end, or a query that may be DEALLOCATE, it does not. */
 static bool
 names_are_open(struct link *k)
 {

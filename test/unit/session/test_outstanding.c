@@ -162,3 +162,26 @@ Test(outstanding, killing_one_closes_the_next)
 	hear_until(c, 'E');
 	hear_end(c);
 }
+
+/* A statement that is prepared in a cycle that may fail is not there for the next one. */
+Test(outstanding, a_skipped_prepare_and_the_next_cycle)
+{
+	struct peer *c, *s;
+
+	house_open(1, ONE, "");
+	pair_open(&c, &s);
+	say(c, "P(a,select 1) P(b,select 2) S");
+	hear(s, "P(pgusher_1,select 1) P(pgusher_2,select 2) S");
+	say(s, "1 1 Z(I)");
+	hear(c, "1 1 Z(I)");
+	hang_up(s);
+	house_settle();
+	say(c, "B(,a) E B(,b) E S B(,b) E S");
+	s = backend_open();
+	hear(s, "P(pgusher_1,select 1) B(,pgusher_1) E P(pgusher_2,select 2) B(,pgusher_2) E S");
+	say(s, "1 2 E(22012) Z(I)");
+	hear(c, "2 E(22012) Z(I)");
+	hear(s, "P(pgusher_2,select 2) B(,pgusher_2) E S");
+	say(s, "1 2 C(SELECT 1) Z(I)");
+	hear(c, "2 C(SELECT 1) Z(I)");
+}
