@@ -820,6 +820,34 @@ names_are_open(struct link *k)
 	return false;
 }
 
+/* Is it open whether the unnamed statement is there?  Its last Parse stands in a cycle that may fail in front of it:
+ * what the server has under no name is another client's then. */
+static bool
+unnamed_is_open(const struct link *k)
+{
+	bool behind = false;
+
+	for (uint32_t i = k->pipeline.count; i > 0; i--) {
+		const struct pipeline_entry *e = pipeline_at(&k->pipeline, i - 1);
+
+		if (e->ref == link_unnamed_mark)
+			return behind;
+		behind |= e->kind == REQUEST_SYNC;
+	}
+	return false;
+}
+
+/* Does a message mean something that what is outstanding will decide? */
+static bool
+has_to_wait(const struct session *s, const struct request *rq)
+{
+	if (s->link == NULL || !tracks_statements(s))
+		return false;
+	if (tells_a_name(s, rq))
+		return names_are_open(s->link);
+	return (rq->frame.type == FE_BIND || rq->frame.type == FE_DESCRIBE) && unnamed_is_open(s->link);
+}
+
 static bool
 take_request(struct batch *b)
 {
@@ -854,7 +882,7 @@ take_request(struct batch *b)
 		s->client->want = rq.frame.size;
 		return false;
 	}
-	if (rule->has_names && s->link != NULL && tells_a_name(s, &rq) && names_are_open(s->link)) {
+	if (rule->has_names && has_to_wait(s, &rq)) {
 		stream_pause(&s->client->stream);
 		return false;
 	}

@@ -185,3 +185,27 @@ Test(outstanding, a_skipped_prepare_and_the_next_cycle)
 	say(s, "1 2 C(SELECT 1) Z(I)");
 	hear(c, "2 C(SELECT 1) Z(I)");
 }
+
+/* The unnamed statement on a server may be another client's: ours was skipped. */
+Test(outstanding, a_skipped_unnamed_statement_is_nobody_elses)
+{
+	struct peer *c, *d, *s;
+
+	house_open(1, ONE, "");
+	pair_open(&c, &s);
+	d = client_open(0, "user=alice,database=one");
+	client_welcome(d);
+	say(c, "P(,select secret) B(,) E S");
+	hear(s, "P(,select secret) B(,) E S");
+	say(s, "1 2 C(SELECT 1) Z(I)");
+	hear(c, "1 2 C(SELECT 1) Z(I)");
+	say(d, "P(a,nonsense) P(,select 1) S B(,) E S");
+	hear(s, "P(pgusher_1,nonsense) P(,select 1) S");
+	house_settle();
+	cr_assert(hears_nothing(s));
+	say(s, "E(42601) Z(I)");
+	hear(d, "E(42601) Z(I)");
+	hear(s, "B(,pgusher_) E S");
+	say(s, "E(26000) Z(I)");
+	hear(d, "E(26000) Z(I)");
+}
