@@ -132,19 +132,24 @@ if_still_there(struct shard *s, struct client *next)
 	return next != NULL && next->state == CLIENT_CLOSING ? next_client(s, NULL) : next;
 }
 
-void
-shard_accept(struct shard *s, int fd)
+/* Half-open connections can't lock out those that mean it: the oldest in login has to go. */
+static void
+make_room_for_login(struct shard *s)
 {
-	const struct config *c = shard_config(s);
-	int quota = (c->max_login_clients + s->nworkers - 1) / s->nworkers;
+	int quota = (shard_config(s)->max_login_clients + s->nworkers - 1) / s->nworkers;
 
-	/* Half-open connections can't lock out those that mean it: the oldest in login has to go. */
 	if (s->client_env.nlogins >= quota) {
 		struct login *oldest = TAILQ_FIRST(&s->client_env.logins);
 
 		client_reject(oldest->client, SQLSTATE_TOO_MANY_CONNECTIONS,
 			      "too many connections in login (max_login_clients)");
 	}
+}
+
+void
+shard_accept(struct shard *s, int fd)
+{
+	make_room_for_login(s);
 	stream_tune(fd, &s->server_env.stream_options);
 	accept_client(s, client_new(&s->client_env, fd, atomic_fetch_add(&s->commons->next_id, 1),
 				    &session_client_ops));
@@ -168,6 +173,7 @@ shard_join(struct shard *s, struct client *c)
 void
 shard_adopt(struct shard *s, struct client *c)
 {
+	make_room_for_login(s);
 	shard_join(s, c);
 	if (c->login->startup.kind == STARTUP_CANCEL)
 		shard_route_cancel(s, c);
@@ -189,7 +195,9 @@ shard_route_cancel(struct shard *s, struct client *c)
 			s->ops->move_to_console(s, c);
 		return;
 	}
+	/* A short key is the beginning of the long one: it must not do for who was given that. */
 	if (target->owner == NULL ||
+	    request->cancel_key_size != (target->protocol_3_2 ? CANCEL_KEY_3_2 : CANCEL_KEY_3_0) ||
 	    !cancel_client_key_matches(target->id, request->cancel_key, request->cancel_key_size))
 		client_close(c, NULL, "failed cancel request");
 	else

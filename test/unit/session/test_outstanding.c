@@ -209,3 +209,50 @@ Test(outstanding, a_skipped_unnamed_statement_is_nobody_elses)
 	say(s, "E(26000) Z(I)");
 	hear(d, "E(26000) Z(I)");
 }
+
+static bool
+too_many_logins(struct shard *s, void *arg)
+{
+	*(int *)arg = s->client_env.nlogins;
+	return true;
+}
+
+/* The quota of half-open connections holds for those that come from other workers, too. */
+Test(outstanding, moved_clients_in_login_have_a_quota)
+{
+	int owner = tenant_worker("one", 2), n = 0;
+
+	house_open(2, ONE, "max_login_clients = 4");
+	for (int i = 0; i < 8; i++)
+		client_open(1 - owner, "user=alice,database=one");
+	house_settle();
+	house_until(owner, too_many_logins, &n);
+	cr_assert_leq(n, 2, "%d logins", n);
+}
+
+/* Who has a long cancel key can't be cancelled with the beginning of it. */
+Test(outstanding, a_cancel_key_counts_as_a_whole)
+{
+	static const char parameters[] = "user\0alice\0database\0one\0";
+	struct peer *c, *s, *by;
+	struct buffer b = BUFFER_INIT;
+	size_t mark;
+
+	house_open(1, ONE, "");
+	c = client_connect(0);
+	mark = writer_begin(&b, 0);
+	writer_u32(&b, STARTUP_VERSION_3_2);
+	writer_bytes(&b, parameters, sizeof(parameters));
+	writer_end(&b, mark);
+	say_bytes(c, b.data, b.len);
+	buffer_release(&b);
+	s = backend_open();
+	client_welcome(c);
+	cr_assert_eq(c->key_size, CANCEL_KEY_3_2);
+	say(c, "Q(select 1)");
+	hear(s, "Q(select 1)");
+	by = client_connect(0);
+	say_cancel(by, c->pid, c->key, CANCEL_KEY_3_0);
+	hear_end(by);
+	cr_assert(backend_is_unwanted());
+}
