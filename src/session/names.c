@@ -5,6 +5,13 @@
 
 #include "base/memory.h"
 
+/* Names count in the same budget as the texts: a client may give one text many names. */
+static size_t
+cost(const struct name *name)
+{
+	return sizeof(*name) + strlen(name->text) + 1;
+}
+
 static int
 compare(const struct name *a, const struct name *b)
 {
@@ -31,6 +38,7 @@ name_free(struct name **namep)
 	if (name == NULL)
 		return;
 	*namep = NULL;
+	name->statement->table->bytes -= cost(name);
 	statement_unref(&name->statement);
 	free(name);
 }
@@ -75,6 +83,12 @@ names_find(struct names *n, const char *text)
 	return NULL;
 }
 
+bool
+names_have_room(const struct statement *st, const char *text, int64_t budget)
+{
+	return budget <= 0 || st->table->bytes + sizeof(struct name) + strlen(text) + 1 <= (size_t)budget;
+}
+
 struct name *
 names_next(struct names *n, struct name *after)
 {
@@ -89,6 +103,7 @@ names_add(struct names *n, const char *text, struct statement *st)
 
 	memcpy(name->text, text, size);
 	name->statement = st;
+	st->table->bytes += cost(name);
 	RB_INSERT(name_tree, &n->tree, name);
 	n->count++;
 	return name;

@@ -30,6 +30,9 @@ void names_free(struct names **n);		/* NULL is fine */
 
 struct name *names_find(struct names *n, const char *text);	/* n may be NULL */
 
+/* Would a name of st keep the texts and names of its tenant within budget bytes (0: no bound)? */
+bool names_have_room(const struct statement *st, const char *text, int64_t budget);
+
 /* Takes the reference to st; the name is not in use yet. */
 struct name *names_add(struct names *n, const char *text, struct statement *st);
 

@@ -278,7 +278,7 @@ handle_parse(struct batch *b, struct request *rq)
 {
 	struct session *s = b->session;
 	int64_t budget = shard_config(s->shard)->prepared_text_budget;
-	struct statement *st;
+	struct statement *st = NULL;
 	struct effect *effect;
 	struct reader r;
 	const char *name;
@@ -298,8 +298,10 @@ handle_parse(struct batch *b, struct request *rq)
 		fail_duplicate_name(b, rq, name);
 		return;
 	}
-	st = rq->here < rq->frame.size ? NULL :
-					 statement_intern(s->pool->tenant, r.pos, reader_left(&r), budget);
+	if (rq->here == rq->frame.size)
+		st = statement_intern(s->pool->tenant, r.pos, reader_left(&r), budget);
+	if (st != NULL && !names_have_room(st, name, budget))
+		statement_unref(&st);
 	if (st == NULL) {
 		fail_over_budget(b, rq);
 		return;

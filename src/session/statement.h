@@ -32,7 +32,7 @@ struct statement {
 
 struct statements {
 	struct statement *by_body;
-	size_t bytes;		/* of all bodies and their upkeep */
+	size_t bytes;		/* of all bodies, of clients' names for them (session/names.h), and their upkeep */
 };
 
 /* A reference to the statement of this body, made if need be; NULL: it would exceed budget bytes. */

@@ -256,3 +256,33 @@ Test(outstanding, a_cancel_key_counts_as_a_whole)
 	hear_end(by);
 	cr_assert(backend_is_unwanted());
 }
+
+/* Many names of one text cost memory, too. */
+Test(outstanding, names_have_a_budget)
+{
+	static char words[4000];
+	struct peer *c, *s;
+	int n = 0;
+
+	house_open(1, ONE, "prepared_text_budget = 65536");
+	pair_open(&c, &s);
+	for (n = 0; n < 100; n++) {
+		size_t at = (size_t)snprintf(words, sizeof(words), "P(%02d", n);
+
+		memset(words + at, 'x', 3000);
+		strcpy(words + at + 3000, ",select 1) S");
+		say(c, words);
+		if (n == 0)
+			hear(s, "P(pgusher_1,select 1)");
+		else if (!read_more(s) || buffer_head(&s->in)[0] == 'B')
+			break;
+		hear(s, "S");
+		say(s, n == 0 ? "1 Z(I)" : "Z(I)");
+		hear(c, "1 Z(I)");
+	}
+	cr_assert_lt(n, 30, "%d names", n);
+	cr_assert_gt(n, 10, "%d names", n);
+	hear(s, "B(,pgusher_) S");
+	say(s, "E(26000) Z(I)");
+	hear(c, "E(53400) Z(I)");
+}
