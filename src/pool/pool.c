@@ -452,10 +452,10 @@ finish_login(struct server *s)
 static void
 on_ready(struct server *s)
 {
-	if (s->place == PLACE_LOGIN)
-		finish_login(s);
-	else if (s->transaction != TRANSACTION_IDLE)
+	if (s->transaction != TRANSACTION_IDLE)
 		server_close(s, NULL, "server stays in a transaction");
+	else if (s->place == PLACE_LOGIN)
+		finish_login(s);
 	else
 		pool_settle(s);
 }

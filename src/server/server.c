@@ -73,11 +73,12 @@ take_unasked_error(struct server *s, const uint8_t *body, size_t n)
 	server_close(s, &e, e.message);
 }
 
+/* ready: the body of a ReadyForQuery.  What can't be read is no idle server. */
 static void
-become_free(struct server *s)
+become_free(struct server *s, const uint8_t *ready, size_t n)
 {
 	s->state = SERVER_FREE;
-	s->transaction = TRANSACTION_IDLE;
+	s->transaction = n == 1 ? ready[0] : TRANSACTION_FAILED;
 	s->checked_at = clock_now();
 	s->keeper->ready(s);
 }
@@ -114,7 +115,7 @@ handle_running(struct server *s, uint8_t type, const uint8_t *body, size_t n)
 		s->keeper->run_failed(s, &e);
 		return;
 	case BE_READY_FOR_QUERY:
-		become_free(s);
+		become_free(s, body, n);
 		return;
 	default:
 		return;		/* rows of the check query, tags: nobody wants them */
@@ -127,7 +128,7 @@ handle_login(struct server *s, uint8_t type, const uint8_t *body, size_t n)
 	if (!server_login_message(s, type, body, n))
 		return;
 	server_login_free(&s->login);
-	become_free(s);
+	become_free(s, body, n);
 }
 
 static void

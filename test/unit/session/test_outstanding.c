@@ -286,3 +286,18 @@ Test(outstanding, names_have_a_budget)
 	say(s, "E(26000) Z(I)");
 	hear(c, "E(53400) Z(I)");
 }
+
+/* The pooler's own commands must not leave a transaction open. */
+Test(outstanding, a_connect_query_that_opens_a_transaction)
+{
+	struct peer *c, *s;
+
+	house_open(1, ONE " connect_query='begin'", "");
+	c = client_open(0, "user=alice,database=one");
+	s = backend_open();
+	client_welcome(c);
+	hear(s, "Q(begin)");
+	say(s, "C(BEGIN) Z(T)");
+	hear(s, "X");
+	hear_end(s);
+}
