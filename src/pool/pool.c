@@ -328,10 +328,12 @@ connect_query(const struct server *s)
 	return sql != NULL && sql[0] != '\0' ? sql : NULL;
 }
 
-/* What it has prepared is forgotten with the rest. */
+/* A reset that drops prepared statements drops ours: then they are forgotten with the rest. */
 static void
-forget_lease(struct server *s)
+forget_lease(struct server *s, const char *reset)
 {
+	if (strcasestr(reset, "DISCARD ALL") == NULL && strcasestr(reset, "DEALLOCATE ALL") == NULL)
+		return;
 	if (s->free_lease != NULL)
 		s->free_lease(s);
 	s->free_lease = NULL;
@@ -348,9 +350,12 @@ next_cleaning(struct server *s)
 	if (s->reset_needed || (taint & TAINT_STATEMENTS) != 0) {
 		const char *reset = s->reset_needed ? pool_config(s->pool)->server_reset_query : "DISCARD ALL";
 
+		/* An own reset query may clean less than was left behind: the rest is still to do. */
+		if (strcasestr(reset, "DISCARD ALL") == NULL)
+			s->taint = taint;
 		s->reset_needed = false;
 		s->connect_query_due = true;
-		forget_lease(s);
+		forget_lease(s, reset);
 		return reset;
 	}
 	if (taint != 0) {

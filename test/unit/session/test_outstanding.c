@@ -301,3 +301,36 @@ Test(outstanding, a_connect_query_that_opens_a_transaction)
 	hear(s, "X");
 	hear_end(s);
 }
+
+/* A reset query that leaves prepared statements alone does so to ours, too. */
+Test(outstanding, a_reset_query_that_keeps_statements)
+{
+	struct peer *c, *s;
+
+	house_open(1, ONE, "server_reset_query = RESET ALL\nserver_reset_query_always = 1");
+	pair_open(&c, &s);
+	say(c, "P(a,select 1) S");
+	hear(s, "P(pgusher_1,select 1) S");
+	say(s, "1 Z(I)");
+	hear(c, "1 Z(I)");
+	hear(s, "Q(RESET ALL)");
+	say(s, "C(RESET) Z(I)");
+	say(c, "B(,a) E S");
+	hear(s, "B(,pgusher_1) E S");
+}
+
+/* What a reset query does not clean is cleaned all the same. */
+Test(outstanding, a_reset_query_that_cleans_too_little)
+{
+	struct peer *c, *s;
+
+	house_open(1, ONE, "server_reset_query = SELECT 1\nserver_reset_query_always = 1");
+	pair_open(&c, &s);
+	say(c, "Q(PREPARE x AS SELECT 1)");
+	hear(s, "Q(PREPARE x AS SELECT 1)");
+	say(s, "C(PREPARE) Z(I)");
+	hear(c, "C(PREPARE) Z(I)");
+	hear(s, "Q(SELECT 1)");
+	say(s, "C(SELECT 1) Z(I)");
+	hear(s, "Q(DISCARD ALL)");
+}
