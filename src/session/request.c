@@ -947,6 +947,15 @@ is_being_retried(const struct session *s)
 	return s->link != NULL && s->link->retry.state == RETRY_CAUGHT;
 }
 
+/* The rest of a message that means nothing has come: nobody else will see that the server is free to go. */
+static void
+part(struct session *s)
+{
+	if (s->link != NULL && s->query_since == 0 && session_is_quiet(s) && pool_mode(s->pool) != POOL_SESSION &&
+	    s->link->server->transaction == TRANSACTION_IDLE)
+		session_unlink(s, false);
+}
+
 size_t
 session_on_input(struct client *c, const uint8_t *p, size_t n)
 {
@@ -964,7 +973,9 @@ session_on_input(struct client *c, const uint8_t *p, size_t n)
 			break;
 	}
 	s->pool->tenant->traffic.received += b.pos - p;
-	if (c->state == CLIENT_READY)
+	if (c->state == CLIENT_READY) {
 		send_batch(&b);
+		part(s);
+	}
 	return (size_t)(b.pos - p);
 }

@@ -334,3 +334,24 @@ Test(outstanding, a_reset_query_that_cleans_too_little)
 	say(s, "C(SELECT 1) Z(I)");
 	hear(s, "Q(DISCARD ALL)");
 }
+
+/* Half a message that means nothing does not keep a server. */
+Test(outstanding, copy_data_outside_a_copy_keeps_no_server)
+{
+	struct peer *c, *d, *s;
+
+	house_open(1, ONE, "");
+	pair_open(&c, &s);
+	d = client_open(0, "user=alice,database=one");
+	client_welcome(d);
+	say(c, "Q(select 1)");
+	hear(s, "Q(select 1)");
+	say_bytes(c, "d\0\0\0\6x", 6);
+	house_settle();
+	say(s, "C(SELECT 1) Z(I)");
+	hear(c, "C(SELECT 1) Z(I)");
+	say_bytes(c, "y", 1);
+	house_settle();
+	say(d, "Q(select 2)");
+	hear(s, "d(xy) Q(select 2)");
+}
