@@ -283,7 +283,8 @@ Test(client_login, packets_that_are_none)
 	}
 }
 
-static const uint8_t ssl_request[] = { 0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f }, gss_request[] = { 0, 0, 0, 8, 4, 0xd2, 0x16, 0x30 };
+static const uint8_t ssl_request[] = { 0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f };
+static const uint8_t gss_request[] = { 0, 0, 0, 8, 4, 0xd2, 0x16, 0x30 };
 
 Test(client_login, encryption_is_declined_once_each)
 {
