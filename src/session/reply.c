@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/sqlstate.h"
 #include "net/gather.h"
 #include "pg/frame.h"
 #include "pg/message.h"
@@ -195,6 +196,7 @@ static const struct {
 	{ "DECLARE CURSOR", sizeof("DECLARE CURSOR"), TAINT_SETTINGS },
 	{ "CREATE TABLE", sizeof("CREATE TABLE"), TAINT_SETTINGS },	/* perhaps a temporary one */
 	{ "PREPARE", sizeof("PREPARE"), TAINT_STATEMENTS },
+	{ "DEALLOCATE", sizeof("DEALLOCATE"), TAINT_STATEMENTS },	/* perhaps one of ours */
 };
 
 /* What the head of the pipeline has just done; SET LOCAL leaves nothing. */
@@ -233,6 +235,22 @@ take_command_complete(struct haul *h, const uint8_t *body, size_t n)
 	return pipeline_take_reply(&k->pipeline, BE_COMMAND_COMPLETE);
 }
 
+/* The server has a statement that we think it has not, or the other way round: a DISCARD ALL, DEALLOCATE or PREPARE
+ * that we did not see, say from within a function.  Others must not suffer from it. */
+static void
+doubt_statements(struct haul *h, const struct pipeline_entry *head, const char *sqlstate)
+{
+	bool unwanted = strcmp(sqlstate, SQLSTATE_DUPLICATE_PREPARED_STATEMENT) == 0;
+	bool missing = strcmp(sqlstate, SQLSTATE_INVALID_STATEMENT_NAME) == 0;
+
+	if (head == NULL || head->action == REPLY_REPLACE || pool_mode(h->session->pool) == POOL_SESSION ||
+	    shard_config(h->session->shard)->max_prepared_statements == 0)
+		return;
+	if ((unwanted && head->kind == REQUEST_PARSE) ||
+	    (missing && (head->kind == REQUEST_BIND || head->kind == REQUEST_DESCRIBE)))
+		h->link->server->close_needed = true;
+}
+
 static enum reply_action
 take_error(struct haul *h, const uint8_t *body, size_t n)
 {
@@ -244,6 +262,7 @@ take_error(struct haul *h, const uint8_t *body, size_t n)
 	bool was_parameters = head != NULL && head->ref == link_parameters_mark;
 
 	response_parse(body, n, &e);
+	doubt_statements(h, head, e.sqlstate);
 	if (replace)
 		ours = *(struct error *)head->ref;
 	if (e.severity != SEVERITY_FATAL && retry_catch(k, e.sqlstate))

@@ -355,3 +355,49 @@ Test(outstanding, copy_data_outside_a_copy_keeps_no_server)
 	say(d, "Q(select 2)");
 	hear(s, "d(xy) Q(select 2)");
 }
+
+/* A server that has not what we think it has is of no use to others. */
+Test(outstanding, a_server_with_other_statements_is_closed)
+{
+	struct peer *c, *s;
+
+	house_open(1, ONE, "");
+	pair_open(&c, &s);
+	say(c, "P(a,select 1) S");
+	hear(s, "P(pgusher_1,select 1) S");
+	say(s, "E(42P05) Z(I)");
+	hear(c, "E(42P05) Z(I)");
+	hear(s, "X");
+	hear_end(s);
+	say(c, "P(a,select 1) S");
+	s = backend_open();
+	hear(s, "P(pgusher_2,select 1) S");
+	say(s, "1 Z(I)");
+	hear(c, "1 Z(I)");
+	say(c, "B(,a) E S");
+	hear(s, "B(,pgusher_2) E S");
+	say(s, "E(26000) Z(I)");
+	hear(c, "E(26000) Z(I)");
+	hear(s, "X");
+	hear_end(s);
+}
+
+Test(outstanding, a_deallocated_statement_may_be_ours)
+{
+	struct peer *c, *s;
+
+	house_open(1, ONE, "");
+	pair_open(&c, &s);
+	say(c, "P(a,select 1) S");
+	hear(s, "P(pgusher_1,select 1) S");
+	say(s, "1 Z(I)");
+	hear(c, "1 Z(I)");
+	say(c, "Q(DEALLOCATE pgusher_1)");
+	hear(s, "Q(DEALLOCATE pgusher_1)");
+	say(s, "C(DEALLOCATE) Z(I)");
+	hear(c, "C(DEALLOCATE) Z(I)");
+	hear(s, "Q(DISCARD ALL)");
+	say(s, "C(DISCARD ALL) Z(I)");
+	say(c, "B(,a) E S");
+	hear(s, "P(pgusher_1,select 1) B(,pgusher_1) E S");
+}
