@@ -45,6 +45,8 @@ struct session_parcel {
 	bool counted;
 	struct buffer params;
 	struct buffer names;	/* name NUL, uint32 size of the body in host order, body */
+	struct buffer unnamed;	/* body; empty: none */
+	usec_t quiet_since;
 };
 
 bool
@@ -79,8 +81,12 @@ session_pack(struct session *s)
 	p->server_user = memory_strdup(s->pool->user->name);
 	p->counted = s->counted;
 	pack_params(s->params, &p->params);
+	p->quiet_since = s->quiet_since;
 	if (s->names != NULL)
 		pack_names(s->names, &p->names);
+	if (s->unnamed != NULL)
+		writer_bytes(&p->unnamed, s->unnamed->body, s->unnamed->size);
+	statement_unref(&s->unnamed);
 	s->pool->nclients--;
 	if (s->counted)
 		s->pool->tenant->nclients--;
@@ -117,6 +123,7 @@ free_session_parcel(struct session_parcel *p)
 {
 	buffer_release(&p->params);
 	buffer_release(&p->names);
+	buffer_release(&p->unnamed);
 	free(p->tenant);
 	free(p->server_user);
 	free(p);
@@ -151,6 +158,9 @@ session_unpack(struct shard *shard, struct session_parcel **pp)
 	params_unref(shard->params, &s->params);
 	s->params = unpack_params(shard->params, &p->params);
 	unpack_names(s, &p->names);
+	if (buffer_left(&p->unnamed) > 0)
+		s->unnamed = statement_intern(t, buffer_head(&p->unnamed), buffer_left(&p->unnamed), 0);
+	s->quiet_since = p->quiet_since;
 	free_session_parcel(p);
 	client_resume(c);
 }

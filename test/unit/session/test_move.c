@@ -138,6 +138,25 @@ Test(move, statements_and_parameters_go_along)
 	hear(c, "E(42P05) Z(I)");
 }
 
+/* One that was prepared and not bound yet. */
+Test(move, the_unnamed_statement_goes_along)
+{
+	struct peer *c, *s;
+
+	open_two(&c, &s);
+	say(c, "P(,select 1) S");
+	hear(s, "P(,select 1) S");
+	say(s, "1 Z(I)");
+	hear(c, "1 Z(I)");
+	move_client(c, home, away);
+	house_until(away, has_session, c);
+	say(c, "B(,) E S");
+	s = backend_open();
+	hear(s, "P(,select 1) B(,) E S");
+	say(s, "1 2 C(SELECT 1) Z(I)");
+	hear(c, "2 C(SELECT 1) Z(I)");
+}
+
 /* A server keeps its parameters, and forgets what it has prepared. */
 Test(move, a_server_with_statements_and_parameters)
 {
