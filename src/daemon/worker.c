@@ -194,7 +194,13 @@ static void (*const take[MESSAGE_KINDS])(struct worker *w, struct mail *m) = {
 static void
 on_mail(void *arg, struct mail *m)
 {
-	take[m->kind](arg, m);
+	struct worker *w = arg;
+
+	/* Behind MESSAGE_STOP: nobody would close what a client that joins now opens. */
+	if (w->stop != NULL)
+		message_discard(m);
+	else
+		take[m->kind](w, m);
 }
 
 void
