@@ -6,12 +6,15 @@ session_sources = \
 	src/session/move.h \
 	src/session/names.c \
 	src/session/names.h \
+	src/session/naming.c \
+	src/session/parameters.c \
 	src/session/pipeline.c \
 	src/session/pipeline.h \
 	src/session/prepared.c \
 	src/session/prepared.h \
 	src/session/reply.c \
 	src/session/request.c \
+	src/session/request.h \
 	src/session/retry.c \
 	src/session/retry.h \
 	src/session/session.c \

@@ -1,0 +1,81 @@
+/*
+ * request: what the files that deal with a client's requests share (private to
+ * session/): the batch of bytes that is being looked at, and the present
+ * message in it.
+ *
+ *	request.c     what is legal, in which order, and when it is sent
+ *	naming.c      messages that name a prepared statement
+ *	parameters.c  the client's parameters on a server that has others
+ */
+#ifndef SESSION_REQUEST_H
+#define SESSION_REQUEST_H
+
+#include "net/gather.h"
+#include "pg/frame.h"
+#include "session/link.h"
+
+/* One look at what a client sent. */
+struct batch {
+	struct session *session;
+	struct gather *gather;	/* NULL until there is a server to send to */
+	const uint8_t *pos, *end;
+	usec_t now;
+	bool flush_asked;
+};
+
+/* The present message: what has come of it, and how much of that a handler has taken care of. */
+struct request {
+	struct frame frame;
+	const uint8_t *start;
+	size_t here;		/* bytes of it that have come */
+	size_t handled;		/* passed on rewritten, or not at all; the rest is relayed, or with `drop` thrown away */
+	bool drop;
+};
+
+/* Are statements renamed for this session?  Not in session mode, where the server is its own. */
+static inline bool
+tracks_statements(const struct session *s)
+{
+	return shard_config(s->shard)->max_prepared_statements > 0 && pool_mode(s->pool) != POOL_SESSION;
+}
+
+static inline struct pipeline *
+pipeline_of(struct batch *b)
+{
+	return &b->session->link->pipeline;
+}
+
+/* Nothing of this message goes to the server as it came. */
+static inline void
+drop_all(struct request *rq)
+{
+	rq->handled = rq->here;
+	rq->drop = true;
+}
+
+/* It goes there as it came, and its replies to the client. */
+static inline void
+pass(struct batch *b, enum request_kind kind)
+{
+	pipeline_push(pipeline_of(b), kind, REPLY_PASS, NULL);
+}
+
+/* --- naming.c: handlers; b->gather is there --- */
+
+void naming_parse(struct batch *b, struct request *rq);
+void naming_bind(struct batch *b, struct request *rq);
+void naming_describe(struct batch *b, struct request *rq);
+void naming_close(struct batch *b, struct request *rq);
+
+/* Has enough of such a message come to handle it? */
+bool naming_is_readable(const struct session *s, const struct request *rq);
+
+/* Does it mean something that what is outstanding will decide? */
+bool naming_has_to_wait(const struct session *s, const struct request *rq);
+
+/* --- parameters.c --- */
+
+/* Bring the client's parameters to a server that has others. */
+void parameters_write(struct batch *b);
+
+#endif
