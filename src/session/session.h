@@ -13,7 +13,7 @@
  *       │                                  │                              │ granted
  *       │ for each message                 v                              │
  *       │ request_rules[type]        session_link <───────────────────────┘
- *       │    (pipeline_push; named statements are renamed, see request.c)
+ *       │    (pipeline_push; named statements are renamed, see naming.c)
  *       │ gather_ref / gather_write
  *       └── gather_flush ──── one send ───────────────────────────── ┘
  *
