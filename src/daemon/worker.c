@@ -136,7 +136,9 @@ visit(struct deferred *d)
 {
 	struct visit_message *v = container_of(d, struct visit_message, deferred);
 
-	v->inquiry->visit(&v->worker->shard, v->inquiry);
+	/* A shard that has been released has nothing to look at, and must not be given anything. */
+	if (v->worker->stop == NULL)
+		v->inquiry->visit(&v->worker->shard, v->inquiry);
 	v->mail.kind = MESSAGE_VISITED;
 	mailbox_post(v->worker->all->control, &v->mail);
 }
@@ -179,7 +181,8 @@ take_stop(struct worker *w, struct mail *m)
 	acceptor_free(&w->tcp);
 	acceptor_free(&w->local);
 	shard_release(&w->shard, &w->stop->error);
-	loop_defer(w->loop, &w->deferred, leave);
+	/* Behind the visits that are due: their messages are given back. */
+	loop_defer_past_ready(w->loop, &w->deferred, leave);
 }
 
 static void (*const take[MESSAGE_KINDS])(struct worker *w, struct mail *m) = {
