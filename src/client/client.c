@@ -277,7 +277,7 @@ void
 client_detach(struct client *c)
 {
 	stream_detach(&c->stream);
-	if (c->login != NULL) {
+	if (c->login != NULL && !c->login->proven) {
 		TAILQ_REMOVE(&c->env->logins, c->login, link);
 		c->env->nlogins--;
 	}
@@ -289,7 +289,7 @@ client_attach(struct client *c, struct client_env *env, const struct client_ops 
 {
 	c->env = env;
 	c->ops = ops;
-	if (c->login != NULL) {
+	if (c->login != NULL && !c->login->proven) {
 		TAILQ_INSERT_TAIL(&env->logins, c->login, link);
 		env->nlogins++;
 	}

@@ -76,6 +76,7 @@ struct client_env {
 /* Only while logging in. */
 struct login {
 	TAILQ_ENTRY(login) link;
+	bool proven;			/* who it is; in env->logins no more: neither quota nor deadline of logins are for it */
 	struct client *client;
 	uint8_t *packet;		/* the startup packet that `startup` reads */
 	struct startup startup;

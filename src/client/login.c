@@ -33,6 +33,16 @@ login_new(struct client *c)
 	return l;
 }
 
+static void
+leave_logins(struct login *l)
+{
+	if (l->proven)
+		return;
+	l->proven = true;
+	TAILQ_REMOVE(&l->client->env->logins, l, link);
+	l->client->env->nlogins--;
+}
+
 void
 login_free(struct login **lp)
 {
@@ -41,8 +51,7 @@ login_free(struct login **lp)
 	if (l == NULL)
 		return;
 	*lp = NULL;
-	TAILQ_REMOVE(&l->client->env->logins, l, link);
-	l->client->env->nlogins--;
+	leave_logins(l);
 	if (l->job != NULL)
 		l->job->owner = NULL;
 	scram_server_free(&l->scram);
@@ -188,6 +197,7 @@ static void
 accept_login(struct client *c)
 {
 	ask(c, AUTHENTICATION_OK, NULL, 0);
+	leave_logins(c->login);
 	c->state = CLIENT_HELD;
 	c->ops->authenticated(c);
 }
