@@ -46,7 +46,6 @@ ask(void *arg, struct inquiry *q)
 
 struct apply {
 	struct inquiry inquiry;
-	struct control *control;
 	const struct config *config;
 	console_done_fn *done;
 	void *arg;
@@ -74,11 +73,9 @@ static void
 apply_finish(struct inquiry *q)
 {
 	struct apply *a = container_of(q, struct apply, inquiry);
-	struct control *k = a->control;
 
-	config_unref(&k->config);
-	k->config = a->config;
-	apply_log_settings(k->config);
+	apply_log_settings(a->config);
+	config_unref(&a->config);
 	a->done(a->arg, NULL);
 	free(a);
 }
@@ -91,10 +88,12 @@ apply(struct control *k, const struct config *c, console_done_fn *done, void *ar
 
 	a->inquiry.visit = apply_visit;
 	a->inquiry.finish = apply_finish;
-	a->control = k;
-	a->config = c;
+	a->config = config_ref(c);
 	a->done = done;
 	a->arg = arg;
+	/* From here on it is what the next change builds on, though the workers have not all taken it yet. */
+	config_unref(&k->config);
+	k->config = c;
 	ask(k, &a->inquiry);
 }
 
@@ -528,6 +527,7 @@ control_run(struct control **kp)
 	process_notify("READY=1");
 	log_info("process up: pgusher, %d workers, max_client_conn=%d", k->workers.n, k->config->max_client_conn);
 	loop_run(k->loop);
+	block_signals(SIG_BLOCK);	/* the end has begun; nothing may cut it short */
 	process_notify("STOPPING=1");
 	error_set(&e, SEVERITY_FATAL, SQLSTATE_ADMIN_SHUTDOWN, "server shutting down");
 	console_close(k->console, &e);

@@ -178,8 +178,10 @@ feed_by_state(struct server *s, const uint8_t *p, size_t n)
 			return n;
 		if (s->state == SERVER_LEASED)
 			return used + s->lessee->input(s, p + used, n - used);
-		if (s->state == SERVER_LOGIN && server_login_waits(s))
+		if (s->state == SERVER_LOGIN && server_login_waits(s)) {
+			stream_pause(&s->stream);	/* until the helper is done: server_resume */
 			return used;
+		}
 		step = take_message(s, p + used, n - used);
 		used += step;
 	}

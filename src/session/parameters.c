@@ -3,9 +3,20 @@
  */
 #include <string.h>
 
+#include "base/strings.h"
 #include "pg/message.h"
 #include "pg/writer.h"
 #include "session/request.h"
+
+/* In these a character may end with the byte of a backslash, and doubling it would end the literal early. */
+static const char unsafe_encodings[] = "BIG5,GB18030,GBK,JOHAB,SHIFT_JIS_2004,SJIS,UHC";
+
+/* Can the value be quoted for a server that reads this encoding? */
+static bool
+is_quotable(const char *value, const char *encoding)
+{
+	return strchr(value, '\\') == NULL || encoding == NULL || !string_in_list_nocase(unsafe_encodings, encoding);
+}
 
 /* Append: SET name='value';  Backslashes mean nothing in E'' literals once they are doubled. */
 static void
@@ -31,13 +42,14 @@ parameters_write(struct batch *b)
 	struct link *k = s->link;
 	struct buffer *out = gather_write(b->gather);
 	size_t before = out->len, mark = writer_begin(out, FE_QUERY);
+	const char *encoding = params_get(k->server->tracked, "client_encoding");
 	bool any = false;
 
 	for (size_t i = 0; i < params_count(s->params); i++) {
 		const char *name = params_name(s->params, i), *value = params_value(s->params, i);
 		const char *theirs = params_get(k->server->tracked, name);
 
-		if (theirs != NULL && strcmp(theirs, value) == 0)
+		if ((theirs != NULL && strcmp(theirs, value) == 0) || !is_quotable(value, encoding))
 			continue;
 		write_set(out, name, value);
 		any = true;

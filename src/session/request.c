@@ -5,6 +5,8 @@
  * are passed on as they came, without being looked into and without waiting
  * for their end; those that name a prepared statement are for naming.c.
  */
+#include "session/request.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -13,7 +15,6 @@
 #include "base/sqlstate.h"
 #include "pg/message.h"
 #include "pg/writer.h"
-#include "session/request.h"
 
 /* Requests of a client that may be outstanding at a time; then it has to wait, until half of them are done. */
 #define OUTSTANDING_MAX 1024
