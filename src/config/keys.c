@@ -174,8 +174,9 @@ static const struct key keys_timeouts[] = {
 		.help = "A cancel request that has waited this long for its way to the server "
 			"is dropped." },
 	{ SECONDS(client_login_timeout, "60"),
-		.help = "A connection that hasn't logged in after this time is closed, however "
-			"slowly it keeps sending." },
+		.help = "A connection that hasn't proved who it is after this time is closed, "
+			"however slowly it keeps sending. After that, query_wait_timeout "
+			"bounds how long it waits for its first server." },
 	{ SECONDS(client_idle_timeout, "0"),
 		.help = "A client that has sent nothing for this long outside a transaction is "
 			"disconnected. Keep it above the lifetime of connections in the "

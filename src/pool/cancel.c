@@ -120,7 +120,7 @@ has_room(const struct pool *p)
 {
 	int size = tenant_pool_size(p->tenant, pool_config(p), p->user_conf);
 
-	return pool_total(p) + p->cancels_active < 2 * size;
+	return size == 0 || pool_total(p) + p->cancels_active < 2 * size;
 }
 
 static void

@@ -40,9 +40,9 @@ has_room(struct pool *p)
 	int total = pool_total(p);
 
 	p->from_reserve = false;
-	if (total < size)
+	if (size == 0 || total < size)
 		return true;
-	if (total >= size + reserve || pool_max_wait(p, clock_now()) < c->reserve_pool_timeout)
+	if (c->reserve_pool_timeout <= 0 || total >= size + reserve || pool_max_wait(p, clock_now()) < c->reserve_pool_timeout)
 		return false;
 	p->from_reserve = true;
 	return true;

@@ -55,6 +55,14 @@ def test_pool_size_bounds_servers(pgusher):
     assert 1 <= most <= 3
 
 
+def test_pool_size_zero_is_no_limit(pgusher):
+    p = pgusher(pool_mode="transaction", default_pool_size=0)
+    held = holding(p, 7)
+    assert len(p.pg.backends("shop")) == 7
+    for c in held:
+        c.query("COMMIT")
+
+
 def test_pool_size_of_a_database(pgusher):
     p = pgusher(pool_mode="transaction", default_pool_size=5, databases={"shop": "{pg} pool_size=2"})
     held = holding(p, 2)
