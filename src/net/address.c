@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
 
 void
 address_from_sockaddr(struct address *a, const struct sockaddr *sa)
@@ -36,6 +37,25 @@ address_of_peer(struct address *a, int fd)
 		if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0)
 			a->pid = cred.pid;
 	}
+}
+
+bool
+address_unix_target(int fd, char *folder, size_t size, int *port)
+{
+	static const char name[] = "/.s.PGSQL.";
+	struct sockaddr_un un = { .sun_family = AF_UNSPEC };
+	socklen_t len = sizeof(un) - 1;
+	const char *at;
+	int n;
+
+	if (getpeername(fd, (struct sockaddr *)&un, &len) < 0 || un.sun_family != AF_UNIX)
+		return false;
+	at = strstr(un.sun_path, name);
+	if (at == NULL || sscanf(at + strlen(name), "%d", port) != 1)
+		return false;
+	n = (int)(at - un.sun_path);
+	snprintf(folder, size, "%.*s", n, un.sun_path);
+	return true;
 }
 
 void

@@ -28,6 +28,9 @@ void address_from_sockaddr(struct address *a, const struct sockaddr *sa);
 /* The peer of a connected socket; for AF_UNIX with its pid. */
 void address_of_peer(struct address *a, int fd);
 
+/* The folder and port of the PostgreSQL Unix socket that fd is connected to. false: it is none. */
+bool address_unix_target(int fd, char *folder, size_t size, int *port);
+
 /* Our end of a connected socket. */
 void address_of_self(struct address *a, int fd);
 

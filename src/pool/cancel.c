@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/strings.h"
 #include "pool/inside.h"
 
 struct canceller {
@@ -126,17 +127,13 @@ has_room(const struct pool *p)
 static void
 remember_host(struct canceller *k, const struct server *s)
 {
-	const struct config_database *conf = s->pool != NULL ? k->pool->tenant->conf : NULL;
 	char text[ADDRESS_TEXT];
 
-	k->port = s->address.port;
-	if (s->address.family != AF_UNIX) {
-		strncpy(k->host, address_host(&s->address, text), sizeof(k->host) - 1);
+	/* Not what the configuration says now, but where this server is. */
+	if (address_unix_target(s->stream.fd, k->host, sizeof(k->host), &k->port))
 		return;
-	}
-	if (conf != NULL && conf->host != NULL)
-		strncpy(k->host, conf->host, sizeof(k->host) - 1);
-	k->port = conf != NULL ? conf->port : 5432;
+	k->port = s->address.port;
+	string_copy(k->host, address_host(&s->address, text), sizeof(k->host));
 }
 
 void
