@@ -62,12 +62,6 @@ console_free(struct console **kp)
 	free(k);
 }
 
-size_t
-console_nclients(const struct console *k)
-{
-	return k->nclients;
-}
-
 static struct client *
 find_client(struct console *k, uint32_t id)
 {

@@ -66,9 +66,6 @@ void console_adopt(struct console *k, struct client *c);
 void console_upkeep(struct console *k);
 void console_roll_statistics(struct console *k);
 
-/* Console clients that are connected. */
-size_t console_nclients(const struct console *k);
-
 /* Clients of the console, for KILL_CLIENT. false: not here. */
 bool console_kill_client(struct console *k, uint32_t id, const struct error *e);
 

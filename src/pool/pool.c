@@ -299,9 +299,7 @@ pool_why_close(const struct server *s, usec_t now)
 	const struct pool *p = s->pool;
 	usec_t lifetime = tenant_server_lifetime(p->tenant, pool_config(p));
 
-	if (s->close_needed)
-		return "database configuration changed";
-	if (s->generation != p->tenant->generation || p->tenant->conf == NULL)
+	if (s->close_needed || s->generation != p->tenant->generation || p->tenant->conf == NULL)
 		return "database configuration changed";
 	if (now - s->connected_at > lifetime && (lifetime > 0 || s->used))
 		return "server lifetime over";
@@ -374,7 +372,7 @@ pool_settle(struct server *s)
 {
 	struct pool *p = s->pool;
 	usec_t now = clock_recent();
-	const char *why = pool_why_close(s, now);
+	const char *why = pool_why_close(s, now), *sql;
 
 	if (why != NULL) {
 		server_close(s, NULL, why);
@@ -384,10 +382,10 @@ pool_settle(struct server *s)
 		pool_place(s, PLACE_HELD);
 		return;
 	}
-	why = next_cleaning(s);
-	if (why != NULL) {
+	sql = next_cleaning(s);
+	if (sql != NULL) {
 		pool_place(s, PLACE_TESTED);
-		server_run(s, why);
+		server_run(s, sql);
 		return;
 	}
 	s->free_since = now;

@@ -29,12 +29,6 @@ is_own_parameter(const char *name)
 	return strncmp(name, "_pq_.", 5) == 0;
 }
 
-static bool
-is_console(const char *database)
-{
-	return strcmp(database, "pgbouncer") == 0 || strcmp(database, "pgusher") == 0;
-}
-
 /* --- options=-c name=value --name=value --- */
 
 /* Cut the next word of an options value off, undoing its backslashes; NULL: there is none. */
@@ -172,7 +166,7 @@ login_route(struct client *c)
 	const struct secret *secret = u != NULL && u->in_auth_file ? &u->secret : NULL;
 	struct tenant *t;
 
-	if (is_console(l->database)) {
+	if (config_is_reserved(l->database)) {
 		s->ops->move_to_console(s, c);
 		return;
 	}
