@@ -31,16 +31,22 @@ format_text(char *to, size_t size, const char *fmt, va_list ap)
 }
 
 void
-error_set(struct error *e, enum severity severity, const char *sqlstate, const char *fmt, ...)
+error_vset(struct error *e, enum severity severity, const char *sqlstate, const char *fmt, va_list ap)
 {
-	va_list ap;
-
 	e->severity = severity;
 	string_copy(e->sqlstate, sqlstate, sizeof(e->sqlstate));
 	e->detail[0] = '\0';
 	e->hint[0] = '\0';
-	va_start(ap, fmt);
 	format_text(e->message, sizeof(e->message), fmt, ap);
+}
+
+void
+error_set(struct error *e, enum severity severity, const char *sqlstate, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	error_vset(e, severity, sqlstate, fmt, ap);
 	va_end(ap);
 }
 

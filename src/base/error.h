@@ -37,6 +37,10 @@ const char *severity_name(enum severity severity);
 void error_set(struct error *e, enum severity severity, const char *sqlstate, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* Likewise, for functions that take a format themselves. */
+void error_vset(struct error *e, enum severity severity, const char *sqlstate, const char *fmt, va_list ap)
+	__attribute__((format(printf, 4, 0)));
+
 /* Add a DETAIL or HINT (full sentences) to an error that was set. */
 void error_detail(struct error *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void error_hint(struct error *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

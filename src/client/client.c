@@ -247,14 +247,12 @@ void
 client_reject(struct client *c, const char *sqlstate, const char *fmt, ...)
 {
 	struct error e;
-	char message[sizeof(e.message)];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(message, sizeof(message), fmt, ap);
+	error_vset(&e, SEVERITY_FATAL, sqlstate, fmt, ap);
 	va_end(ap);
-	error_set(&e, SEVERITY_FATAL, sqlstate, "%s", message);
-	client_close(c, &e, message);
+	client_close(c, &e, e.message);
 }
 
 void

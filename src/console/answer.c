@@ -139,12 +139,10 @@ void
 dialogue_fail_with(struct dialogue *d, const char *sqlstate, const char *fmt, ...)
 {
 	struct error e;
-	char message[sizeof(e.message)];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(message, sizeof(message), fmt, ap);
+	error_vset(&e, SEVERITY_ERROR, sqlstate, fmt, ap);
 	va_end(ap);
-	error_set(&e, SEVERITY_ERROR, sqlstate, "%s", message);
 	dialogue_fail(d, &e);
 }
