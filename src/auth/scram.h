@@ -28,6 +28,8 @@
 #include "base/error.h"
 
 #define SCRAM_MECHANISM "SCRAM-SHA-256"
+#define SCRAM_MECHANISM_PLUS "SCRAM-SHA-256-PLUS"	/* bound to the TLS channel: tls-server-end-point (RFC 5929) */
+#define SCRAM_BINDING_MAX 64
 #define SCRAM_MESSAGE_MAX 2048
 #define SCRAM_ITERATIONS_DEFAULT 4096
 
@@ -57,15 +59,28 @@ bool scram_keys_fit(const struct scram_keys *keys, const struct scram_verifier *
 
 struct scram_server;
 
-/* Copies the verifier.  Never NULL. */
-struct scram_server *scram_server_new(const struct scram_verifier *v);
+/* What ties an exchange to its TLS channel: the hash of the server's certificate. size 0: none. */
+struct scram_binding {
+	size_t size;
+	uint8_t data[SCRAM_BINDING_MAX];
+};
+
+/* Copies both.  With a binding the caller has offered SCRAM_MECHANISM_PLUS too; NULL or size 0: it has not.  Never
+ * NULL. */
+struct scram_server *scram_server_new(const struct scram_verifier *v, const struct scram_binding *binding);
+
+/* The keys become known after the challenge was sent: v has the salt and iterations of the first verifier.  Between
+ * first and final. */
+void scram_server_learn(struct scram_server *s, const struct scram_verifier *v);
+
 void scram_server_free(struct scram_server **s); /* wipes; NULL is fine */
 
 /* client-first (not NUL-terminated) in, server-first out (NUL-terminated, borrowed until the
- * exchange is freed).  NULL: e says why (08P01 malformed; 0A000 channel binding, another identity or
- * an extension demanded). */
+ * exchange is freed).  plus: the client chose SCRAM_MECHANISM_PLUS, and must say "p=tls-server-end-point"; it must not
+ * without it, nor say "y" when we had offered PLUS (somebody took the offer away).  NULL: e says why (08P01 malformed
+ * or downgraded; 0A000 another kind of channel binding, another identity or an extension demanded). */
 const char *
-scram_server_first(struct scram_server *s, const uint8_t *in, size_t n, struct error *e);
+scram_server_first(struct scram_server *s, bool plus, const uint8_t *in, size_t n, struct error *e);
 
 /* client-final in, server-final out (borrowed likewise).  NULL: e is 28P01 for a proof that does
  * not fit, 08P01 for a malformed one.  On success *keys (may be NULL) is what the client proved with:
@@ -77,8 +92,14 @@ const char *scram_server_final(struct scram_server *s, const uint8_t *in, size_t
 
 struct scram_client;
 
-/* Never NULL. */
-struct scram_client *scram_client_new(void);
+enum scram_channel {
+	SCRAM_NO_TLS,		/* "n" */
+	SCRAM_NOT_OFFERED,	/* "y": we could bind, but the server did not offer it */
+	SCRAM_BOUND,		/* "p=tls-server-end-point": SCRAM_MECHANISM_PLUS was chosen */
+};
+
+/* binding: copied; for SCRAM_BOUND only, else NULL.  Never NULL. */
+struct scram_client *scram_client_new(enum scram_channel channel, const struct scram_binding *binding);
 void scram_client_free(struct scram_client **c); /* wipes; NULL is fine */
 
 /* client-first, NUL-terminated, borrowed until the exchange is freed.

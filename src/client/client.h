@@ -30,6 +30,7 @@
 #include "net/helpers.h"
 #include "net/inbox.h"
 #include "net/stream.h"
+#include "net/tls.h"
 #include "pg/params.h"
 #include "pg/startup.h"
 
@@ -48,6 +49,17 @@ enum login_method {
 	LOGIN_PLAIN,
 	LOGIN_MD5,
 	LOGIN_SCRAM,
+	LOGIN_PAM,
+	LOGIN_LDAP,
+};
+
+/* What a client has to show, as its owner decided. Everything is copied. */
+struct login_demand {
+	enum login_method method;
+	const struct secret *secret;	/* NULL: the user is not known, or may not: nothing fits */
+	const char *ldap_options;	/* LOGIN_LDAP: see identity/identity.h */
+	const char *refusal;		/* what the client is told when it does not fit; static text */
+	const char *reason;		/* why nothing fits, for the log only; NULL: as refusal. static text */
 };
 
 struct client_ops {
@@ -66,6 +78,11 @@ struct client_env {
 	struct helpers *helpers;
 	struct mailbox *mailbox;
 	int job_mail;				/* the mail kind of finished helper jobs */
+	struct helpers *askers;			/* for what may hang: PAM, LDAP */
+	struct attempts *attempts;		/* failed logins; of the process (client/attempts.h) */
+	struct verifiers *verifiers;		/* made from plain passwords (client/verifiers.h) */
+	struct tls_context *tls;		/* borrowed from the snapshot; NULL: TLS is refused */
+	enum tls_mode tls_mode;
 	int port;				/* listen_port, for the log */
 	int scram_iterations;			/* of verifiers that are made here */
 	TAILQ_HEAD(login_list, login) logins;	/* in the order of connecting */
@@ -85,7 +102,10 @@ struct login {
 	bool ssl_answered, gss_answered;
 	enum login_method method;
 	bool known;			/* there is such a user; false: nothing fits */
+	const char *refusal, *reason;	/* of the demand */
 	struct secret secret;
+	char *ldap_options;
+	char *password;			/* given in clear by the client and found right (PLAIN, PAM, LDAP); else NULL */
 	uint8_t salt[4];
 	struct scram_server *scram;
 	bool scram_started;
@@ -122,8 +142,8 @@ struct client *client_new(struct client_env *env, int fd, uint32_t id, const str
 
 /* --- login: in CLIENT_HELD, on the worker that is to own the client --- */
 
-/* Start the dialogue. secret is copied; NULL: the user is not known, and no password fits. */
-void client_authenticate(struct client *c, enum login_method method, const struct secret *secret);
+/* Start the dialogue; ends in ops->authenticated, or in closing.  Who failed before waits first (client/attempts.h). */
+void client_authenticate(struct client *c, const struct login_demand *demand);
 
 /* Login is done: send parameters, cancel key and ReadyForQuery, free the login state, be CLIENT_READY.
  * shown: what the client is told.  notice may be NULL.  Bytes that came meanwhile are for client_resume. */
@@ -144,8 +164,9 @@ void client_resume(struct client *c);
 void client_detach(struct client *c);
 void client_attach(struct client *c, struct client_env *env, const struct client_ops *ops);
 
-/* The longest in login are first in env->logins: close those that started before `since`. */
-void clients_expire_logins(struct client_env *env, usec_t since);
+/* Several times a second: close those in login that started before `since` (the longest in login are first in
+ * env->logins), and go on with those whose delay is over. */
+void clients_keep_logins(struct client_env *env, usec_t now, usec_t since);
 
 void client_log(const struct client *c, enum log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

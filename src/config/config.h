@@ -24,9 +24,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "auth/hba.h"
 #include "auth/secret.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "net/tls.h"
 
 enum pool_mode {
 	POOL_INHERIT = -1,	/* [databases] and [users]: not set here */
@@ -41,10 +43,26 @@ enum auth_type {
 	AUTH_PLAIN,
 	AUTH_MD5,
 	AUTH_SCRAM_SHA_256,
-	AUTH_CERT,		/* this one and the rest: known, brought by a later release */
+	AUTH_CERT,
 	AUTH_HBA,
 	AUTH_LDAP,
 	AUTH_PAM,
+};
+
+/* How TLS with a server begins. */
+enum tls_negotiation {
+	TLS_NEGOTIATION_POSTGRES,	/* SSLRequest first */
+	TLS_NEGOTIATION_DIRECT,		/* at once (PostgreSQL 17), with ALPN */
+};
+
+/* What a server may ask for, as bits; server_require_auth in the order of libpq's require_auth. */
+enum auth_demand {
+	DEMAND_NONE = 1 << 0,		/* AuthenticationOk at once */
+	DEMAND_PASSWORD = 1 << 1,
+	DEMAND_MD5 = 1 << 2,
+	DEMAND_SCRAM = 1 << 3,		/* with or without channel binding */
+	DEMAND_SCRAM_PLUS = 1 << 4,	/* "scram-sha-256-plus": only with channel binding */
+	DEMAND_ANY = DEMAND_NONE | DEMAND_PASSWORD | DEMAND_MD5 | DEMAND_SCRAM | DEMAND_SCRAM_PLUS,
 };
 
 enum load_balance_hosts {
@@ -86,6 +104,12 @@ struct config_database {
 	usec_t query_wait_timeout;
 	int load_balance_hosts;		/* enum load_balance_hosts */
 	int pool_mode;			/* enum pool_mode */
+	int server_tls_sslmode;		/* enum tls_mode; CONFIG_UNSET */
+	const char *server_tls_ca_file;	/* NULL: not set; likewise the next two */
+	const char *server_tls_cert_file;
+	const char *server_tls_key_file;
+	int server_tls_negotiation;	/* enum tls_negotiation; CONFIG_UNSET */
+	const char *server_require_auth;	/* as the global key; NULL: not set */
 	bool autodb;			/* made from the "*" line */
 };
 
@@ -163,14 +187,16 @@ struct config {
 	int64_t prepared_text_budget;	/* ours: bytes of prepared texts per tenant */
 	int max_login_clients;		/* ours: connections that may be in login at a time */
 
-	/* TLS: known, brought by a later release */
-	const char *client_tls_sslmode, *client_tls_ca_file;
-	const char *client_tls_cert_file, *client_tls_key_file;
+	/* TLS */
+	int client_tls_sslmode;		/* enum tls_mode */
+	const char *client_tls_ca_file, *client_tls_cert_file, *client_tls_key_file;
 	const char *client_tls_protocols, *client_tls_ciphers, *client_tls13_ciphers;
 	const char *client_tls_dheparams, *client_tls_ecdhcurve;
-	const char *server_tls_sslmode, *server_tls_ca_file;
-	const char *server_tls_cert_file, *server_tls_key_file;
+	int server_tls_sslmode;
+	const char *server_tls_ca_file, *server_tls_cert_file, *server_tls_key_file;
 	const char *server_tls_protocols, *server_tls_ciphers, *server_tls13_ciphers;
+	int server_tls_negotiation;	/* ours: enum tls_negotiation */
+	const char *server_require_auth;	/* ours: what servers may ask for, a list; "": anything */
 
 	/* behaviour */
 	int pool_mode;			/* enum pool_mode, never POOL_INHERIT */
@@ -231,6 +257,13 @@ struct config {
 	size_t nusers;
 	const struct config_peer *peers;
 	size_t npeers;
+	const struct tls_certificate *tls_certificates;	/* [tls_certificates] */
+	size_t ntls_certificates;
+
+	/* made from files that keys name */
+	struct tls_context *client_tls;	/* NULL: client_tls_sslmode is disable */
+	const struct hba *hba;		/* NULL: auth_type is not hba */
+	const struct ident *ident;	/* NULL: no auth_ident_file */
 
 	struct config_index *index;	/* private: owns the lists; shared by config_with */
 	struct config_arena *arena;	/* private: owns this struct and the text of its keys */
@@ -270,6 +303,18 @@ const struct config_user *config_find_user(const struct config *c, const char *n
  * the template has one. Owned by the caller: free().  Its strings are borrowed from the snapshot
  * and from name.  NULL: there is no "*". */
 struct config_database *config_make_autodb(const struct config *c, const char *name);
+
+/* How to speak TLS with the servers of this database: its own keys, with the global ones behind them.  Borrowed from
+ * the snapshot; NULL: the mode is disable. */
+struct tls_context *config_server_tls(const struct config *c, const struct config_database *db, enum tls_mode *mode);
+enum tls_negotiation config_server_tls_negotiation(const struct config *c, const struct config_database *db);
+
+/* enum auth_demand, or-ed. */
+unsigned config_server_demands(const struct config *c, const struct config_database *db);
+
+/* Would connections to this database's servers be made otherwise under b than under a (TLS and require_auth only)? */
+bool config_same_security(const struct config *a, const struct config_database *da, const struct config *b,
+	const struct config_database *db);
 
 /* Is this a name of the console's database ("pgbouncer", "pgusher"), which no line may define? */
 bool config_is_reserved(const char *name);

@@ -14,7 +14,9 @@
  * A stream that the peer broke (reset, gone) swallows what is sent to it; its
  * owner learns of it by reading, where a last message of the peer may still be.
  *
- * Plain sockets now; TLS will stand behind the same functions.
+ * TLS stands behind the same functions (stream_accept_tls, stream_connect_tls):
+ * what is read is plain, and what is sent is encrypted at once, so a backlog
+ * holds what goes to the socket in both cases.
  */
 #ifndef NET_STREAM_H
 #define NET_STREAM_H
@@ -25,14 +27,21 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "base/error.h"
 #include "net/loop.h"
 
 struct stream;
 struct stream_backlog;
+struct tls;
+struct tls_context;
 
 struct stream_ops {
 	void (*readable)(struct stream *s);	/* read once with stream_read, then return */
 	void (*drained)(struct stream *s);	/* the backlog is out */
+	/* The handshake that stream_accept_tls or stream_connect_tls began is over; e: why it failed (08006, or 08001
+	 * of a server; the message says what is wrong, e.g. "certificate verify failed"), and the owner is to
+	 * close.  Never called from within these two.  NULL where TLS is never spoken. */
+	void (*secured)(struct stream *s, const struct error *e);
 };
 
 struct stream {
@@ -40,6 +49,7 @@ struct stream {
 	struct loop *loop;			/* NULL while detached */
 	const struct stream_ops *ops;
 	struct stream_backlog *backlog;		/* NULL: everything is out */
+	struct tls *tls;			/* NULL: plain */
 	int fd;					/* -1: closed */
 	bool paused;				/* no read interest */
 	bool broken;				/* a send failed; sends are swallowed */
@@ -75,6 +85,20 @@ size_t stream_backlog_size(const struct stream *s);
 /* Stop and start reading. Nothing happens if it is so already. */
 void stream_pause(struct stream *s);
 void stream_resume(struct stream *s);
+
+/* Speak TLS from here on; ends in ops->secured.  Until then nothing may be read or sent.  The context is referenced.
+ * Accept, with a client: `first` are n bytes of its first message that were read already (direct TLS; copied).
+ * direct: the client must offer the protocol "postgresql" (ALPN), as there was no SSLRequest.
+ * Connect, to a server: host is told to it (SNI), unless it is an address, and checked if the context says
+ * verify-full. */
+void stream_accept_tls(struct stream *s, struct tls_context *c, bool direct, const void *first, size_t n);
+void stream_connect_tls(struct stream *s, struct tls_context *c, const char *host, bool direct);
+
+static inline bool
+stream_is_tls(const struct stream *s)
+{
+	return s->tls != NULL;
+}
 
 /* Has the peer gone, as far as the kernel knows?  For streams that are not being read. */
 bool stream_peer_gone(const struct stream *s);

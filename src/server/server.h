@@ -27,6 +27,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "config/config.h"
 #include "net/address.h"
 #include "net/dial.h"
 #include "net/helpers.h"
@@ -83,6 +84,10 @@ struct server_login_as {
 	const struct secret *secret;		/* NULL: no password known */
 	const struct scram_keys *keys;		/* NULL: none; they log in where the password is not known */
 	const char *const *parameters;		/* name, value, ..., NULL: further startup parameters */
+	struct tls_context *tls;		/* referenced; NULL: TLS is not spoken.  Nor is it over a Unix socket */
+	enum tls_mode tls_mode;
+	enum tls_negotiation tls_negotiation;
+	unsigned demands;			/* enum auth_demand: what the server may ask for */
 };
 
 struct server {
