@@ -7,9 +7,12 @@
 #include "base/memory.h"
 #include "base/sqlstate.h"
 
-/* "n": we do not bind to a channel; no other identity.  Its base64 comes back in client-final. */
-#define GS2_HEADER "n,,"
-#define GS2_BASE64 "biws"
+/* What we say about channel binding; no other identity. */
+static const char *const gs2_headers[] = {
+	[SCRAM_NO_TLS] = "n,,",
+	[SCRAM_NOT_OFFERED] = "y,,",
+	[SCRAM_BOUND] = "p=" SCRAM_BINDING_NAME ",,",
+};
 
 enum client_phase {
 	CLIENT_STARTS,
@@ -22,6 +25,8 @@ enum client_phase {
 
 struct scram_client {
 	enum client_phase phase;
+	const char *gs2_header;
+	char *binding; /* what c= says */
 	char *own_nonce;
 	char *first; /* client-first, with the GS2 header */
 	char *server_first;
@@ -35,22 +40,25 @@ struct scram_client {
 };
 
 struct scram_client *
-scram_client_new(void)
+scram_client_new(enum scram_channel channel, const struct scram_binding *binding)
 {
 	char nonce[SCRAM_NONCE + 1];
 
 	scram_draw_nonce(nonce);
-	return scram_client_new_with("", nonce);
+	return scram_client_new_with(channel, binding, "", nonce);
 }
 
 struct scram_client *
-scram_client_new_with(const char *user, const char *nonce)
+scram_client_new_with(enum scram_channel channel, const struct scram_binding *binding,
+	const char *user, const char *nonce)
 {
 	struct scram_client *c = memory_zalloc(sizeof(*c));
 
 	c->phase = CLIENT_STARTS;
+	c->gs2_header = gs2_headers[channel];
+	c->binding = scram_bind(c->gs2_header, channel == SCRAM_BOUND ? binding : NULL);
 	c->own_nonce = memory_strdup(nonce);
-	c->first = scram_text(GS2_HEADER "n=%s,r=%s", user, nonce);
+	c->first = scram_text("%sn=%s,r=%s", c->gs2_header, user, nonce);
 	return c;
 }
 
@@ -62,6 +70,7 @@ scram_client_free(struct scram_client **c)
 	*c = NULL;
 	if (old == NULL)
 		return;
+	memory_free_secret(old->binding);
 	memory_free_secret(old->own_nonce);
 	memory_free_secret(old->first);
 	memory_free_secret(old->server_first);
@@ -179,11 +188,11 @@ scram_client_final(struct scram_client *c, const struct scram_keys *keys)
 	if (!leave(c, CLIENT_CHALLENGED))
 		return NULL;
 	memcpy(c->server_key, keys->server_key, SCRAM_KEY);
-	c->auth_message = scram_text("%s,%s,c=" GS2_BASE64 ",r=%s", c->first + strlen(GS2_HEADER),
-		c->server_first, c->nonce);
+	c->auth_message = scram_text("%s,%s,c=%s,r=%s", c->first + strlen(c->gs2_header),
+		c->server_first, c->binding, c->nonce);
 	prove(c, keys->client_key, proof);
-	c->final = scram_text(
-		"c=" GS2_BASE64 ",r=%s,p=%s", c->nonce, base64_encode(proof, sizeof(proof), text));
+	c->final = scram_text("c=%s,r=%s,p=%s", c->binding, c->nonce,
+		base64_encode(proof, sizeof(proof), text));
 	c->phase = CLIENT_PROVED;
 	return c->final;
 }

@@ -2,8 +2,10 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/sqlstate.h"
 
@@ -164,6 +166,23 @@ bool
 span_equal(struct span a, const char *b)
 {
 	return a.size == strlen(b) && memcmp(a.text, b, a.size) == 0;
+}
+
+char *
+scram_bind(const char *gs2_header, const struct scram_binding *binding)
+{
+	uint8_t raw[GS2_HEADER_MAX + SCRAM_BINDING_MAX];
+	char text[BASE64_LENGTH(sizeof(raw)) + 1];
+	size_t header = strlen(gs2_header), data = binding != NULL ? binding->size : 0;
+
+	if (header > GS2_HEADER_MAX || data > SCRAM_BINDING_MAX) {
+		log_fatal("SCRAM was given a channel binding of %zu bytes", data);
+		abort();
+	}
+	memcpy(raw, gs2_header, header);
+	if (data > 0)
+		memcpy(raw + header, binding->data, data);
+	return memory_strdup(base64_encode(raw, header + data, text));
 }
 
 char *

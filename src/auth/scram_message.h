@@ -70,6 +70,15 @@ bool scram_is_printable(struct span text);
 
 bool span_equal(struct span a, const char *b);
 
+/* --- channel binding --- */
+
+#define SCRAM_BINDING_NAME "tls-server-end-point"
+#define GS2_HEADER_MAX (sizeof("p=" SCRAM_BINDING_NAME ",,") - 1) /* there is no longer one */
+
+/* What c= says: base64 of a GS2 header ("n,,") and, with a binding, its data.  binding may be NULL.
+ * Free with memory_free_secret. */
+char *scram_bind(const char *gs2_header, const struct scram_binding *binding);
+
 /* sprintf into memory of the right size; free with memory_free_secret. */
 char *scram_text(const char *fmt, ...) __attribute__((format(printf, 1, 2), nonnull(1)));
 
@@ -80,7 +89,9 @@ char *scram_text(const char *fmt, ...) __attribute__((format(printf, 1, 2), nonn
 void scram_draw_nonce(char out[SCRAM_NONCE + 1]);
 
 /* Both roles with the caller's words and nonces, copied: for the RFC's examples and for fuzzing. */
-struct scram_client *scram_client_new_with(const char *user, const char *nonce);
-struct scram_server *scram_server_new_with(const struct scram_verifier *v, const char *nonce);
+struct scram_client *scram_client_new_with(enum scram_channel channel,
+	const struct scram_binding *binding, const char *user, const char *nonce);
+struct scram_server *scram_server_new_with(const struct scram_verifier *v,
+	const struct scram_binding *binding, const char *nonce);
 
 #endif

@@ -1,5 +1,6 @@
 #include "auth/scram.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,30 +20,42 @@ struct scram_server {
 	struct scram_verifier verifier;
 	char *own_nonce;
 	char *nonce;	     /* the client's and ours */
-	const char *binding; /* base64 of the GS2 header that the client sent; static */
+	struct scram_binding channel; /* size 0: we did not offer to bind */
+	char *binding;	     /* what c= must say: of the GS2 header that the client sent */
 	char *client_first;  /* without the GS2 header */
 	char *first;	     /* server-first */
 	char *final;	     /* server-final */
 };
 
 struct scram_server *
-scram_server_new(const struct scram_verifier *v)
+scram_server_new(const struct scram_verifier *v, const struct scram_binding *binding)
 {
 	char nonce[SCRAM_NONCE + 1];
 
 	scram_draw_nonce(nonce);
-	return scram_server_new_with(v, nonce);
+	return scram_server_new_with(v, binding, nonce);
 }
 
 struct scram_server *
-scram_server_new_with(const struct scram_verifier *v, const char *nonce)
+scram_server_new_with(
+	const struct scram_verifier *v, const struct scram_binding *binding, const char *nonce)
 {
 	struct scram_server *s = memory_zalloc(sizeof(*s));
 
 	s->phase = SERVER_STARTS;
 	s->verifier = *v;
+	if (binding != NULL)
+		s->channel = *binding;
 	s->own_nonce = memory_strdup(nonce);
 	return s;
+}
+
+/* Salt and iterations stay: the client was told them. */
+void
+scram_server_learn(struct scram_server *s, const struct scram_verifier *v)
+{
+	memcpy(s->verifier.stored_key, v->stored_key, SCRAM_KEY);
+	memcpy(s->verifier.server_key, v->server_key, SCRAM_KEY);
 }
 
 void
@@ -55,6 +68,7 @@ scram_server_free(struct scram_server **s)
 		return;
 	memory_free_secret(old->own_nonce);
 	memory_free_secret(old->nonce);
+	memory_free_secret(old->binding);
 	memory_free_secret(old->client_first);
 	memory_free_secret(old->first);
 	memory_free_secret(old->final);
@@ -76,36 +90,75 @@ enter(struct scram_server *s, enum server_phase legal, const char *message, stru
 	return in_order;
 }
 
+/* What the client's mechanism and its flag say together, before the flag's own rules. */
+static void
+check_channel(struct scram_reader *r, const struct scram_server *s, bool plus, char flag)
+{
+	bool offered = s->channel.size > 0;
+
+	if (plus && !offered)
+		scram_reader_refuse(r, SQLSTATE_PROTOCOL_VIOLATION,
+			"The client chose a mechanism that was not offered.");
+	else if (plus && flag != 'p')
+		scram_reader_refuse(r, SQLSTATE_PROTOCOL_VIOLATION,
+			"The client chose " SCRAM_MECHANISM_PLUS " and binds to no channel.");
+	else if (!plus && flag == 'p')
+		scram_reader_refuse(r, SQLSTATE_PROTOCOL_VIOLATION,
+			"The client binds to a channel and chose " SCRAM_MECHANISM ".");
+	else if (offered && flag == 'y')
+		scram_reader_refuse(r, SQLSTATE_PROTOCOL_VIOLATION,
+			"The client believes that channel binding is not offered, but it is.");
+}
+
+/* gs2-cbind-flag: the bytes that it takes. */
+static size_t
+read_channel_flag(struct scram_reader *r)
+{
+	static const char bound[] = "p=" SCRAM_BINDING_NAME;
+	const char *comma = memchr(r->at, ',', (size_t)(r->end - r->at));
+	size_t n = (size_t)((comma != NULL ? comma : r->end) - r->at);
+
+	if (n >= 2 && r->at[0] == 'p' && r->at[1] == '=') {
+		if (!span_equal((struct span){ r->at, n }, bound))
+			scram_reader_refuse(r, SQLSTATE_FEATURE_NOT_SUPPORTED,
+				"The only channel binding is " SCRAM_BINDING_NAME ".");
+	} else if (n != 1 || (r->at[0] != 'n' && r->at[0] != 'y')) {
+		scram_reader_refuse(
+			r, SQLSTATE_PROTOCOL_VIOLATION, "The GS2 header is malformed.");
+	}
+	return n;
+}
+
 /*
  * gs2-header     = gs2-cbind-flag "," [ "a=" saslname ] ","
  * gs2-cbind-flag = ( "p=" cb-name ) / "n" / "y"
  *
- * "y" says that the client would bind if we could: fine as long as we never
- * offer SCRAM-SHA-256-PLUS; once we do it must be refused, for somebody in the
- * middle has taken the offer away.
+ * "y" says that the client would bind if we could: where PLUS was offered,
+ * somebody in the middle has taken the offer away.
  */
 static void
-read_gs2_header(struct scram_reader *r, struct scram_server *s)
+read_gs2_header(struct scram_reader *r, struct scram_server *s, bool plus)
 {
-	char flag;
+	char header[GS2_HEADER_MAX + 1];
+	bool bound;
+	size_t n;
 
 	if (r->sqlstate != NULL)
 		return;
-	flag = r->at[0];
-	if (flag == 'p')
-		scram_reader_refuse(
-			r, SQLSTATE_FEATURE_NOT_SUPPORTED, "The client demands channel binding.");
-	if ((flag != 'n' && flag != 'y') || r->end - r->at < 3 || r->at[1] != ',')
-		scram_reader_refuse(r, SQLSTATE_PROTOCOL_VIOLATION, "The GS2 header is malformed.");
-	if (r->sqlstate == NULL && r->at[2] == 'a')
+	bound = r->at[0] == 'p';
+	check_channel(r, s, plus, r->at[0]);
+	n = read_channel_flag(r);
+	if (r->sqlstate == NULL && r->end - r->at > (ptrdiff_t)n + 1 && r->at[n + 1] == 'a')
 		scram_reader_refuse(r, SQLSTATE_FEATURE_NOT_SUPPORTED,
 			"The client asks to act for another user.");
-	if (r->sqlstate == NULL && r->at[2] != ',')
-		scram_reader_refuse(r, SQLSTATE_PROTOCOL_VIOLATION, "The GS2 header is malformed.");
+	if (r->sqlstate == NULL && (r->end - r->at < (ptrdiff_t)n + 2 || r->at[n + 1] != ','))
+		scram_reader_refuse(
+			r, SQLSTATE_PROTOCOL_VIOLATION, "The GS2 header is malformed.");
 	if (r->sqlstate != NULL)
 		return;
-	s->binding = flag == 'n' ? "biws" : "eSws"; /* "n,," and "y,," */
-	r->at += 3;
+	snprintf(header, sizeof(header), "%.*s", (int)n + 2, r->at);
+	s->binding = scram_bind(header, bound ? &s->channel : NULL);
+	r->at += n + 2;
 }
 
 static char *
@@ -120,7 +173,7 @@ write_server_first(const struct scram_server *s)
 /* client-first-message-bare = [ "m=" ... "," ] "n=" saslname "," "r=" c-nonce [ "," extensions ]
  * The startup packet has told who it is: n= is ignored, as PostgreSQL does. */
 const char *
-scram_server_first(struct scram_server *s, const uint8_t *in, size_t n, struct error *e)
+scram_server_first(struct scram_server *s, bool plus, const uint8_t *in, size_t n, struct error *e)
 {
 	struct scram_reader r;
 	struct span bare, nonce;
@@ -128,7 +181,7 @@ scram_server_first(struct scram_server *s, const uint8_t *in, size_t n, struct e
 	if (!enter(s, SERVER_STARTS, "client-first", e))
 		return NULL;
 	scram_reader_init(&r, in, n);
-	read_gs2_header(&r, s);
+	read_gs2_header(&r, s, plus);
 	bare = (struct span){ r.at, (size_t)(r.end - r.at) };
 	scram_refuse_mandatory(&r);
 	scram_read(&r, 'n');

@@ -12,7 +12,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const uint8_t *cut = size > 0 ? memchr(data, '\n', size) : NULL, *salt;
 	size_t first = cut != NULL ? (size_t)(cut - data) : size, salt_size;
-	struct scram_client *c = scram_client_new_with("user", "client-nonce");
+	struct scram_client *c = scram_client_new_with(SCRAM_NO_TLS, NULL, "user", "client-nonce");
 	struct scram_keys keys = { { 1 }, { 2 } };
 	struct error e;
 	int iterations;

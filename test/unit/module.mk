@@ -16,6 +16,7 @@ test_unit_auth_run_SOURCES = \
 	test/unit/auth/test_base64.c \
 	test/unit/auth/test_saslprep.c \
 	test/unit/auth/test_scram.c \
+	test/unit/auth/test_scram_plus.c \
 	test/unit/auth/test_secret.c
 
 unit_programs += test/unit/base/run

@@ -75,7 +75,7 @@ Test(scram, nothing_fits_where_keys_cannot_be_derived)
 
 Test(scram_client, speaks_the_rfc_exchange)
 {
-	struct scram_client *c = scram_client_new_with("user", RFC_C_NONCE);
+	struct scram_client *c = scram_client_new_with(SCRAM_NO_TLS, NULL, "user", RFC_C_NONCE);
 	struct scram_keys keys;
 	const uint8_t *salt;
 	size_t salt_size;
@@ -103,9 +103,9 @@ Test(scram_server, speaks_the_rfc_exchange)
 	struct error e;
 
 	parse_rfc_verifier(&v);
-	s = scram_server_new_with(&v, RFC_S_NONCE);
+	s = scram_server_new_with(&v, NULL, RFC_S_NONCE);
 	cr_assert_str_eq(
-		scram_server_first(s, bytes(RFC_CLIENT_FIRST), strlen(RFC_CLIENT_FIRST), &e),
+		scram_server_first(s, false, bytes(RFC_CLIENT_FIRST), strlen(RFC_CLIENT_FIRST), &e),
 		RFC_SERVER_FIRST);
 	cr_assert_str_eq(
 		scram_server_final(s, bytes(RFC_CLIENT_FINAL), strlen(RFC_CLIENT_FINAL), &keys, &e),
@@ -124,8 +124,8 @@ static bool
 exchange(const struct scram_verifier *v, const char *password, const struct scram_keys *given,
 	struct scram_keys *proved, struct error *e)
 {
-	struct scram_client *c = scram_client_new();
-	struct scram_server *s = scram_server_new(v);
+	struct scram_client *c = scram_client_new(SCRAM_NO_TLS, NULL);
+	struct scram_server *s = scram_server_new(v, NULL);
 	struct scram_keys keys;
 	const char *text;
 	const uint8_t *salt;
@@ -134,7 +134,7 @@ exchange(const struct scram_verifier *v, const char *password, const struct scra
 	bool good = false;
 
 	text = scram_client_first(c);
-	text = scram_server_first(s, bytes(text), strlen(text), e);
+	text = scram_server_first(s, false, bytes(text), strlen(text), e);
 	cr_assert_not_null(text);
 	cr_assert(scram_client_challenge(
 		c, bytes(text), strlen(text), &salt, &salt_size, &iterations, e));
@@ -326,9 +326,9 @@ static const struct {
 	{ LITERAL("n,,n=,r=abc\0"), "08P01" },
 	{ LITERAL("n,,n=\0,r=abc"), "08P01" },
 	{ LITERAL("\0"), "08P01" },
-	{ LITERAL("p=tls-server-end-point,,n=,r=abc"), "0A000" },
-	{ LITERAL("p=,,n=,r=abc"), "0A000" },
-	{ LITERAL("p"), "0A000" },
+	{ LITERAL("p=tls-server-end-point,,n=,r=abc"), "08P01" },
+	{ LITERAL("p=,,n=,r=abc"), "08P01" },
+	{ LITERAL("p"), "08P01" },
 	{ LITERAL("n,a=bob,n=,r=abc"), "0A000" },
 	{ LITERAL("n,a=,n=,r=abc"), "0A000" },
 	{ LITERAL("n,,m=x,n=,r=abc"), "0A000" },
@@ -343,7 +343,7 @@ feed_server(struct scram_server *s, bool first, const char *text, size_t n, stru
 	const char *answer;
 
 	memcpy(exact, text, n);
-	answer = first ? scram_server_first(s, exact, n, e)
+	answer = first ? scram_server_first(s, false, exact, n, e)
 		       : scram_server_final(s, exact, n, NULL, e);
 	free(exact);
 	return answer;
@@ -356,7 +356,7 @@ Test(scram_server, reads_client_first)
 
 	parse_rfc_verifier(&v);
 	for (size_t i = 0; i < lengthof(client_firsts); i++) {
-		struct scram_server *s = scram_server_new(&v);
+		struct scram_server *s = scram_server_new(&v, NULL);
 		const char *answer =
 			feed_server(s, true, client_firsts[i].text, client_firsts[i].size, &e);
 
@@ -384,7 +384,7 @@ Test(scram_server, bounds_client_first)
 	memset(text, 'x', sizeof(text));
 	memcpy(text, "n,,n=,r=", 8);
 	for (size_t n = 9; n <= sizeof(text); n += n < SCRAM_MESSAGE_MAX - 2 ? 97 : 1) {
-		struct scram_server *s = scram_server_new(&v);
+		struct scram_server *s = scram_server_new(&v, NULL);
 
 		cr_expect_eq(feed_server(s, true, text, n, &e) != NULL, n <= SCRAM_MESSAGE_MAX,
 			"%zu", n);
@@ -401,8 +401,8 @@ start_server(const char *client_first)
 	struct error e;
 
 	parse_rfc_verifier(&v);
-	s = scram_server_new_with(&v, RFC_S_NONCE);
-	cr_assert_not_null(scram_server_first(s, bytes(client_first), strlen(client_first), &e));
+	s = scram_server_new_with(&v, NULL, RFC_S_NONCE);
+	cr_assert_not_null(scram_server_first(s, false, bytes(client_first), strlen(client_first), &e));
 	return s;
 }
 
@@ -538,7 +538,7 @@ Test(scram_server, refuses_a_replay)
 	struct error e;
 
 	parse_rfc_verifier(&v);
-	s = scram_server_new(&v); /* draws its own nonce */
+	s = scram_server_new(&v, NULL); /* draws its own nonce */
 	cr_assert_not_null(feed_server(s, true, LITERAL(RFC_CLIENT_FIRST), &e));
 	cr_expect_null(feed_server(s, false, LITERAL(RFC_CLIENT_FINAL), &e));
 	cr_expect_str_eq(e.sqlstate, "08P01");
@@ -552,7 +552,7 @@ Test(scram_server, refuses_messages_out_of_order)
 	struct error e;
 
 	parse_rfc_verifier(&v);
-	s = scram_server_new_with(&v, RFC_S_NONCE);
+	s = scram_server_new_with(&v, NULL, RFC_S_NONCE);
 	cr_expect_null(feed_server(s, false, LITERAL(RFC_CLIENT_FINAL), &e), "final before first");
 	cr_expect_str_eq(e.sqlstate, "08P01");
 	cr_expect_null(feed_server(s, true, LITERAL(RFC_CLIENT_FIRST), &e), "only fails now");
@@ -641,7 +641,7 @@ feed_challenge(struct scram_client *c, const char *text, size_t n, int *iteratio
 static struct scram_client *
 greet(void)
 {
-	struct scram_client *c = scram_client_new_with("user", RFC_C_NONCE);
+	struct scram_client *c = scram_client_new_with(SCRAM_NO_TLS, NULL, "user", RFC_C_NONCE);
 
 	cr_assert_not_null(scram_client_first(c));
 	return c;
@@ -795,9 +795,9 @@ Test(scram_client, refuses_a_server_without_the_server_key)
 
 	parse_rfc_verifier(&v);
 	memset(v.server_key, 0, SCRAM_KEY);
-	s = scram_server_new_with(&v, RFC_S_NONCE);
+	s = scram_server_new_with(&v, NULL, RFC_S_NONCE);
 	derive_rfc_keys(&keys);
-	text = scram_server_first(s, bytes(RFC_CLIENT_FIRST), strlen(RFC_CLIENT_FIRST), &e);
+	text = scram_server_first(s, false, bytes(RFC_CLIENT_FIRST), strlen(RFC_CLIENT_FIRST), &e);
 	cr_assert(feed_challenge(c, text, strlen(text), &iterations, &e));
 	text = scram_client_final(c, &keys);
 	text = scram_server_final(s, bytes(text), strlen(text), NULL, &e);
@@ -811,7 +811,7 @@ Test(scram_client, refuses_a_server_without_the_server_key)
 Test(scram_client, refuses_steps_out_of_order)
 {
 	struct scram_keys keys = { { 0 }, { 0 } };
-	struct scram_client *c = scram_client_new();
+	struct scram_client *c = scram_client_new(SCRAM_NO_TLS, NULL);
 	struct error e;
 	int iterations;
 
