@@ -52,8 +52,9 @@ struct tls_settings {
 	size_t ncertificates;
 };
 
-/* To speak with clients: certificate and key must be there; from verify-ca on clients are asked for a certificate,
- * and ca_file must be there.  NULL: e (F0000) names the file and says what is wrong with it. */
+/* To speak with clients: certificate and key must be there.  With a ca_file clients are asked for a certificate; from
+ * verify-ca on, which needs a ca_file, they must show a good one, below that they may come without, and one that is
+ * not good is as none.  NULL: e (F0000) names the file and says what is wrong with it. */
 struct tls_context *tls_context_for_clients(const struct tls_settings *s, struct error *e);
 
 /* To speak with servers: the certificate is ours to show, if any.  verify-ca and verify-full need ca_file. */
