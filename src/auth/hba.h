@@ -68,6 +68,9 @@ void hba_free(struct hba **h);		/* NULL is fine */
 /* NULL: no rule fits, which means no. */
 const struct hba_rule *hba_find(const struct hba *h, const struct hba_connection *c);
 
+/* All rules, in order: NULL starts, NULL ends. */
+const struct hba_rule *hba_next(const struct hba *h, const struct hba_rule *after);
+
 /* Is there a rule with this method? */
 bool hba_uses(const struct hba *h, enum hba_method method);
 
