@@ -1,7 +1,8 @@
 /*
  * cancel: carries cancel requests to PostgreSQL, each on a connection of its own.
  *
- *	pool_cancel ── room? ──> dial ──> is it still the same lease? ──> send ──> server closes ──> done
+ *	pool_cancel ── room? ──> dial ──> TLS, if its target has it ──> is it still the same lease? ──> send
+ *	                 │                                                   ──> server closes ──> done
  *	                 └ no: wait for a connection to become free (cancel_wait_timeout)
  *
  * While a request is under way its target is not lent to anybody else
@@ -23,6 +24,9 @@ struct canceller {
 	usec_t since;
 	struct dial *dial;
 	struct stream stream;		/* fd -1: not connected */
+	struct address address;		/* where it is connected to */
+	struct security security;	/* as the target's */
+	bool sent;
 	char host[128];
 	int port;
 	struct buffer request;
@@ -34,7 +38,10 @@ struct canceller {
 static void
 on_end(struct deferred *d)
 {
-	free(container_of(d, struct canceller, deferred));
+	struct canceller *k = container_of(d, struct canceller, deferred);
+
+	security_release(&k->security);
+	free(k);
 }
 
 static void
@@ -57,14 +64,72 @@ finish(struct canceller *k, const char *outcome)
 		pool_settle(target);
 }
 
+static bool
+is_still_due(const struct canceller *k)
+{
+	return k->certain || (k->target != NULL && k->target->place == PLACE_ACTIVE);
+}
+
+static void
+fail(struct canceller *k, const struct error *e)
+{
+	log_warning("cannot deliver a cancel request to %s:%d: %s", k->host, k->port, e->message);
+	finish(k, "cancel request not delivered");
+}
+
+static void
+deliver(struct canceller *k)
+{
+	if (!is_still_due(k)) {
+		finish(k, "cancel request came too late");
+		return;
+	}
+	k->sent = true;
+	stream_send_bytes(&k->stream, k->request.data, k->request.len);
+}
+
+static void
+take_security_step(struct canceller *k, enum security_step step, const struct error *e)
+{
+	switch (step) {
+	case SECURITY_PLAIN:
+		deliver(k);
+		return;
+	case SECURITY_WAIT:
+	case SECURITY_HANDSHAKE:
+		return;
+	case SECURITY_FAILED:
+		fail(k, e);
+		return;
+	}
+}
+
+static void
+on_secured(struct stream *s, const struct error *of_stream)
+{
+	struct canceller *k = container_of(s, struct canceller, stream);
+	struct error e;
+
+	if (of_stream == NULL) {
+		deliver(k);
+		return;
+	}
+	security_explain(of_stream, &k->address, &e);
+	fail(k, &e);
+}
+
 /* The server answers a cancel request by closing; what it says is of no interest. */
 static void
 on_readable(struct stream *s)
 {
+	struct canceller *k = container_of(s, struct canceller, stream);
 	uint8_t trash[256];
+	struct error e;
 
-	if (stream_read(s, trash, sizeof(trash)) != -1)
-		finish(container_of(s, struct canceller, stream), "cancel request delivered");
+	if (!k->sent)
+		take_security_step(k, security_read(&k->security, s, &k->address, &e), &e);
+	else if (stream_read(s, trash, sizeof(trash)) != -1)
+		finish(k, "cancel request delivered");
 }
 
 static void
@@ -76,33 +141,23 @@ on_drained(struct stream *s)
 static const struct stream_ops stream_ops = {
 	.readable = on_readable,
 	.drained = on_drained,
+	.secured = on_secured,
 };
-
-static bool
-is_still_due(const struct canceller *k)
-{
-	return k->certain || (k->target != NULL && k->target->place == PLACE_ACTIVE);
-}
 
 static void
 on_dialed(void *arg, int fd, const struct address *at, const struct error *e)
 {
 	struct canceller *k = arg;
 
-	(void)at;
 	k->dial = NULL;
 	if (fd < 0) {
-		log_warning("cannot deliver a cancel request to %s:%d: %s", k->host, k->port, e->message);
-		finish(k, "cancel request not delivered");
+		fail(k, e);
 		return;
 	}
+	k->address = *at;
 	stream_open(&k->stream, fd, &stream_ops);
 	stream_attach(&k->stream, k->pool->pools->env->loop);
-	if (!is_still_due(k)) {
-		finish(k, "cancel request came too late");
-		return;
-	}
-	stream_send_bytes(&k->stream, k->request.data, k->request.len);
+	take_security_step(k, security_begin(&k->security, &k->stream, at), NULL);
 }
 
 static void
@@ -149,6 +204,7 @@ pool_cancel(struct server *s, pool_cancel_done_fn *done, void *arg)
 	k->done = done;
 	k->arg = arg;
 	remember_host(k, s);
+	security_init_like(&k->security, &s->security, stream_is_tls(&s->stream));
 	cancel_write_request(&k->request, s->backend_pid, s->key, s->key_size);
 	s->cancels++;
 	LIST_INSERT_HEAD(&p->cancellers, k, link);

@@ -26,7 +26,7 @@ is_wanted(const struct pool *p)
 
 	if (is_waited_for(p))
 		return true;
-	return pool_total(p) < tenant_min_pool_size(p->tenant, c) && p->tenant->conf != NULL &&
+	return !p->is_private && pool_total(p) < tenant_min_pool_size(p->tenant, c) && p->tenant->conf != NULL &&
 	       (p->nclients > 0 || p->tenant->conf->user != NULL);
 }
 
@@ -188,6 +188,50 @@ insert(struct pool *p, struct server *s, enum server_place place)
 	TAILQ_INSERT_TAIL(&p->servers[place], s, link);
 }
 
+/* The password in a database's line is that of its user=, if it has one. */
+static const char *
+line_password(const struct pool *p)
+{
+	const struct config_database *conf = p->tenant->conf;
+
+	return conf->user == NULL || strcmp(conf->user, p->user->name) == 0 ? conf->password : NULL;
+}
+
+/* What to log in with, from the most to the least explicit. own: room for one that is made here. */
+static const struct secret *
+choose_secret(const struct pool *p, struct secret *own)
+{
+	const char *password = line_password(p);
+
+	if (password != NULL) {
+		secret_parse(own, password);
+		return own;
+	}
+	if (p->user_conf != NULL && p->user_conf->secret.kind != SECRET_NONE)
+		return &p->user_conf->secret;
+	return p->secret.kind != SECRET_NONE ? &p->secret : NULL;
+}
+
+/* Nothing is known, and somebody could tell: ask first, once for each attempt that fails. */
+static bool
+asks_for_secret(struct pool *p)
+{
+	struct secret own = { .kind = SECRET_NONE };
+	const char *auth_user = p->tenant->conf->auth_user;
+	bool known = p->have_keys || choose_secret(p, &own) != NULL;
+
+	secret_release(&own);
+	if (auth_user == NULL)
+		auth_user = pool_config(p)->auth_user;
+	if (known || p->asked || p->is_private || auth_user == NULL || auth_user[0] == '\0')
+		return false;
+	if (!p->asking) {
+		p->asking = true;
+		p->pools->ops->ask_secret(p->pools, p);
+	}
+	return true;
+}
+
 static void
 open_server(struct pool *p)
 {
@@ -203,10 +247,11 @@ open_server(struct pool *p)
 	add_parameter(&sp, "timezone", conf->timezone);
 	add_parameter(&sp, "application_name", conf->application_name);
 	as.parameters = sp.list;
-	if (conf->password != NULL)
-		secret_parse(&own, conf->password);
-	as.secret = conf->password != NULL ? &own : p->user_conf != NULL ? &p->user_conf->secret : NULL;
+	as.secret = choose_secret(p, &own);
 	as.keys = p->have_keys ? &p->keys : NULL;
+	as.tls = config_server_tls(pool_config(p), conf, &as.tls_mode);
+	as.tls_negotiation = config_server_tls_negotiation(pool_config(p), conf);
+	as.demands = config_server_demands(pool_config(p), conf);
 	s = server_open(p->pools->env, choose_host(p->tenant, host, sizeof(host)), conf->port, &as,
 			atomic_fetch_add(p->pools->next_id, 1), &pool_keeper, p);
 	secret_release(&own);
@@ -247,7 +292,7 @@ pool_grow(struct pool *p)
 {
 	if (p->serving || p->count[PLACE_LOGIN] > 0 || p->tenant->paused || p->tenant->conf == NULL)
 		return;
-	if (!is_wanted(p) || clock_now() < p->retry_at || !has_room(p))
+	if (!is_wanted(p) || clock_now() < p->retry_at || !has_room(p) || asks_for_secret(p))
 		return;
 	if (!take_of_tenant(p))
 		return;
@@ -307,6 +352,9 @@ pool_connect_failed(struct pool *p, const struct error *e)
 	if (p->failing_since == 0)
 		p->failing_since = now;
 	if (is_refusal(e)) {
+		/* The password may be another by now: ask again before the next attempt. */
+		secret_release(&p->secret);
+		p->asked = false;
 		pool_refuse_all(p, e);
 		return;
 	}

@@ -1,5 +1,6 @@
 #include "server/login.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +12,25 @@
 #include "pg/startup.h"
 #include "pg/writer.h"
 
+/* What a server may say until it is ready: a stranger's words must not fill memory. */
+#define LOGIN_MESSAGES_MAX 1000
+#define LOGIN_PARAMETERS_MAX 200
+#define LOGIN_BYTES_MAX (256 * 1024)
+
+enum login_step {
+	STEP_STARTED,		/* the startup packet is out */
+	STEP_PASSWORD_SENT,	/* in plain or hashed with md5 */
+	STEP_SCRAM_BEGUN,	/* our first message is out */
+	STEP_SCRAM_PROVING,	/* our final message is out, or a helper makes its keys */
+	STEP_SCRAM_VERIFIED,	/* the server has proved that it knows the password */
+	STEP_AUTHENTICATED,
+};
+
 struct server_login {
+	enum login_step step;
+	unsigned demands;		/* enum auth_demand */
+	unsigned messages, parameters_set;
+	size_t bytes;
 	char *user;
 	char *database;
 	struct buffer parameters;	/* name NUL value NUL ... */
@@ -20,8 +39,6 @@ struct server_login {
 	bool have_keys;
 	struct scram_keys keys;
 	struct scram_client *scram;
-	bool scram_verified;
-	bool authenticated;
 	struct helper_job *job;
 };
 
@@ -40,6 +57,7 @@ server_login_new(const struct server_login_as *as)
 {
 	struct server_login *l = memory_zalloc(sizeof(*l));
 
+	l->demands = as->demands;
 	l->user = memory_strdup(as->user);
 	l->database = memory_strdup(as->database);
 	if (as->secret != NULL && as->secret->kind != SECRET_NONE) {
@@ -138,11 +156,31 @@ fail_without_password(struct server *s)
 	server_close(s, &e, e.message);
 }
 
+/* Nobody sends less than the operator wants to be asked for. */
+static bool
+is_allowed(struct server *s, unsigned demands, const char *what)
+{
+	struct error e;
+
+	if ((s->login->demands & demands) != 0)
+		return true;
+	error_set(&e, SEVERITY_FATAL, SQLSTATE_INVALID_AUTHORIZATION,
+		  "server login failed: the server asks for %s, which server_require_auth does not allow", what);
+	error_hint(&e, "Let pg_hba.conf of the server demand another method, or allow this one in server_require_auth.");
+	server_log(s, LOG_WARNING, "%s", e.message);
+	server_close(s, &e, e.message);
+	return false;
+}
+
 static void
-answer_plain(struct server *s)
+answer_plain(struct server *s, struct reader *r)
 {
 	struct server_login *l = s->login;
 
+	(void)r;
+	if (!is_allowed(s, DEMAND_PASSWORD, "the password in plain text"))
+		return;
+	l->step = STEP_PASSWORD_SENT;
 	if (l->have_secret && l->secret.kind == SECRET_PLAIN)
 		answer(s, l->secret.text, strlen(l->secret.text) + 1);
 	else
@@ -156,10 +194,13 @@ answer_md5(struct server *s, struct reader *r)
 	const uint8_t *salt = reader_bytes(r, 4);
 	char stored[36], text[36];
 
-	if (!reader_ok(r)) {
+	if (!is_allowed(s, DEMAND_MD5, "an md5 hash of the password"))
+		return;
+	if (!reader_done(r)) {
 		fail(s, SQLSTATE_PROTOCOL_VIOLATION, "malformed AuthenticationMD5Password message");
 		return;
 	}
+	l->step = STEP_PASSWORD_SENT;
 	if (l->have_secret && l->secret.kind == SECRET_PLAIN)
 		md5_encrypt(l->secret.text, l->user, stored);
 	else if (l->have_secret && l->secret.kind == SECRET_MD5)
@@ -174,33 +215,77 @@ answer_md5(struct server *s, struct reader *r)
 	memory_wipe(text, sizeof(text));
 }
 
-static void
-begin_scram(struct server *s, struct reader *r)
-{
-	struct server_login *l = s->login;
-	struct buffer b = BUFFER_INIT;
-	const char *name, *first;
-	bool offered = false;
-	size_t mark;
+struct mechanisms {
+	bool scram, scram_plus;
+};
 
-	for (name = reader_string(r); reader_ok(r) && name[0] != '\0'; name = reader_string(r))
-		offered |= strcmp(name, SCRAM_MECHANISM) == 0;
-	if (!offered || l->scram != NULL) {
-		fail(s, SQLSTATE_PROTOCOL_VIOLATION, "the server offers no SASL mechanism that we speak");
-		return;
+/* The names that the server offers, up to an empty one. */
+static bool
+read_mechanisms(struct reader *r, struct mechanisms *m)
+{
+	const char *name;
+
+	*m = (struct mechanisms){ .scram = false };
+	for (name = reader_string(r); name[0] != '\0'; name = reader_string(r)) {
+		m->scram |= strcmp(name, SCRAM_MECHANISM) == 0;
+		m->scram_plus |= strcmp(name, SCRAM_MECHANISM_PLUS) == 0;
 	}
-	if (!l->have_keys && !(l->have_secret && l->secret.kind == SECRET_PLAIN)) {
-		fail_without_password(s);
-		return;
-	}
-	l->scram = scram_client_new();
-	first = scram_client_first(l->scram);
-	mark = writer_begin(&b, FE_PASSWORD);
-	writer_string(&b, SCRAM_MECHANISM);
+	return reader_done(r);
+}
+
+/* What we can bind to and what we know of the server's offer (RFC 5802, section 6). */
+static enum scram_channel
+choose_channel(const struct server *s, const struct mechanisms *m, struct scram_binding *binding)
+{
+	binding->size = stream_is_tls(&s->stream) ? tls_server_end_point(&s->stream, binding->data) : 0;
+	if (binding->size == 0)
+		return SCRAM_NO_TLS;
+	return m->scram_plus ? SCRAM_BOUND : SCRAM_NOT_OFFERED;
+}
+
+static void
+send_scram_first(struct server *s, const char *mechanism)
+{
+	const char *first = scram_client_first(s->login->scram);
+	struct buffer b = BUFFER_INIT;
+	size_t mark = writer_begin(&b, FE_PASSWORD);
+
+	writer_string(&b, mechanism);
 	writer_u32(&b, (uint32_t)strlen(first));
 	writer_bytes(&b, first, strlen(first));
 	writer_end(&b, mark);
 	send_buffer(s, &b);
+}
+
+static void
+begin_scram(struct server *s, struct reader *r)
+{
+	struct server_login *l = s->login;
+	struct scram_binding binding;
+	enum scram_channel channel;
+	struct mechanisms m;
+	bool bound;
+
+	if (!read_mechanisms(r, &m)) {
+		fail(s, SQLSTATE_PROTOCOL_VIOLATION, "malformed AuthenticationSASL message");
+		return;
+	}
+	channel = choose_channel(s, &m, &binding);
+	bound = channel == SCRAM_BOUND;
+	if (!bound && !m.scram) {
+		fail(s, SQLSTATE_PROTOCOL_VIOLATION, "the server offers no SASL mechanism that we speak");
+		return;
+	}
+	if (!is_allowed(s, bound ? DEMAND_SCRAM | DEMAND_SCRAM_PLUS : DEMAND_SCRAM,
+			bound ? "scram-sha-256-plus" : "scram-sha-256 without channel binding"))
+		return;
+	if (!l->have_keys && !(l->have_secret && l->secret.kind == SECRET_PLAIN)) {
+		fail_without_password(s);
+		return;
+	}
+	l->step = STEP_SCRAM_BEGUN;
+	l->scram = scram_client_new(channel, bound ? &binding : NULL);
+	send_scram_first(s, bound ? SCRAM_MECHANISM_PLUS : SCRAM_MECHANISM);
 }
 
 static void
@@ -262,11 +347,12 @@ continue_scram(struct server *s, struct reader *r)
 	struct error e;
 	int iterations;
 
-	if (l->scram == NULL)
-		fail(s, SQLSTATE_PROTOCOL_VIOLATION, "AuthenticationSASLContinue out of order");
-	else if (!scram_client_challenge(l->scram, reader_bytes(r, n), n, &salt, &salt_size, &iterations, &e))
+	if (!scram_client_challenge(l->scram, reader_bytes(r, n), n, &salt, &salt_size, &iterations, &e)) {
 		fail(s, e.sqlstate, e.message);
-	else if (l->have_secret && l->secret.kind == SECRET_PLAIN)
+		return;
+	}
+	l->step = STEP_SCRAM_PROVING;
+	if (l->have_secret && l->secret.kind == SECRET_PLAIN)
 		derive_keys(s, salt, salt_size, iterations);
 	else
 		finish_scram(s, &l->keys);
@@ -279,49 +365,70 @@ verify_scram(struct server *s, struct reader *r)
 	size_t n = reader_left(r);
 	struct error e;
 
-	if (l->scram == NULL)
-		fail(s, SQLSTATE_PROTOCOL_VIOLATION, "AuthenticationSASLFinal out of order");
-	else if (!scram_client_verify(l->scram, reader_bytes(r, n), n, &e))
+	if (!scram_client_verify(l->scram, reader_bytes(r, n), n, &e))
 		fail(s, e.sqlstate, e.message);
 	else
-		l->scram_verified = true;
+		l->step = STEP_SCRAM_VERIFIED;
+}
+
+static void
+accept_ok(struct server *s, struct reader *r)
+{
+	struct server_login *l = s->login;
+
+	(void)r;
+	if (l->step == STEP_SCRAM_BEGUN || l->step == STEP_SCRAM_PROVING)
+		fail(s, SQLSTATE_INVALID_AUTHORIZATION, "the server did not prove that it knows the password");
+	else if (l->step != STEP_STARTED || is_allowed(s, DEMAND_NONE, "no authentication"))
+		l->step = STEP_AUTHENTICATED;
+}
+
+#define IN(step) (1u << (step))
+
+static const struct request {
+	uint32_t code;
+	unsigned steps;		/* in which it may come */
+	const char *name;
+	void (*handle)(struct server *s, struct reader *r);
+} requests[] = {
+	{ AUTHENTICATION_OK, ~IN(STEP_AUTHENTICATED), "AuthenticationOk", accept_ok },
+	{ AUTHENTICATION_CLEARTEXT_PASSWORD, IN(STEP_STARTED), "AuthenticationCleartextPassword", answer_plain },
+	{ AUTHENTICATION_MD5_PASSWORD, IN(STEP_STARTED), "AuthenticationMD5Password", answer_md5 },
+	{ AUTHENTICATION_SASL, IN(STEP_STARTED), "AuthenticationSASL", begin_scram },
+	{ AUTHENTICATION_SASL_CONTINUE, IN(STEP_SCRAM_BEGUN), "AuthenticationSASLContinue", continue_scram },
+	{ AUTHENTICATION_SASL_FINAL, IN(STEP_SCRAM_PROVING), "AuthenticationSASLFinal", verify_scram },
+};
+
+static const struct request *
+find_request(uint32_t code)
+{
+	for (size_t i = 0; i < lengthof(requests); i++) {
+		if (requests[i].code == code)
+			return &requests[i];
+	}
+	return NULL;
 }
 
 static void
 handle_authentication(struct server *s, struct reader *r)
 {
-	struct server_login *l = s->login;
-	uint32_t request = reader_u32(r);
+	const struct request *request = find_request(reader_u32(r));
+	char words[80];
 
 	if (!reader_ok(r)) {
 		fail(s, SQLSTATE_PROTOCOL_VIOLATION, "malformed Authentication message");
 		return;
 	}
-	switch (request) {
-	case AUTHENTICATION_OK:
-		if (l->scram != NULL && !l->scram_verified)
-			fail(s, SQLSTATE_INVALID_AUTHORIZATION, "the server did not prove that it knows the password");
-		else
-			l->authenticated = true;
-		return;
-	case AUTHENTICATION_CLEARTEXT_PASSWORD:
-		answer_plain(s);
-		return;
-	case AUTHENTICATION_MD5_PASSWORD:
-		answer_md5(s, r);
-		return;
-	case AUTHENTICATION_SASL:
-		begin_scram(s, r);
-		return;
-	case AUTHENTICATION_SASL_CONTINUE:
-		continue_scram(s, r);
-		return;
-	case AUTHENTICATION_SASL_FINAL:
-		verify_scram(s, r);
-		return;
-	default:
+	if (request == NULL) {
 		fail(s, SQLSTATE_FEATURE_NOT_SUPPORTED, "the server asks for an authentication method that we do not speak");
+		return;
 	}
+	if ((request->steps & IN(s->login->step)) == 0) {
+		snprintf(words, sizeof(words), "%s out of order", request->name);
+		fail(s, SQLSTATE_PROTOCOL_VIOLATION, words);
+		return;
+	}
+	request->handle(s, r);
 }
 
 static void
@@ -330,7 +437,9 @@ take_parameter(struct server *s, struct reader *r)
 	const char *name = reader_string(r);
 	const char *value = reader_string(r);
 
-	if (reader_ok(r))
+	if (++s->login->parameters_set > LOGIN_PARAMETERS_MAX)
+		fail(s, SQLSTATE_PROGRAM_LIMIT, "the server reports too many parameters");
+	else if (reader_ok(r))
 		server_set_parameter(s, name, value);
 }
 
@@ -363,11 +472,34 @@ take_error(struct server *s, const uint8_t *body, size_t n)
 	server_close(s, &e, e.message);
 }
 
+static bool
+is_too_much(struct server_login *l, size_t n)
+{
+	l->bytes += n;
+	return ++l->messages > LOGIN_MESSAGES_MAX || l->bytes > LOGIN_BYTES_MAX;
+}
+
+static bool
+is_early(const struct server_login *l, uint8_t type)
+{
+	static const char early[] = { BE_AUTHENTICATION, BE_ERROR_RESPONSE, BE_NOTICE_RESPONSE, BE_NEGOTIATE_PROTOCOL_VERSION };
+
+	return l->step != STEP_AUTHENTICATED && memchr(early, type, sizeof(early)) == NULL;
+}
+
 bool
 server_login_message(struct server *s, uint8_t type, const uint8_t *body, size_t n)
 {
 	struct reader r;
 
+	if (is_too_much(s->login, n)) {
+		fail(s, SQLSTATE_PROGRAM_LIMIT, "the server says too much before it is ready");
+		return false;
+	}
+	if (is_early(s->login, type)) {
+		fail(s, SQLSTATE_PROTOCOL_VIOLATION, "unexpected message before AuthenticationOk");
+		return false;
+	}
 	reader_init(&r, body, n);
 	switch (type) {
 	case BE_AUTHENTICATION:
@@ -386,10 +518,6 @@ server_login_message(struct server *s, uint8_t type, const uint8_t *body, size_t
 	case BE_NEGOTIATE_PROTOCOL_VERSION:
 		return false;
 	case BE_READY_FOR_QUERY:
-		if (!s->login->authenticated) {
-			fail(s, SQLSTATE_PROTOCOL_VIOLATION, "ReadyForQuery before AuthenticationOk");
-			return false;
-		}
 		return true;
 	default:
 		fail(s, SQLSTATE_PROTOCOL_VIOLATION, "unexpected message during login");

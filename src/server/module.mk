@@ -1,6 +1,8 @@
 server_sources = \
 	src/server/login.c \
 	src/server/login.h \
+	src/server/security.c \
+	src/server/security.h \
 	src/server/server.c \
 	src/server/server.h
 

@@ -14,9 +14,11 @@
 #include "pg/response.h"
 #include "pg/writer.h"
 #include "server/login.h"
+#include "server/security.h"
 
-/* What a free or logging-in server may send in one message; results of a lessee have no bound here. */
+/* What a free server may send in one message; results of a lessee have no bound here.  One that logs in may be anybody. */
 #define OWN_MESSAGE_MAX (1024 * 1024)
+#define LOGIN_MESSAGE_MAX (32 * 1024)
 
 void
 server_log(const struct server *s, enum log_level level, const char *fmt, ...)
@@ -146,13 +148,14 @@ handle_message(struct server *s, uint8_t type, const uint8_t *body, size_t n)
 static size_t
 take_message(struct server *s, const uint8_t *p, size_t n)
 {
+	size_t max = s->state == SERVER_LOGIN ? LOGIN_MESSAGE_MAX : OWN_MESSAGE_MAX;
 	struct frame f;
 
 	switch (frame_peek(p, n, &f)) {
 	case FRAME_SHORT:
 		return 0;
 	case FRAME_OK:
-		if (f.size <= OWN_MESSAGE_MAX)
+		if (f.size <= max)
 			break;
 		/* fall through */
 	case FRAME_INVALID:
@@ -207,13 +210,74 @@ on_gone(struct server *s, ssize_t result)
 	server_close(s, &e, "server conn crashed?");
 }
 
+/* --- as far as the startup packet --- */
+
+static void
+begin_login(struct server *s)
+{
+	s->state = SERVER_LOGIN;
+	if (s->env->log_connections && stream_is_tls(&s->stream))
+		server_log(s, LOG_INFO, "TLS established: tls=%s/%s", tls_version(&s->stream), tls_cipher(&s->stream));
+	server_login_start(s);
+}
+
+static void
+fail_security(struct server *s, const struct error *e)
+{
+	server_log(s, LOG_WARNING, "%s", e->message);
+	server_close(s, e, e->message);
+}
+
+static void
+take_security_step(struct server *s, enum security_step step, const struct error *e)
+{
+	switch (step) {
+	case SECURITY_PLAIN:
+		begin_login(s);
+		return;
+	case SECURITY_WAIT:
+	case SECURITY_HANDSHAKE:
+		return;
+	case SECURITY_FAILED:
+		fail_security(s, e);
+		return;
+	}
+}
+
+static void
+server_on_secured(struct stream *stream, const struct error *of_stream)
+{
+	struct server *s = container_of(stream, struct server, stream);
+	struct error e;
+
+	if (of_stream == NULL) {
+		begin_login(s);
+		return;
+	}
+	security_explain(of_stream, &s->address, &e);
+	fail_security(s, &e);
+}
+
+static void
+read_answer(struct server *s)
+{
+	struct error e;
+
+	take_security_step(s, security_read(&s->security, &s->stream, &s->address, &e), &e);
+}
+
 static void
 server_on_readable(struct stream *stream)
 {
 	struct server *s = container_of(stream, struct server, stream);
 	const uint8_t *p;
-	ssize_t n = inbox_read(&s->inbox, stream, s->want, &p);
+	ssize_t n;
 
+	if (s->state == SERVER_SECURING) {
+		read_answer(s);
+		return;
+	}
+	n = inbox_read(&s->inbox, stream, s->want, &p);
 	if (n == -1)
 		return;
 	if (n <= 0)
@@ -234,16 +298,28 @@ server_on_drained(struct stream *stream)
 static const struct stream_ops stream_ops = {
 	.readable = server_on_readable,
 	.drained = server_on_drained,
+	.secured = server_on_secured,
 };
 
 /* --- life --- */
 
 static void
+log_connection(const struct server *s)
+{
+	char text[ADDRESS_TEXT];
+	struct address self;
+
+	address_of_self(&self, s->stream.fd);
+	if (self.family == AF_UNIX)
+		server_log(s, LOG_INFO, "new connection to server");
+	else
+		server_log(s, LOG_INFO, "new connection to server (from %s)", address_text(&self, 0, text));
+}
+
+static void
 on_dialed(void *arg, int fd, const struct address *at, const struct error *e)
 {
 	struct server *s = arg;
-	char text[ADDRESS_TEXT];
-	struct address self;
 
 	s->dial = NULL;
 	s->address = *at;
@@ -253,15 +329,10 @@ on_dialed(void *arg, int fd, const struct address *at, const struct error *e)
 	}
 	stream_open(&s->stream, fd, &stream_ops);
 	stream_attach(&s->stream, s->env->loop);
-	s->state = SERVER_LOGIN;
-	if (s->env->log_connections) {
-		address_of_self(&self, fd);
-		if (self.family == AF_UNIX)
-			server_log(s, LOG_INFO, "new connection to server");
-		else
-			server_log(s, LOG_INFO, "new connection to server (from %s)", address_text(&self, 0, text));
-	}
-	server_login_start(s);
+	s->state = SERVER_SECURING;
+	if (s->env->log_connections)
+		log_connection(s);
+	take_security_step(s, security_begin(&s->security, &s->stream, at), NULL);
 }
 
 struct server *
@@ -281,6 +352,7 @@ server_open(struct server_env *env, const char *host, int port, const struct ser
 	s->stream.fd = -1;
 	s->reported = params_empty(env->params);
 	s->tracked = params_empty(env->params);
+	security_init(&s->security, as->tls, as->tls_mode, as->tls_negotiation, host);
 	s->login = server_login_new(as);
 	s->dial = dial_start(env->loop, host, port, &env->stream_options, on_dialed, s);
 	return s;
@@ -335,6 +407,7 @@ on_closed(struct deferred *d)
 	struct server *s = container_of(d, struct server, deferred);
 
 	inbox_release(&s->inbox);
+	security_release(&s->security);
 	free(s->key);
 	free(s);
 }

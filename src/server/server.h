@@ -2,7 +2,8 @@
  * server: a connection to PostgreSQL; speaks the client's side of the protocol
  * through connecting and login, then serves whoever leases it.
  *
- *	SERVER_DIALING   ── connected ──> SERVER_LOGIN
+ *	SERVER_DIALING   ── connected ──> SERVER_SECURING
+ *	SERVER_SECURING  ── TLS stands, or plain is agreed ──> SERVER_LOGIN
  *	SERVER_LOGIN     ── ReadyForQuery ──> SERVER_FREE, keeper->ready
  *	SERVER_FREE      idle in its keeper's hands; server_run -> SERVER_RUNNING
  *	SERVER_RUNNING   a command of our own ── ReadyForQuery ──> SERVER_FREE, keeper->ready
@@ -35,11 +36,13 @@
 #include "net/stream.h"
 #include "pg/cancel.h"
 #include "pg/params.h"
+#include "server/security.h"
 
 struct server;
 
 enum server_state {
 	SERVER_DIALING,
+	SERVER_SECURING,
 	SERVER_LOGIN,
 	SERVER_FREE,
 	SERVER_RUNNING,
@@ -101,6 +104,7 @@ struct server {
 	void (*free_lease)(struct server *s);	/* called once before the server goes */
 	TAILQ_ENTRY(server) link;		/* the keeper's list */
 	struct dial *dial;
+	struct security security;		/* how it began; a cancel request for it goes the same way */
 	struct server_login *login;		/* NULL after login */
 	const struct params *reported;		/* all that it reported (ParameterStatus) */
 	const struct params *tracked;		/* of these, what sessions carry along */
