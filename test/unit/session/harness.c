@@ -217,7 +217,7 @@ make_config(const char *databases, const char *settings)
 		n += (size_t)snprintf(text + n, sizeof(text) - n, "host=127.0.0.1 port=%d", house.port);
 		p++;
 	}
-	snprintf(text + n, sizeof(text) - n, "\n[pgbouncer]\nauth_type = any\npool_mode = transaction\n%s\n", settings);
+	snprintf(text + n, sizeof(text) - n, "\n[pgbouncer]\nauth_type = any\npool_mode = transaction\nserver_tls_sslmode = disable\n%s\n", settings);
 	c = config_from_text(text, strlen(text), &e);
 	cr_assert_not_null(c, "%s", e.message);
 	return c;
