@@ -6,16 +6,20 @@
 
 #include "base/memory.h"
 #include "base/sqlstate.h"
+#include "base/strings.h"
 #include "pg/message.h"
 #include "pg/reader.h"
 #include "pg/response.h"
 #include "pg/startup.h"
 #include "pg/writer.h"
+#include "server/known_keys.h"
 
 /* What a server may say until it is ready: a stranger's words must not fill memory. */
 #define LOGIN_MESSAGES_MAX 1000
 #define LOGIN_PARAMETERS_MAX 200
 #define LOGIN_BYTES_MAX (256 * 1024)
+
+#define MD5_SALT 4
 
 enum login_step {
 	STEP_STARTED,		/* the startup packet is out */
@@ -39,6 +43,8 @@ struct server_login {
 	bool have_keys;
 	struct scram_keys keys;
 	struct scram_client *scram;
+	struct known_keys **known;	/* the pool's; NULL: none */
+	struct keys_origin origin;	/* of the keys that we prove with, if they came from the password */
 	struct helper_job *job;
 };
 
@@ -58,6 +64,7 @@ server_login_new(const struct server_login_as *as)
 	struct server_login *l = memory_zalloc(sizeof(*l));
 
 	l->demands = as->demands;
+	l->known = as->known_keys;
 	l->user = memory_strdup(as->user);
 	l->database = memory_strdup(as->database);
 	if (as->secret != NULL && as->secret->kind != SECRET_NONE) {
@@ -187,30 +194,33 @@ answer_plain(struct server *s, struct reader *r)
 		fail_without_password(s);
 }
 
+/* md5(password user), if it is known, or can be made from what is known. */
+static bool
+hash_secret(const struct server_login *l, char stored[36])
+{
+	if (l->secret.kind == SECRET_PLAIN)
+		return md5_encrypt(l->secret.text, l->user, stored);
+	if (l->secret.kind == SECRET_MD5)
+		string_copy(stored, l->secret.text, 36);
+	return l->secret.kind == SECRET_MD5;
+}
+
 static void
 answer_md5(struct server *s, struct reader *r)
 {
 	struct server_login *l = s->login;
-	const uint8_t *salt = reader_bytes(r, 4);
-	char stored[36], text[36];
+	const uint8_t *salt = reader_bytes(r, MD5_SALT);
+	char stored[36] = "", text[36] = "";
 
 	if (!is_allowed(s, DEMAND_MD5, "an md5 hash of the password"))
 		return;
-	if (!reader_done(r)) {
-		fail(s, SQLSTATE_PROTOCOL_VIOLATION, "malformed AuthenticationMD5Password message");
-		return;
-	}
 	l->step = STEP_PASSWORD_SENT;
-	if (l->have_secret && l->secret.kind == SECRET_PLAIN)
-		md5_encrypt(l->secret.text, l->user, stored);
-	else if (l->have_secret && l->secret.kind == SECRET_MD5)
-		memcpy(stored, l->secret.text, sizeof(stored));
-	else {
+	if (!l->have_secret || !hash_secret(l, stored))
 		fail_without_password(s);
-		return;
-	}
-	md5_answer(stored, salt, text);
-	answer(s, text, sizeof(text));
+	else if (!md5_answer(stored, salt, text))
+		fail(s, SQLSTATE_FEATURE_NOT_SUPPORTED, "OpenSSL refuses to compute MD5");
+	else
+		answer(s, text, sizeof(text));
 	memory_wipe(stored, sizeof(stored));
 	memory_wipe(text, sizeof(text));
 }
@@ -289,9 +299,9 @@ begin_scram(struct server *s, struct reader *r)
 }
 
 static void
-finish_scram(struct server *s, const struct scram_keys *keys)
+finish_scram(struct server *s)
 {
-	const char *final = scram_client_final(s->login->scram, keys);
+	const char *final = scram_client_final(s->login->scram, &s->login->keys);
 
 	answer(s, final, strlen(final));
 }
@@ -312,7 +322,8 @@ done_derive(struct helper_job *job)
 
 	if (s != NULL) {
 		s->login->job = NULL;
-		finish_scram(s, &kj->keys);
+		s->login->keys = kj->keys;
+		finish_scram(s);
 		server_resume(s);
 	}
 	memory_free_secret(kj->password);
@@ -321,14 +332,15 @@ done_derive(struct helper_job *job)
 }
 
 static void
-derive_keys(struct server *s, const uint8_t *salt, size_t salt_size, int iterations)
+derive_keys(struct server *s)
 {
+	const struct keys_origin *from = &s->login->origin;
 	struct keys_job *kj = memory_zalloc(sizeof(*kj));
 
-	kj->password = memory_strdup(s->login->secret.text);
-	kj->salt_size = salt_size;
-	memcpy(kj->salt, salt, salt_size);
-	kj->iterations = iterations;
+	kj->password = memory_strdup(from->password);
+	kj->salt_size = from->salt_size;
+	memcpy(kj->salt, from->salt, from->salt_size);
+	kj->iterations = from->iterations;
 	kj->job.work = work_derive;
 	kj->job.done = done_derive;
 	kj->job.owner = s;
@@ -342,20 +354,25 @@ static void
 continue_scram(struct server *s, struct reader *r)
 {
 	struct server_login *l = s->login;
-	size_t n = reader_left(r), salt_size;
-	const uint8_t *salt;
+	struct keys_origin from = { .password = NULL };
+	size_t n = reader_left(r);
 	struct error e;
-	int iterations;
 
-	if (!scram_client_challenge(l->scram, reader_bytes(r, n), n, &salt, &salt_size, &iterations, &e)) {
+	if (!scram_client_challenge(l->scram, reader_bytes(r, n), n, &from.salt, &from.salt_size, &from.iterations, &e)) {
 		fail(s, e.sqlstate, e.message);
 		return;
 	}
 	l->step = STEP_SCRAM_PROVING;
-	if (l->have_secret && l->secret.kind == SECRET_PLAIN)
-		derive_keys(s, salt, salt_size, iterations);
+	if (!l->have_secret || l->secret.kind != SECRET_PLAIN) {
+		finish_scram(s);
+		return;
+	}
+	from.password = l->secret.text;
+	l->origin = from;
+	if (l->known != NULL && known_keys_find(*l->known, &from, &l->keys))
+		finish_scram(s);
 	else
-		finish_scram(s, &l->keys);
+		derive_keys(s);
 }
 
 static void
@@ -365,10 +382,13 @@ verify_scram(struct server *s, struct reader *r)
 	size_t n = reader_left(r);
 	struct error e;
 
-	if (!scram_client_verify(l->scram, reader_bytes(r, n), n, &e))
+	if (!scram_client_verify(l->scram, reader_bytes(r, n), n, &e)) {
 		fail(s, e.sqlstate, e.message);
-	else
-		l->step = STEP_SCRAM_VERIFIED;
+		return;
+	}
+	l->step = STEP_SCRAM_VERIFIED;
+	if (l->known != NULL && l->origin.password != NULL)
+		known_keys_keep(l->known, &l->origin, &l->keys);
 }
 
 static void
@@ -384,19 +404,21 @@ accept_ok(struct server *s, struct reader *r)
 }
 
 #define IN(step) (1u << (step))
+#define ANY_SIZE SIZE_MAX
 
 static const struct request {
 	uint32_t code;
 	unsigned steps;		/* in which it may come */
+	size_t size;		/* of what follows the code */
 	const char *name;
 	void (*handle)(struct server *s, struct reader *r);
 } requests[] = {
-	{ AUTHENTICATION_OK, ~IN(STEP_AUTHENTICATED), "AuthenticationOk", accept_ok },
-	{ AUTHENTICATION_CLEARTEXT_PASSWORD, IN(STEP_STARTED), "AuthenticationCleartextPassword", answer_plain },
-	{ AUTHENTICATION_MD5_PASSWORD, IN(STEP_STARTED), "AuthenticationMD5Password", answer_md5 },
-	{ AUTHENTICATION_SASL, IN(STEP_STARTED), "AuthenticationSASL", begin_scram },
-	{ AUTHENTICATION_SASL_CONTINUE, IN(STEP_SCRAM_BEGUN), "AuthenticationSASLContinue", continue_scram },
-	{ AUTHENTICATION_SASL_FINAL, IN(STEP_SCRAM_PROVING), "AuthenticationSASLFinal", verify_scram },
+	{ AUTHENTICATION_OK, ~IN(STEP_AUTHENTICATED), 0, "AuthenticationOk", accept_ok },
+	{ AUTHENTICATION_CLEARTEXT_PASSWORD, IN(STEP_STARTED), 0, "AuthenticationCleartextPassword", answer_plain },
+	{ AUTHENTICATION_MD5_PASSWORD, IN(STEP_STARTED), MD5_SALT, "AuthenticationMD5Password", answer_md5 },
+	{ AUTHENTICATION_SASL, IN(STEP_STARTED), ANY_SIZE, "AuthenticationSASL", begin_scram },
+	{ AUTHENTICATION_SASL_CONTINUE, IN(STEP_SCRAM_BEGUN), ANY_SIZE, "AuthenticationSASLContinue", continue_scram },
+	{ AUTHENTICATION_SASL_FINAL, IN(STEP_SCRAM_PROVING), ANY_SIZE, "AuthenticationSASLFinal", verify_scram },
 };
 
 static const struct request *
@@ -410,25 +432,29 @@ find_request(uint32_t code)
 }
 
 static void
+fail_protocol(struct server *s, const char *name, const char *fault)
+{
+	char words[80];
+
+	snprintf(words, sizeof(words), "%s %s", name, fault);
+	fail(s, SQLSTATE_PROTOCOL_VIOLATION, words);
+}
+
+static void
 handle_authentication(struct server *s, struct reader *r)
 {
 	const struct request *request = find_request(reader_u32(r));
-	char words[80];
 
-	if (!reader_ok(r)) {
-		fail(s, SQLSTATE_PROTOCOL_VIOLATION, "malformed Authentication message");
-		return;
-	}
-	if (request == NULL) {
+	if (!reader_ok(r))
+		fail_protocol(s, "Authentication message", "is malformed");
+	else if (request == NULL)
 		fail(s, SQLSTATE_FEATURE_NOT_SUPPORTED, "the server asks for an authentication method that we do not speak");
-		return;
-	}
-	if ((request->steps & IN(s->login->step)) == 0) {
-		snprintf(words, sizeof(words), "%s out of order", request->name);
-		fail(s, SQLSTATE_PROTOCOL_VIOLATION, words);
-		return;
-	}
-	request->handle(s, r);
+	else if ((request->steps & IN(s->login->step)) == 0)
+		fail_protocol(s, request->name, "out of order");
+	else if (request->size != ANY_SIZE && request->size != reader_left(r))
+		fail_protocol(s, request->name, "is malformed");
+	else
+		request->handle(s, r);
 }
 
 static void

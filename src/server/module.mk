@@ -1,4 +1,6 @@
 server_sources = \
+	src/server/known_keys.c \
+	src/server/known_keys.h \
 	src/server/login.c \
 	src/server/login.h \
 	src/server/security.c \

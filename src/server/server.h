@@ -36,6 +36,7 @@
 #include "net/stream.h"
 #include "pg/cancel.h"
 #include "pg/params.h"
+#include "server/known_keys.h"
 #include "server/security.h"
 
 struct server;
@@ -86,6 +87,7 @@ struct server_login_as {
 	const char *database;
 	const struct secret *secret;		/* NULL: no password known */
 	const struct scram_keys *keys;		/* NULL: none; they log in where the password is not known */
+	struct known_keys **known_keys;		/* of the pool, in use until keeper->ready or closed; NULL: none */
 	const char *const *parameters;		/* name, value, ..., NULL: further startup parameters */
 	struct tls_context *tls;		/* referenced; NULL: TLS is not spoken.  Nor is it over a Unix socket */
 	enum tls_mode tls_mode;
