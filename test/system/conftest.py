@@ -8,6 +8,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import pooler  # noqa: E402
+from certs import Certificates  # noqa: E402
 from postgres import Postgres  # noqa: E402
 from wire import FakeServer  # noqa: E402
 
@@ -40,6 +41,13 @@ def pg(postgres):
     if not postgres.alive:
         postgres.start()
     return postgres
+
+
+@pytest.fixture(scope="session")
+def certs():
+    made = Certificates()
+    yield made
+    made.close()
 
 
 def starter(pg, kept):

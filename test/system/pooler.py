@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 import wire
 from helpers import (SLOW, TOP, as_user, end_with_us, free_port, give_away, make_dir, remove_dir, run,
                      session_processes, wait_until)
-from postgres import ROLES, TENANTS
+from postgres import ROLES
 
 def reachable(exe):
     """The binary, or a copy of it where the account that servers run as may not go to the original (in /root)."""
@@ -39,7 +39,7 @@ EXE = reachable(shutil.which(EXE) or EXE)
 UNKNOWN_TO_PEERS = {"workers": (9,), "max_login_clients": (9,), "prepared_text_budget": (9,),
                     "max_prepared_statements": (1, 20), "transaction_timeout": (1, 24),
                     "max_db_client_connections": (1, 23), "max_user_client_connections": (1, 23),
-                    "query_wait_notify": (1, 24)}
+                    "query_wait_notify": (1, 24), "client_tls13_ciphers": (1, 23)}
 
 SANITIZER_MARKS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "WARNING: ThreadSanitizer",
                    "runtime error:", "SUMMARY: ")
@@ -78,9 +78,11 @@ def options(values):
 class Pooler:
     host = "127.0.0.1"
 
-    def __init__(self, pg, *, databases=None, users=None, userlist=None, args=(), start=True, admin="admin",
-                 **settings):
+    def __init__(self, pg, *, databases=None, users=None, userlist=None, certificates=None, args=(), start=True,
+                 admin="admin", console=None, **settings):
         """databases: name -> options or None, added to a line for each database of pg; {pg} stands for its address.
+        certificates: host name -> Certificate, for [tls_certificates].
+        console: how to connect to it, where the Unix socket is no way in.
         settings: keys of [pgbouncer]; one that is None is left out."""
         self.pg = pg
         self.dir = make_dir("pgu-")
@@ -89,13 +91,14 @@ class Pooler:
         self.log_path = self.dir / "log"
         self.stderr_path = self.dir / "stderr"
         self.port = free_port()
-        self.admin_user = admin
+        self.admin_user, self.admin_options = admin, console or {}
         self.args = list(args)
         self.process = None
         self.spawned = []  # all that were ever started; close() ends those that should have ended themselves
-        self.databases = {db: "{pg}" for db in TENANTS + ["db_plain", "db_md5", "db_scram"]} if pg else {}
+        self.databases = {db: "{pg}" for db in pg.databases} if pg else {}
         self.databases.update(databases or {})
         self.users = users or {}
+        self.certificates = certificates or {}
         self.userlist = dict(PASSWORDS)
         self.userlist.update(userlist or {})
         self.settings = {
@@ -129,6 +132,9 @@ class Pooler:
                   for name, value in self.databases.items() if value is not None]
         lines += ["[pgbouncer]"]
         lines += [f"{k} = {ini_value(v)}" for k, v in self.settings.items() if v is not None and self.knows(k)]
+        if self.certificates:
+            lines += ["[tls_certificates]"]
+            lines += [f"{host} = cert={c.cert} key={c.key}" for host, c in self.certificates.items()]
         if self.users:
             lines += ["[users]"] + [f"{name} = {options(value)}" for name, value in self.users.items()]
         return "\n".join(lines) + "\n"
@@ -303,9 +309,9 @@ class Pooler:
             assert reply.kind == "E", f"logged in: {reply}"
             return reply.fields
 
-    def wire(self, dbname=None, user="app", host=None, **kwargs):
-        """A scripted client; logged in when a database is named."""
-        c = wire.Client.connect(host or self.host, self.port)
+    def wire(self, dbname=None, user="app", host=None, tls=None, direct=False, name="localhost", **kwargs):
+        """A scripted client; logged in when a database is named.  tls, direct, name: see wire.Client.connect."""
+        c = wire.Client.connect(host or self.host, self.port, tls, direct, name)
         if dbname:
             reply = c.login(dbname, user, PASSWORDS.get(user, ""), **kwargs)
             assert reply.kind == "Z", f"not logged in: {reply}"
@@ -327,6 +333,7 @@ class Pooler:
     # ---- console ----
 
     def admin(self, user=None, dbname="pgbouncer", **kwargs):
+        kwargs = {**self.admin_options, **kwargs}
         unix = self.settings.get("unix_socket_dir")
         kwargs.setdefault("host", str(unix) if unix else self.host)
         return self.connect(dbname, user or self.admin_user, **kwargs)

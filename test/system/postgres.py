@@ -12,6 +12,7 @@ from helpers import as_user, end_with_us, free_port, give_away, make_dir, remove
 
 SUPERUSER = "pgsu"
 TENANTS = ["shop", "mill", "forge"] + [f"t{i}" for i in range(1, 9)]
+DATABASES = TENANTS + ["db_plain", "db_md5", "db_scram"]
 
 # One database per way to log in; everything else is "trust".
 HBA = """\
@@ -63,9 +64,13 @@ def find_bindir():
 
 
 class Postgres:
+    """certificate: speak TLS with it; client_ca: the authority whose clients' certificates it believes."""
+
     host = "127.0.0.1"
 
-    def __init__(self):
+    def __init__(self, databases=DATABASES, hba=HBA, certificate=None, client_ca=None):
+        self.databases, self.hba = databases, hba
+        self.certificate, self.client_ca = certificate, client_ca
         self.bindir = find_bindir()
         self.dir = make_dir("pgu-pg-")
         self.data = self.dir / "data"
@@ -80,8 +85,15 @@ class Postgres:
         run([f"{self.bindir}/initdb", "-D", self.data, "-U", SUPERUSER, "-A", "trust", "-E", "UTF8",
              "--locale=C", "--no-sync", "--no-instructions"], cwd=self.dir, **as_user())
         with open(self.data / "postgresql.conf", "a") as f:
-            f.write(CONF + f"unix_socket_directories = '{self.dir}'\n")
-        (self.data / "pg_hba.conf").write_text(HBA)
+            f.write(CONF + f"unix_socket_directories = '{self.dir}'\n" + self.tls_conf())
+        (self.data / "pg_hba.conf").write_text(self.hba)
+
+    def tls_conf(self):
+        if self.certificate is None:
+            return ""
+        mine = self.certificate.copy_to(self.data)
+        ca = f"ssl_ca_file = '{self.client_ca.cert}'\n" if self.client_ca else ""
+        return f"ssl = on\nssl_cert_file = '{mine.cert}'\nssl_key_file = '{mine.key}'\n{ca}"
 
     def start(self):
         for attempt in range(3):
@@ -137,7 +149,7 @@ class Postgres:
         with self.connect("tenant_template", user="app") as c:
             c.execute("CREATE VIEW who AS SELECT current_database()::text AS tenant")
         with self.connect() as c:
-            for db in TENANTS + ["db_plain", "db_md5", "db_scram"]:
+            for db in self.databases:
                 c.execute(f"CREATE DATABASE {db} OWNER app TEMPLATE tenant_template")
         self.scram_verifier = self.value("SELECT rolpassword FROM pg_authid WHERE rolname = 'scramuser'")
         self.md5_verifier = self.value("SELECT rolpassword FROM pg_authid WHERE rolname = 'md5user'")
@@ -171,7 +183,7 @@ class Postgres:
 
     def block_logins(self, dbname, reject=True):
         """Let PostgreSQL refuse new connections to a database (28000), or allow them again."""
-        (self.data / "pg_hba.conf").write_text((f"host {dbname} all samehost reject\n" if reject else "") + HBA)
+        (self.data / "pg_hba.conf").write_text((f"host {dbname} all samehost reject\n" if reject else "") + self.hba)
         with self.connect() as c:
             c.execute("SELECT pg_reload_conf()")
 

@@ -10,6 +10,7 @@ import hmac
 import os
 import select
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -252,15 +253,20 @@ class Connection:
                 self.sock.sendall(data[at:at + piece])
                 if pause:
                     time.sleep(pause)
-        except (BrokenPipeError, ConnectionResetError) as e:
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLError) as e:
             raise Gone(str(e)) from None
 
+    @property
+    def tls(self):
+        return isinstance(self.sock, ssl.SSLSocket)
+
     def fill(self, timeout):
-        if not select.select([self.sock], [], [], max(timeout, 0))[0]:
+        decrypted = self.sock.pending() if self.tls else 0
+        if not decrypted and not select.select([self.sock], [], [], max(timeout, 0))[0]:
             raise TimeoutError(f"no answer; buffered: {self.buffer[:200]!r}")
         try:
             data = self.sock.recv(262144)
-        except (ConnectionResetError, BrokenPipeError) as e:
+        except (ConnectionResetError, BrokenPipeError, ssl.SSLError) as e:
             raise Gone(str(e)) from None
         if not data:
             raise Gone(f"closed; buffered: {self.buffer[:200]!r}")
@@ -320,15 +326,23 @@ def scram_verifier(password, salt=b"0123456789abcdef", rounds=4096):
     return f"SCRAM-SHA-256${rounds}:{b64(salt)}${b64(stored)}:{b64(server)}"
 
 
+PLAIN_SCRAM, SCRAM_PLUS = "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"
+
+
 class Scram:
-    def __init__(self, password):
+    """binding: the hash of the server's certificate, for SCRAM-SHA-256-PLUS; header: a GS2 header other than usual."""
+
+    def __init__(self, password, binding=b"", header=None, mechanism=None):
         self.password = password
         self.nonce = base64.b64encode(os.urandom(18)).decode()
         self.first_bare = f"n=,r={self.nonce}"
+        self.header = header or ("p=tls-server-end-point,," if binding else "n,,")
+        self.mechanism = mechanism or (SCRAM_PLUS if binding else PLAIN_SCRAM)
+        self.bound = base64.b64encode(self.header.encode() + binding).decode()
 
     def first(self):
-        data = ("n,," + self.first_bare).encode()
-        return message("p", cstr("SCRAM-SHA-256") + struct.pack("!I", len(data)) + data)
+        data = (self.header + self.first_bare).encode()
+        return message("p", cstr(self.mechanism) + struct.pack("!I", len(data)) + data)
 
     def final(self, challenge):
         text = challenge.decode()
@@ -336,7 +350,7 @@ class Scram:
         assert values["r"].startswith(self.nonce) and len(values["r"]) > len(self.nonce)
         self.salt, self.rounds = base64.b64decode(values["s"]), int(values["i"])
         client_key, stored, self.server_key = scram_keys(self.password, self.salt, self.rounds)
-        without_proof = "c=biws,r=" + values["r"]
+        without_proof = f"c={self.bound},r=" + values["r"]
         self.signed = ",".join((self.first_bare, text, without_proof)).encode()
         signature = hmac.digest(stored, self.signed, "sha256")
         proof = bytes(a ^ b for a, b in zip(client_key, signature))
@@ -347,13 +361,47 @@ class Scram:
         assert final == b"v=" + base64.b64encode(signature), "the server does not prove that it knows the password"
 
 
+def end_point(der, digest="sha256"):
+    """Channel binding data tls-server-end-point of a certificate that is signed with this hash."""
+    return hashlib.new(digest, der).digest()
+
+
 # ---- the scripted client ----
 
 class Client(Connection):
-    """A client that does what the test says.  login() sets pid, key, parameters, notices."""
+    """A client that does what the test says.  login() sets pid, key, parameters, notices, mechanisms."""
+
+    binding = b""  # channel binding data; with it, SCRAM-SHA-256-PLUS is taken where it is offered
 
     @classmethod
-    def connect(cls, host, port):
+    def connect(cls, host, port, tls=None, direct=False, name="localhost"):
+        """tls: an ssl.SSLContext, with which TLS is spoken from the start (direct) or behind an SSLRequest."""
+        c = cls.connect_plain(host, port)
+        try:
+            if tls and not direct:
+                c.ask_for_tls()
+            if tls:
+                c.secure(tls, name)
+        except BaseException:
+            c.close()
+            raise
+        return c
+
+    def ask_for_tls(self):
+        self.send(ssl_request())
+        answer = self.read(1)
+        assert answer == b"S", f"TLS is refused: {answer + self.buffer!r}"
+        assert not self.buffer, f"bytes before TLS: {self.buffer!r}"
+
+    def secure(self, tls, name="localhost"):
+        """The handshake; name: what is asked for (SNI) and checked."""
+        self.sock = tls.wrap_socket(self.sock, server_hostname=name)
+
+    def bind_channel(self, digest="sha256"):
+        self.binding = end_point(self.sock.getpeercert(True), digest)
+
+    @classmethod
+    def connect_plain(cls, host, port):
         if str(host).startswith("/"):
             sock = socket.socket(socket.AF_UNIX)
             sock.settimeout(10 * SLOW)
@@ -386,7 +434,8 @@ class Client(Connection):
                     self.send(message("p", cstr("md5" + outer)))
                 elif code == 10:
                     self.mechanisms = [s for s in m.body[4:].split(b"\0") if s]
-                    scram = self.scram = Scram(password)
+                    bound = self.binding if SCRAM_PLUS.encode() in self.mechanisms else b""
+                    scram = self.scram = Scram(password, bound)
                     self.send(scram.first())
                 elif code == 11:
                     self.send(scram.final(m.body[4:]))
@@ -428,12 +477,14 @@ class Client(Connection):
             raise ServerError(failure.fields)
         return out
 
-    def cancel(self, key=None, pid=None):
-        """Send a CancelRequest for this connection on one of its own, and wait until that is closed."""
+    def cancel(self, key=None, pid=None, tls=None):
+        """Send a CancelRequest for this connection on one of its own, and wait until that is closed.
+
+        tls: how to speak TLS there; plain, as PQcancel does, without."""
         address = self.sock.getpeername()
         host, port = (address[:2] if isinstance(address, tuple) else (None, None))
         if host:
-            c = Connection(socket.create_connection((host, port), timeout=10 * SLOW))
+            c = Client.connect(host, port, tls)
         else:
             sock = socket.socket(socket.AF_UNIX)
             sock.connect(address)
@@ -475,13 +526,23 @@ class ServerConnection(Connection):
         self.key = os.urandom(4)
         self.queries = []
 
+    def secure(self, tls):
+        """The handshake, when TLS was agreed upon or is to be spoken from the start."""
+        assert not self.buffer, f"bytes before TLS: {self.buffer!r}"
+        self.sock.settimeout(10 * SLOW)
+        self.sock = tls.wrap_socket(self.sock, server_side=True)
+
     def read_startup(self):
-        """The startup packet's parameters; answers N to SSL and GSS requests, records cancels (then None)."""
+        """The startup packet's parameters; answers SSL (with the server's tls) and GSS requests, records cancels
+        (then None)."""
         while True:
             size = struct.unpack("!I", self.read(4))[0]
             body = self.read(size - 4)
             code = struct.unpack_from("!I", body)[0]
-            if code in (SSL_REQUEST, GSSENC_REQUEST):
+            if code == SSL_REQUEST and self.server.tls:
+                self.send(b"S")
+                self.secure(self.server.tls)
+            elif code in (SSL_REQUEST, GSSENC_REQUEST):
                 self.send(b"N")
             elif code == CANCEL_REQUEST:
                 self.server.cancels.append((struct.unpack_from("!I", body, 4)[0], body[8:]))
@@ -496,6 +557,28 @@ class ServerConnection(Connection):
         values = {**DEFAULT_PARAMETERS, **parameters}
         self.send(AUTH_OK, *(parameter_status(k, v) for k, v in values.items()), key_data(self.pid, self.key),
                   ready(status))
+
+    def scram(self, password, mechanisms=(PLAIN_SCRAM,), binding=b"", rounds=4096, salt=b"0123456789abcdef"):
+        """Ask for SCRAM; what the client chose and whether its proof (and binding) fits: (mechanism, GS2 header, bool).
+        The server proves itself, too; nothing is sent behind that."""
+        self.send(auth(10, b"".join(cstr(m) for m in mechanisms) + b"\0"))
+        body = self.expect("p").body
+        mechanism, _, rest = body.partition(b"\0")
+        first = rest[4:].decode()
+        header, first_bare = first[:first.index(",,") + 2], first[first.index(",,") + 2:]
+        nonce = first_bare.partition("r=")[2] + base64.b64encode(os.urandom(18)).decode()
+        challenge = f"r={nonce},s={base64.b64encode(salt).decode()},i={rounds}"
+        self.send(auth(11, challenge.encode()))
+        without_proof, _, proof = self.expect("p").body.decode().rpartition(",p=")
+        bound = base64.b64encode(header.encode() + (binding if header.startswith("p=") else b"")).decode()
+        client_key, stored, server_key = scram_keys(password, salt, rounds)
+        signed = ",".join((first_bare, challenge, without_proof)).encode()
+        signature = hmac.digest(stored, signed, "sha256")
+        fits = (bytes(a ^ b for a, b in zip(base64.b64decode(proof), signature)) == client_key
+                and without_proof == f"c={bound},r={nonce}")
+        if fits:
+            self.send(auth(12, b"v=" + base64.b64encode(hmac.digest(server_key, signed, "sha256"))))
+        return mechanism.decode(), header, fits
 
     def accept(self, **parameters):
         """Startup and welcome; False when this was a cancel."""
@@ -562,7 +645,8 @@ class FakeServer:
 
     host = "127.0.0.1"
 
-    def __init__(self, behaviour=None, answer=None, **parameters):
+    def __init__(self, behaviour=None, answer=None, tls=None, **parameters):
+        self.tls = tls
         self.behaviour = behaviour or (lambda c: c.accept(**parameters) and c.serve(answer))
         self.connections, self.cancels, self.errors = [], [], []
         self.threads = []
