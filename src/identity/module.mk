@@ -1,0 +1,8 @@
+identity_sources = \
+	src/identity/directory.c \
+	src/identity/directory.h \
+	src/identity/identity.h \
+	src/identity/ldap.c \
+	src/identity/pam.c
+
+src_libpgusher_a_SOURCES += $(identity_sources)
