@@ -111,6 +111,7 @@ struct config_database {
 	int server_tls_negotiation;	/* enum tls_negotiation; CONFIG_UNSET */
 	const char *server_require_auth;	/* as the global key; NULL: not set */
 	bool autodb;			/* made from the "*" line */
+	size_t tls_slot;		/* private */
 };
 
 /* One line of [users], of auth_file, or of both. */
@@ -255,6 +256,7 @@ struct config {
 	const struct config_database *autodb;		/* the "*" line, or NULL */
 	const struct config_user **users;		/* in order of appearance */
 	size_t nusers;
+	int scram_share;		/* of 256 users of auth_file, how many have a SCRAM verifier */
 	const struct config_peer *peers;
 	size_t npeers;
 	const struct tls_certificate *tls_certificates;	/* [tls_certificates] */
@@ -265,6 +267,9 @@ struct config {
 	const struct hba *hba;		/* NULL: auth_type is not hba */
 	const struct ident *ident;	/* NULL: no auth_ident_file */
 
+	bool bare;			/* private: made by config_from_text */
+	struct config_access *access;	/* private: owns hba and ident; shared by config_with, as the next one is */
+	struct config_servers *servers;	/* private: the contexts of config_server_tls */
 	struct config_index *index;	/* private: owns the lists; shared by config_with */
 	struct config_arena *arena;	/* private: owns this struct and the text of its keys */
 };
@@ -277,16 +282,24 @@ struct config {
  * Relative names (%include, auth_file, ...) are taken from the working directory, as PgBouncer
  * does; conffile is made absolute.  An auth_file that can't be read is logged: without `running`
  * there are no users then, with it its users stay.  One that can be read but not understood is an
- * error. */
+ * error, and so is every other file that a key in force names and that is missing or broken
+ * (certificates, keys, auth_hba_file, auth_ident_file): all of them are read anew each time. */
 const struct config *config_load(const char *path, const struct config *running, struct error *e);
 
-/* The same from size bytes of text in memory, without %include and auth_file; messages name the
- * file "text". For tests and the fuzzer. */
+/* The same from size bytes of text in memory, without %include and all files that keys name: there
+ * are no users of auth_file, hba and ident are NULL, and TLS is spoken with nobody.  Messages name
+ * the file "text".  For tests and the fuzzer. */
 const struct config *config_from_text(const char *text, size_t size, struct error *e);
 
 /* A snapshot like base in which key = value ([pgbouncer] section).  It shares the lists with base
  * and costs the same few kilobytes however many there are; auth_file is not read again. NULL: e
- * says why (42704: unknown key, 22023: bad value, 55P02: needs a restart). */
+ * says why (42704: unknown key, 22023: bad value, 55P02: needs a restart).
+ *
+ * Of what is made from files only that is made anew which the key is about.  Certificate and key
+ * are set one after the other and don't fit each other in between, so a context that can't be made
+ * is no error while there is an old one: the log says why, and the old one stays in use.  But it
+ * never stands in for more than it can do: a client_tls_sslmode that demands more is refused, and
+ * servers whose certificates are to be checked from now on are not connected to until they can be. */
 const struct config *config_with(const struct config *base, const char *key, const char *value,
 	struct error *e);
 

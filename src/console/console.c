@@ -10,10 +10,12 @@
 #include "base/memory.h"
 #include "base/sqlstate.h"
 #include "base/strings.h"
+#include "client/verifiers.h"
 #include "console/dialogue.h"
 #include "console/inside.h"
 #include "console/parameters.h"
 #include "pg/cancel.h"
+#include "session/authenticate.h"
 #include "session/session.h"
 
 static const struct client_ops client_ops;
@@ -21,8 +23,8 @@ static const struct client_ops client_ops;
 /* --- life --- */
 
 struct console *
-console_new(struct loop *l, struct helpers *h, struct mailbox *mb, int job_mail,
-	struct commons *commons, const struct console_ops *ops, void *daemon)
+console_new(struct loop *l, struct mailbox *mb, int job_mail, struct commons *commons,
+	const struct console_ops *ops, void *daemon)
 {
 	struct console *k = memory_zalloc(sizeof(*k));
 
@@ -30,8 +32,15 @@ console_new(struct loop *l, struct helpers *h, struct mailbox *mb, int job_mail,
 	k->commons = commons;
 	k->ops = ops;
 	k->daemon = daemon;
-	k->env =
-		(struct client_env){ .loop = l, .helpers = h, .mailbox = mb, .job_mail = job_mail };
+	k->env = (struct client_env){
+		.loop = l,
+		.helpers = commons->helpers,
+		.askers = commons->askers,
+		.attempts = commons->attempts,
+		.verifiers = verifiers_new(),
+		.mailbox = mb,
+		.job_mail = job_mail,
+	};
 	TAILQ_INIT(&k->env.logins);
 	SPLAY_INIT(&k->clients);
 	k->params = params_table_new();
@@ -58,6 +67,7 @@ console_free(struct console **kp)
 	*kp = NULL;
 	LIST_FOREACH_SAFE(t, &k->tasks, link, next)
 		t->release(t);
+	verifiers_free(&k->env.verifiers);
 	params_table_free(&k->params);
 	free(k);
 }
@@ -97,11 +107,10 @@ close_gone(struct console *k)
 void
 console_upkeep(struct console *k)
 {
-	usec_t timeout = console_config(k)->client_login_timeout;
+	usec_t timeout = console_config(k)->client_login_timeout, now = clock_now();
 
 	shard_configure_clients(&k->env, console_config(k));
-	if (timeout > 0)
-		clients_expire_logins(&k->env, clock_now() - timeout);
+	clients_keep_logins(&k->env, now, timeout > 0 ? now - timeout : 0);
 	close_gone(k);
 }
 
@@ -135,22 +144,55 @@ find_role(const struct console *k, const struct client *c, bool *admin)
 	return *admin || string_in_list(conf->stats_users, user) || conf->auth_type == AUTH_ANY;
 }
 
-static void
-authenticate(struct console *k, struct client *c)
+static const struct config *
+get_config(void *arg)
 {
-	const struct config *conf = console_config(k);
-	const struct config_user *u = config_find_user(conf, c->login->user);
-	const struct secret *secret = u != NULL && u->in_auth_file ? &u->secret : NULL;
+	return console_config(arg);
+}
 
-	if (conf->log_connections)
-		client_log(c, LOG_INFO, "login attempt: db=%.64s user=%.64s tls=no",
-			c->login->database, c->login->user);
+static struct client *
+find(void *arg, uint32_t id)
+{
+	return find_client(arg, id);
+}
+
+static const struct config_database *
+find_no_database(void *arg, const struct client *c)
+{
+	(void)arg;
+	(void)c;
+	return NULL;
+}
+
+static void
+look_up(void *arg, struct lookup *l)
+{
+	struct console *k = arg;
+
+	k->ops->look_up(k->daemon, l);
+}
+
+static const struct doorkeeper doorkeeper = {
+	.config = get_config,
+	.find = find,
+	.database = find_no_database,
+	.look_up = look_up,
+	.console = true,
+};
+
+static void
+let_in(struct console *k, struct client *c)
+{
+	static const struct login_demand nothing = { .method = LOGIN_TRUST };
+	char tls[TLS_TEXT];
+
+	if (console_config(k)->log_connections)
+		client_log(c, LOG_INFO, "login attempt: db=%.64s user=%.64s tls=%s", c->login->database,
+			c->login->user, authenticate_tls_text(&c->stream, "no", tls));
 	if (is_ourselves(c))
-		client_authenticate(c, LOGIN_TRUST, secret);
-	else if (conf->auth_type == AUTH_TRUST && secret == NULL)
-		client_reject(c, SQLSTATE_INVALID_AUTHORIZATION, "\"trust\" authentication failed");
+		client_authenticate(c, &nothing);
 	else
-		client_authenticate(c, login_choose_method(conf, secret), secret);
+		authenticate(&doorkeeper, k, c);
 }
 
 static void
@@ -191,7 +233,7 @@ console_adopt(struct console *k, struct client *c)
 	if (c->login->startup.kind == STARTUP_CANCEL)
 		cancel(k, c);
 	else
-		authenticate(k, c);
+		let_in(k, c);
 }
 
 /* Administrators are let in whatever the limits say: they have come to mend things. */

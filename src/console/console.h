@@ -49,10 +49,11 @@ struct console_ops {
 	void (*later)(void *daemon, usec_t delay, void (*fn)(void *arg), void *arg);
 	const struct config *(*config)(void *daemon);		/* the present snapshot, borrowed until the next event */
 	bool (*stopping)(void *daemon);
+	void (*look_up)(void *daemon, struct lookup *k);	/* to the worker that owns its database; takes k */
 };
 
-struct console *console_new(struct loop *l, struct helpers *h, struct mailbox *mb, int job_mail,
-			    struct commons *commons, const struct console_ops *ops, void *daemon);
+struct console *console_new(struct loop *l, struct mailbox *mb, int job_mail, struct commons *commons,
+			    const struct console_ops *ops, void *daemon);
 
 /* Close all its clients, telling them e. What they hold is freed at the end of the turn; then console_free. */
 void console_close(struct console *k, const struct error *e);

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "console/dialogue.h"
 #include "console/show.h"
+#include "session/authenticate.h"
 #include "session/link.h"
 
 #define PTR_TEXT 24
@@ -25,6 +26,7 @@ struct socket_row {
 	const char *ptr, *link;
 	int64_t remote_pid;
 	const char *tls;
+	char tls_text[TLS_TEXT];
 	const char *application_name;
 	int64_t prepared_statements;
 	int64_t id;
@@ -99,7 +101,7 @@ set_stream(struct socket_row *row, const struct stream *s, const struct inbox *i
 	row->pkt_avail = in->kept != NULL ? (int64_t)buffer_left(in->kept) : 0;
 	row->send_avail = (int64_t)stream_backlog_size(s);
 	row->replication = "none";
-	row->tls = "";
+	row->tls = authenticate_tls_text(s, "", row->tls_text);
 }
 
 static void

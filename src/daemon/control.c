@@ -15,14 +15,12 @@
 
 #define UPKEEP_PERIOD (200 * USEC_PER_MSEC)
 #define DRAIN_PERIOD (50 * USEC_PER_MSEC)
-#define HELPER_THREADS 2
 
 struct drain;
 
 struct control {
 	struct loop *loop;
 	struct mailbox *mailbox;
-	struct helpers *helpers;
 	struct workers workers;
 	struct console *console;
 	const struct config *config;
@@ -393,6 +391,7 @@ on_mail(void *arg, struct mail *m)
 	struct control *k = arg;
 	struct visit_message *v;
 	struct client_message *cm;
+	struct lookup *lookup;
 	struct client *c;
 
 	switch ((enum message_kind)m->kind) {
@@ -411,9 +410,14 @@ on_mail(void *arg, struct mail *m)
 			v->inquiry->finish(v->inquiry);
 		free(v);
 		return;
+	case MESSAGE_FOUND:
+		lookup = container_of(m, struct lookup, mail);
+		lookup->found(lookup);
+		return;
 	case MESSAGE_VISIT:
 	case MESSAGE_WAKE:
 	case MESSAGE_EVICT:
+	case MESSAGE_LOOK_UP:
 	case MESSAGE_STOP:
 	case MESSAGE_KINDS:
 		log_error("the control thread got message %d, which is not for it", m->kind);
@@ -435,6 +439,12 @@ get_config(void *arg)
 	return ((struct control *)arg)->config;
 }
 
+static void
+look_up(void *arg, struct lookup *k)
+{
+	workers_look_up(&((struct control *)arg)->workers, k);
+}
+
 static bool
 is_stopping(void *arg)
 {
@@ -449,6 +459,7 @@ static struct console_ops console_ops = {
 	.later = later,
 	.config = get_config,
 	.stopping = is_stopping,
+	.look_up = look_up,
 };
 
 static void
@@ -492,11 +503,10 @@ control_new(const struct config *c, const char *path, struct listener_set *tcp, 
 	k->local = local;
 	k->loop = loop_new();
 	k->mailbox = mailbox_new(k->loop, on_mail, k);
-	k->helpers = helpers_new(HELPER_THREADS);
-	workers_init(&k->workers, n, c, k->helpers, k->mailbox);
+	workers_init(&k->workers, n, c, k->mailbox);
 	workers_listen(&k->workers, tcp, local);
 	console_ops.nworkers = n;
-	k->console = console_new(k->loop, k->helpers, k->mailbox, MESSAGE_JOB_DONE, &k->workers.commons, &console_ops, k);
+	k->console = console_new(k->loop, k->mailbox, MESSAGE_JOB_DONE, &k->workers.commons, &console_ops, k);
 	watch_signals(k);
 	loop_every(k->loop, UPKEEP_PERIOD, on_upkeep, k);
 	loop_after(k->loop, c->stats_period, roll_start, k);

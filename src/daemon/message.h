@@ -10,6 +10,7 @@
 #include "client/client.h"
 #include "console/console.h"
 #include "net/mailbox.h"
+#include "session/lookup.h"
 
 enum message_kind {
 	MESSAGE_JOB_DONE,	/* struct helper_job: helper -> who submitted it */
@@ -18,6 +19,8 @@ enum message_kind {
 	MESSAGE_VISITED,
 	MESSAGE_WAKE,		/* struct mail: a budget has room again, worker -> worker */
 	MESSAGE_EVICT,		/* struct evict_message: worker -> worker */
+	MESSAGE_LOOK_UP,	/* struct lookup: worker or control -> worker, and back as MESSAGE_FOUND */
+	MESSAGE_FOUND,
 	MESSAGE_STOP,		/* struct stop_message: control -> worker */
 	MESSAGE_KINDS,
 };

@@ -8,9 +8,12 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "client/attempts.h"
 #include "daemon/message.h"
 
 #define UPKEEP_PERIOD (200 * USEC_PER_MSEC)
+#define HELPER_THREADS 2
+#define ASKER_THREADS 16	/* started as they are needed */
 
 struct worker {
 	struct workers *all;
@@ -64,9 +67,34 @@ move_to_console(struct shard *s, struct client *c)
 	move(s, c, -1);
 }
 
+/* --- lookups --- */
+
+void
+workers_look_up(struct workers *ws, struct lookup *k)
+{
+	k->mail.kind = MESSAGE_LOOK_UP;
+	mailbox_post(ws->list[tenant_worker(k->database, ws->n)]->mailbox, &k->mail);
+}
+
+static void
+look_up(struct shard *s, struct lookup *k)
+{
+	workers_look_up(worker_of(s)->all, k);
+}
+
+static void
+give_back_lookup(struct shard *s, struct lookup *k)
+{
+	(void)s;
+	k->mail.kind = MESSAGE_FOUND;
+	mailbox_post(k->reply, &k->mail);
+}
+
 static const struct shard_ops shard_ops = {
 	.move = move,
 	.move_to_console = move_to_console,
+	.look_up = look_up,
+	.found = give_back_lookup,
 };
 
 /* --- budgets --- */
@@ -108,6 +136,7 @@ evict_elsewhere(struct pools *p, const char *user)
 static const struct pools_ops pools_ops = {
 	.wake = wake,
 	.evict_elsewhere = evict_elsewhere,
+	.ask_secret = lookup_for_pool,
 };
 
 /* --- mail --- */
@@ -169,6 +198,21 @@ take_evict(struct worker *w, struct mail *m)
 }
 
 static void
+take_lookup(struct worker *w, struct mail *m)
+{
+	lookup_serve(&w->shard, container_of(m, struct lookup, mail));
+}
+
+static void
+take_found(struct worker *w, struct mail *m)
+{
+	struct lookup *k = container_of(m, struct lookup, mail);
+
+	(void)w;
+	k->found(k);
+}
+
+static void
 leave(struct deferred *d)
 {
 	loop_stop(container_of(d, struct worker, deferred)->loop);
@@ -191,6 +235,8 @@ static void (*const take[MESSAGE_KINDS])(struct worker *w, struct mail *m) = {
 	[MESSAGE_VISIT] = take_visit,
 	[MESSAGE_WAKE] = take_wake,
 	[MESSAGE_EVICT] = take_evict,
+	[MESSAGE_LOOK_UP] = take_lookup,
+	[MESSAGE_FOUND] = take_found,
 	[MESSAGE_STOP] = take_stop,
 };
 
@@ -211,6 +257,7 @@ message_discard(struct mail *m)
 {
 	struct helper_job *job;
 	struct client_message *cm;
+	struct lookup *k;
 
 	switch ((enum message_kind)m->kind) {
 	case MESSAGE_JOB_DONE:
@@ -222,6 +269,11 @@ message_discard(struct mail *m)
 		cm = container_of(m, struct client_message, mail);
 		close(cm->client->stream.fd);	/* the process ends; the rest goes with it */
 		free(cm);
+		return;
+	case MESSAGE_LOOK_UP:
+	case MESSAGE_FOUND:
+		k = container_of(m, struct lookup, mail);
+		lookup_free(&k);
 		return;
 	case MESSAGE_VISIT:
 	case MESSAGE_VISITED:
@@ -257,20 +309,22 @@ worker_new(struct workers *ws, int index, int n, const struct config *c)
 	w->index = index;
 	w->loop = loop_new();
 	w->mailbox = mailbox_new(w->loop, on_mail, w);
-	shard_init(&w->shard, index, n, w->loop, w->mailbox, MESSAGE_JOB_DONE, ws->helpers, c, &ws->commons,
-		   &shard_ops, &pools_ops, w);
+	shard_init(&w->shard, index, n, w->loop, w->mailbox, MESSAGE_JOB_DONE, c, &ws->commons, &shard_ops,
+		   &pools_ops, w);
 	loop_every(w->loop, UPKEEP_PERIOD, on_upkeep, w);
 	return w;
 }
 
 void
-workers_init(struct workers *ws, int n, const struct config *c, struct helpers *h, struct mailbox *control)
+workers_init(struct workers *ws, int n, const struct config *c, struct mailbox *control)
 {
 	memset(ws, 0, sizeof(*ws));
 	ws->n = n;
-	ws->helpers = h;
 	ws->control = control;
 	ws->commons.users = users_new();
+	ws->commons.attempts = attempts_new();
+	ws->commons.helpers = helpers_new(HELPER_THREADS);
+	ws->commons.askers = helpers_new(ASKER_THREADS);
 	atomic_store(&ws->commons.next_id, 1);
 	ws->list = memory_zalloc((size_t)n * sizeof(*ws->list));
 	for (int i = 0; i < n; i++)
@@ -352,9 +406,11 @@ workers_stop(struct workers *ws, const struct error *e)
 	}
 	for (int i = 0; i < ws->n; i++)
 		pthread_join(ws->list[i]->thread, NULL);
-	helpers_free(&ws->helpers, message_discard);
+	helpers_free(&ws->commons.helpers, message_discard);
+	helpers_free(&ws->commons.askers, message_discard);
 	for (int i = 0; i < ws->n; i++)
 		worker_free(ws->list[i]);
 	free(ws->list);
 	users_free(&ws->commons.users);
+	attempts_free(&ws->commons.attempts);
 }

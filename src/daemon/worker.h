@@ -6,7 +6,6 @@
 
 #include "config/config.h"
 #include "console/console.h"
-#include "net/helpers.h"
 #include "net/listener.h"
 #include "net/mailbox.h"
 #include "session/shard.h"
@@ -17,12 +16,11 @@ struct workers {
 	int n;
 	struct worker **list;
 	struct commons commons;
-	struct helpers *helpers;
 	struct mailbox *control;	/* where MESSAGE_VISITED and console clients go */
 };
 
 /* Make n workers, not running yet. */
-void workers_init(struct workers *ws, int n, const struct config *c, struct helpers *h, struct mailbox *control);
+void workers_init(struct workers *ws, int n, const struct config *c, struct mailbox *control);
 
 /* Accept connections on these sockets from the start. Before workers_start. */
 void workers_listen(struct workers *ws, const struct listener_set *tcp, const struct listener_set *local);
@@ -31,6 +29,9 @@ void workers_start(struct workers *ws);
 
 /* Have every worker look at q; q->finish is the business of whoever reads MESSAGE_VISITED. */
 void workers_ask(struct workers *ws, struct inquiry *q);
+
+/* Take a lookup to the worker that owns its database. */
+void workers_look_up(struct workers *ws, struct lookup *k);
 
 /* For an inquiry's visit: stop accepting TCP connections, on the worker of this shard. */
 void worker_stop_tcp(struct shard *s);

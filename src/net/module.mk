@@ -9,6 +9,8 @@ net_sources = \
 	src/net/helpers.h \
 	src/net/inbox.c \
 	src/net/inbox.h \
+	src/net/interfaces.c \
+	src/net/interfaces.h \
 	src/net/listener.c \
 	src/net/listener.h \
 	src/net/loop.c \

@@ -56,25 +56,28 @@ pool_max_wait(const struct pool *p, usec_t now)
 }
 
 static struct pool *
-find(struct tenant *t, const char *user)
+find(const struct tenant *t, const char *user, bool is_private)
 {
 	struct pool *p;
 
 	LIST_FOREACH(p, &t->pools, link) {
-		if (strcmp(p->user->name, user) == 0)
+		if (p->is_private == is_private && strcmp(p->user->name, user) == 0)
 			return p;
 	}
 	return NULL;
 }
 
 struct pool *
-pool_open(struct pools *ps, struct tenant *t, const char *user)
+pool_find(const struct tenant *t, const char *user)
 {
-	struct pool *p = find(t, user);
+	return find(t, user, false);
+}
 
-	if (p != NULL)
-		return p;
-	p = memory_zalloc(sizeof(*p));
+static struct pool *
+add(struct pools *ps, struct tenant *t, const char *user)
+{
+	struct pool *p = memory_zalloc(sizeof(*p));
+
 	p->pools = ps;
 	p->tenant = t;
 	p->user = users_get(ps->users, user);
@@ -86,6 +89,41 @@ pool_open(struct pools *ps, struct tenant *t, const char *user)
 	LIST_INIT(&p->cancellers);
 	LIST_INSERT_HEAD(&t->pools, p, link);
 	return p;
+}
+
+struct pool *
+pool_open(struct pools *ps, struct tenant *t, const char *user)
+{
+	struct pool *p = find(t, user, false);
+
+	return p != NULL ? p : add(ps, t, user);
+}
+
+struct pool *
+pool_open_private(struct pools *ps, struct tenant *t, const char *user)
+{
+	struct pool *p = find(t, user, true);
+
+	if (p == NULL) {
+		p = add(ps, t, user);
+		p->is_private = true;
+	}
+	return p;
+}
+
+void
+pool_learn(struct pool *p, const struct secret *secret)
+{
+	bool asking = p->asking;
+
+	p->asking = false;
+	p->asked |= asking;
+	if (secret != NULL && secret->kind != SECRET_NONE) {
+		secret_release(&p->secret);
+		secret_copy(&p->secret, secret);
+	}
+	if (asking)
+		pool_grow(p);
 }
 
 void
@@ -105,6 +143,7 @@ pool_close(struct pool **pp, const struct error *e, const char *reason)
 	params_unref(p->pools->env->params, &p->welcome);
 	users_put(p->pools->users, &p->user);
 	memory_wipe(&p->keys, sizeof(p->keys));
+	secret_release(&p->secret);
 	free(p);
 }
 

@@ -85,6 +85,9 @@ struct pool {
 	const struct params *welcome;		/* what the first server reported; NULL until then */
 	bool have_keys;
 	struct scram_keys keys;			/* that a client proved with, to pass through */
+	struct secret secret;			/* learned from a login or by auth_query; SECRET_NONE: nothing */
+	bool asking, asked;			/* auth_query is being, or has been, asked for it */
+	bool is_private;			/* lent to no session: its connections run auth_query */
 	usec_t failing_since;			/* 0: the last attempt was good */
 	usec_t retry_at;
 	int failures;
@@ -96,6 +99,7 @@ struct pool {
 struct pools_ops {
 	void (*wake)(struct pools *p, uint64_t workers);	/* a budget has room again: tell these workers */
 	void (*evict_elsewhere)(struct pools *p, const char *user);	/* other workers: drop an idle server of user */
+	void (*ask_secret)(struct pools *ps, struct pool *p);	/* nothing is known of its user's password: pool_learn */
 };
 
 struct pools {
@@ -110,6 +114,13 @@ struct pools {
 
 /* The pool of a tenant for a server user, made if need be. */
 struct pool *pool_open(struct pools *ps, struct tenant *t, const char *user);
+struct pool *pool_find(const struct tenant *t, const char *user);	/* NULL: there is none */
+
+/* Likewise, but its connections are lent to no session (session/lookup.h): no client's settings are on them. */
+struct pool *pool_open_private(struct pools *ps, struct tenant *t, const char *user);
+
+/* What a login, or auth_query, told of the password of the pool's user: copied; NULL: nothing. */
+void pool_learn(struct pool *p, const struct secret *secret);
 
 /* Close all servers (reason for the log), refuse all waiters with e, free.  Its sessions are gone already. */
 void pool_close(struct pool **p, const struct error *e, const char *reason);

@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "base/sqlstate.h"
 #include "base/strings.h"
+#include "session/authenticate.h"
 #include "session/session.h"
 
 /* Startup parameters that are not session parameters. */
@@ -138,33 +139,53 @@ check_parameters(struct shard *s, struct client *c)
 	return false;
 }
 
-enum login_method
-login_choose_method(const struct config *c, const struct secret *secret)
+/* --- the door (session/authenticate.h) --- */
+
+static const struct config *
+get_config(void *arg)
 {
-	switch (c->auth_type) {
-	case AUTH_ANY:
-	case AUTH_TRUST:
-		return LOGIN_TRUST;
-	case AUTH_PLAIN:
-		return LOGIN_PLAIN;
-	case AUTH_SCRAM_SHA_256:
-		return LOGIN_SCRAM;
-	default:
-		/* md5 means "at least md5": who has a SCRAM verifier is asked for SCRAM. */
-		return secret != NULL && secret->kind == SECRET_SCRAM ? LOGIN_SCRAM : LOGIN_MD5;
-	}
+	return shard_config(arg);
 }
+
+static struct client *
+find_client(void *arg, uint32_t id)
+{
+	return shard_find_client(arg, id);
+}
+
+static const struct config_database *
+find_database(void *arg, const struct client *c)
+{
+	struct login *l = c->login;
+	struct tenant *t;
+
+	l->route_error.sqlstate[0] = '\0';
+	t = shard_open_tenant(arg, l->database, &l->route_error);
+	return t == NULL ? NULL : t->conf;
+}
+
+static void
+look_up(void *arg, struct lookup *k)
+{
+	struct shard *s = arg;
+
+	s->ops->look_up(s, k);
+}
+
+static const struct doorkeeper doorkeeper = {
+	.config = get_config,
+	.find = find_client,
+	.database = find_database,
+	.look_up = look_up,
+};
 
 void
 login_route(struct client *c)
 {
 	struct shard *s = container_of(c->env, struct shard, client_env);
-	const struct config *conf = shard_config(s);
 	struct login *l = c->login;
 	int owner = tenant_worker(l->database, s->nworkers);
-	const struct config_user *u = config_find_user(conf, l->user);
-	const struct secret *secret = u != NULL && u->in_auth_file ? &u->secret : NULL;
-	struct tenant *t;
+	char tls[TLS_TEXT];
 
 	if (config_is_reserved(l->database)) {
 		s->ops->move_to_console(s, c);
@@ -176,17 +197,10 @@ login_route(struct client *c)
 	}
 	if (!check_parameters(s, c))
 		return;
-	if (conf->log_connections)
-		client_log(c, LOG_INFO, "login attempt: db=%.64s user=%.64s tls=no", l->database, l->user);
-	l->route_error.sqlstate[0] = '\0';
-	t = shard_open_tenant(s, l->database, &l->route_error);
-	if (conf->auth_type == AUTH_TRUST && secret == NULL)
-		client_reject(c, SQLSTATE_INVALID_AUTHORIZATION, "\"trust\" authentication failed");
-	else if (conf->auth_type == AUTH_ANY && t != NULL && t->conf->user == NULL)
-		client_reject(c, SQLSTATE_INVALID_AUTHORIZATION,
-			      "auth_type=any requires forced user: database \"%s\" has no user=", t->name);
-	else
-		client_authenticate(c, login_choose_method(conf, secret), secret);
+	if (shard_config(s)->log_connections)
+		client_log(c, LOG_INFO, "login attempt: db=%.64s user=%.64s tls=%s", l->database, l->user,
+			   authenticate_tls_text(&c->stream, "no", tls));
+	authenticate(&doorkeeper, s, c);
 }
 
 /* --- admission --- */
@@ -212,16 +226,27 @@ has_room_for(struct shard *s, struct tenant *t, struct user *user, const char **
 	return true;
 }
 
-/* What the client proved with logs us in on servers, if it is the server's user and its password is not known. */
+/* What the client proved with logs us in on servers, if it is the server's user and its password is not known: SCRAM
+ * keys, a password in clear, or what auth_query found. */
 static void
-pass_keys_through(struct session *session, const struct login *l)
+pass_through(struct session *session, const struct login *l)
 {
 	struct pool *p = session->pool;
+	struct secret own = { .kind = SECRET_NONE };
 
-	if (!l->have_keys || strcmp(p->user->name, session->user->name) != 0)
+	if (strcmp(p->user->name, session->user->name) != 0)
 		return;
-	p->keys = l->keys;
-	p->have_keys = true;
+	if (l->have_keys) {
+		p->keys = l->keys;
+		p->have_keys = true;
+	}
+	if (l->password != NULL) {
+		secret_parse(&own, l->password);
+		pool_learn(p, &own);
+		secret_release(&own);
+	} else if (l->secret.kind != SECRET_SCRAM) {
+		pool_learn(p, &l->secret);
+	}
 }
 
 static struct tenant *
@@ -263,7 +288,7 @@ login_authenticated(struct client *c)
 	}
 	session = session_new(c, t, user, t->conf->user != NULL ? t->conf->user : user->name);
 	session->counted = true;
-	pass_keys_through(session, c->login);
+	pass_through(session, c->login);
 	if (pool_know_welcome(session->pool, &session->wait))
 		login_welcome(session);
 }

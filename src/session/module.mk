@@ -1,7 +1,11 @@
 session_sources = \
+	src/session/authenticate.c \
+	src/session/authenticate.h \
 	src/session/link.c \
 	src/session/link.h \
 	src/session/login.c \
+	src/session/lookup.c \
+	src/session/lookup.h \
 	src/session/move.c \
 	src/session/move.h \
 	src/session/names.c \

@@ -69,9 +69,6 @@ extern const struct server_lessee session_lessee;
 void login_route(struct client *c);
 void login_authenticated(struct client *c);
 
-/* How a client proves its password, by auth_type and what we know of it (NULL: nothing). */
-enum login_method login_choose_method(const struct config *c, const struct secret *secret);
-
 /* Tell the client what it needs to know; it is logged in then. */
 void login_welcome(struct session *s);
 

@@ -6,7 +6,9 @@
 
 #include "base/memory.h"
 #include "base/sqlstate.h"
+#include "client/verifiers.h"
 #include "pg/cancel.h"
+#include "session/lookup.h"
 #include "session/session.h"
 
 /* What PostgreSQL reports and a session may set; further ones by track_extra_parameters. */
@@ -33,6 +35,8 @@ shard_configure_clients(struct client_env *env, const struct config *c)
 {
 	env->port = c->listen_port;
 	env->scram_iterations = c->scram_iterations;
+	env->tls = c->client_tls;
+	env->tls_mode = c->client_tls_sslmode;
 	env->log_connections = c->log_connections;
 	env->log_disconnections = c->log_disconnections;
 	env->log_errors = c->log_pooler_errors;
@@ -56,7 +60,7 @@ apply_config(struct shard *s, const struct config *c)
 
 void
 shard_init(struct shard *s, int index, int nworkers, struct loop *l, struct mailbox *mb, int job_mail,
-	   struct helpers *h, const struct config *c, struct commons *commons, const struct shard_ops *ops,
+	   const struct config *c, struct commons *commons, const struct shard_ops *ops,
 	   const struct pools_ops *pools_ops, void *arg)
 {
 	memset(s, 0, sizeof(*s));
@@ -70,11 +74,19 @@ shard_init(struct shard *s, int index, int nworkers, struct loop *l, struct mail
 	s->tenants = tenants_new(c);
 	s->tracked = shard_tracked_parameters(c);
 	SPLAY_INIT(&s->clients);
-	s->client_env = (struct client_env){ .loop = l, .helpers = h, .mailbox = mb, .job_mail = job_mail };
+	s->client_env = (struct client_env){
+		.loop = l,
+		.helpers = commons->helpers,
+		.askers = commons->askers,
+		.attempts = commons->attempts,
+		.verifiers = verifiers_new(),
+		.mailbox = mb,
+		.job_mail = job_mail,
+	};
 	TAILQ_INIT(&s->client_env.logins);
 	s->server_env = (struct server_env){
 		.loop = l,
-		.helpers = h,
+		.helpers = commons->helpers,
 		.mailbox = mb,
 		.job_mail = job_mail,
 		.params = s->params,
@@ -146,6 +158,14 @@ make_room_for_login(struct shard *s)
 	}
 }
 
+struct client *
+shard_find_client(struct shard *s, uint32_t id)
+{
+	struct client key = { .id = id };
+
+	return SPLAY_FIND(client_set, &s->clients, &key);
+}
+
 void
 shard_accept(struct shard *s, int fd)
 {
@@ -185,8 +205,7 @@ void
 shard_route_cancel(struct shard *s, struct client *c)
 {
 	const struct startup *request = &c->login->startup;
-	struct client key = { .id = request->cancel_pid };
-	struct client *target = SPLAY_FIND(client_set, &s->clients, &key);
+	struct client *target = shard_find_client(s, request->cancel_pid);
 
 	if (target == NULL) {
 		if (++c->cancel_hops < s->nworkers)
@@ -327,8 +346,7 @@ shard_kill_clients(struct shard *s, const struct tenant *t, const struct error *
 bool
 shard_kill_client(struct shard *s, uint32_t id, const struct error *e)
 {
-	struct client key = { .id = id };
-	struct client *c = SPLAY_FIND(client_set, &s->clients, &key);
+	struct client *c = shard_find_client(s, id);
 
 	if (c == NULL)
 		return false;
@@ -355,11 +373,13 @@ shard_release(struct shard *s, const struct error *e)
 	shard_kill_clients(s, NULL, e);
 	while ((t = tenants_next(s->tenants, NULL)) != NULL)
 		drop_tenant(s, t, e);
+	lookups_release(s);
 }
 
 void
 shard_free(struct shard *s)
 {
+	verifiers_free(&s->client_env.verifiers);
 	tenants_free(&s->tenants);
 	params_table_free(&s->params);
 	free(s->tracked);
@@ -420,9 +440,9 @@ shard_upkeep(struct shard *s)
 	usec_t now = clock_now();
 	usec_t timeout = shard_config(s)->client_login_timeout;
 
-	if (timeout > 0)
-		clients_expire_logins(&s->client_env, now - timeout);
+	clients_keep_logins(&s->client_env, now, timeout > 0 ? now - timeout : 0);
 	keep_sessions(s, now);
+	lookups_keep(s, now);
 	pools_upkeep(&s->pools);
 	drop_unused_tenants(s, now);
 }

@@ -18,6 +18,8 @@
 #include "tenant/tenant.h"
 #include "tenant/user.h"
 
+struct lookup;
+struct search;
 struct shard;
 
 /* Of the process; any thread. */
@@ -26,12 +28,18 @@ struct commons {
 	struct users *users;
 	atomic_uint next_id;		/* of clients and servers */
 	atomic_bool stopping;		/* no new logins: the process is being shut down */
+	struct attempts *attempts;	/* failed logins */
+	struct helpers *helpers;	/* for what burns CPU */
+	struct helpers *askers;		/* for what may hang */
 };
 
 /* What the daemon does for a shard; all take the client, at the end of the turn at the earliest. */
 struct shard_ops {
 	void (*move)(struct shard *s, struct client *c, int worker);	/* its tenant, or its cancel key, is there */
 	void (*move_to_console)(struct shard *s, struct client *c);
+	/* Take k to the shard that owns its database (lookup_serve), or its answer to who asked (k->found). */
+	void (*look_up)(struct shard *s, struct lookup *k);
+	void (*found)(struct shard *s, struct lookup *k);
 };
 
 struct shard {
@@ -49,12 +57,13 @@ struct shard {
 	struct params_table *params;
 	struct client_set clients;	/* all of them, by id */
 	size_t nclients;
+	struct search *searches;	/* session/lookup.h */
 	bool paused;			/* PAUSE of all, those that come later included */
 };
 
 /* c is referenced.  pools_ops: who to wake (pool/pool.h). */
 void shard_init(struct shard *s, int index, int nworkers, struct loop *l, struct mailbox *mb, int job_mail,
-		struct helpers *h, const struct config *c, struct commons *commons, const struct shard_ops *ops,
+		const struct config *c, struct commons *commons, const struct shard_ops *ops,
 		const struct pools_ops *pools_ops, void *arg);
 
 /* Close everything; e is what clients are told.  What closed is freed at the end of the turn, then shard_free. */
@@ -68,6 +77,9 @@ void shard_set_config(struct shard *s, const struct config *c);
 
 /* Bring what clients are lent to the present settings: a shard's own, and the console's. */
 void shard_configure_clients(struct client_env *env, const struct config *c);
+
+/* The client of this id, or NULL. */
+struct client *shard_find_client(struct shard *s, uint32_t id);
 
 /* A connection was accepted here. */
 void shard_accept(struct shard *s, int fd);

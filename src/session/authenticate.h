@@ -1,0 +1,39 @@
+/*
+ * authenticate: how a client has to prove who it is.
+ *
+ *	authenticate ── auth_type, or the first hba rule that fits
+ *	      ├ reject, trust, cert, peer: decided here
+ *	      ├ pam, ldap: the client's password is for somebody else to judge
+ *	      └ a password that we know: auth_file, else auth_query (session/lookup.h)
+ *	                                                    └──> authenticate_found
+ *	 ──> client_authenticate, or client_reject
+ *
+ * Used by the shards and by the console.
+ */
+#ifndef SESSION_AUTHENTICATE_H
+#define SESSION_AUTHENTICATE_H
+
+#include "client/client.h"
+#include "config/config.h"
+#include "session/lookup.h"
+
+/* Who lets clients in. */
+struct doorkeeper {
+	const struct config *(*config)(void *arg);
+	/* The client of this id, if it is still there; NULL: it has gone. */
+	struct client *(*find)(void *arg, uint32_t id);
+	/* The line of the database that it asks for; NULL: there is none, or it is the console's. */
+	const struct config_database *(*database)(void *arg, const struct client *c);
+	/* Take k to the shard that owns its database; it comes back to k->found. */
+	void (*look_up)(void *arg, struct lookup *k);
+	bool console;
+};
+
+/* c is CLIENT_HELD with its startup packet. d lives as long as the process. */
+void authenticate(const struct doorkeeper *d, void *arg, struct client *c);
+
+/* How a connection is encrypted, for people: "TLSv1.3/TLS_AES_256_GCM_SHA384", or plain. Returns buf or plain. */
+#define TLS_TEXT 64
+const char *authenticate_tls_text(const struct stream *s, const char *plain, char buf[TLS_TEXT]);
+
+#endif
