@@ -50,12 +50,18 @@ python=/usr/bin/python3
 
 needed=(
 	gcc make autoconf automake pkg-config libevent-dev libssl-dev libidn-dev libbsd-dev uthash-dev
-	libsystemd-dev libcriterion-dev
-	postgresql-15 postgresql-client-15 util-linux procps
+	libsystemd-dev libldap-dev libpam0g-dev libcriterion-dev
+	postgresql-15 postgresql-client-15 util-linux procps openssl
 	python3 python3-psycopg python3-pytest python3-pytest-timeout python3-pytest-xdist
 )
 # Their tests are skipped, in words, where these are missing.
-wanted=(prometheus-pgbouncer-exporter python3-psycopg2)
+wanted=(
+	prometheus-pgbouncer-exporter python3-psycopg2
+	slapd ldap-utils libpam-pwdfile testssl.sh
+	golang-go golang-github-lib-pq-dev golang-github-jackc-pgx-v4-dev
+	default-jdk-headless libpostgresql-jdbc-java
+	nodejs node-pg
+)
 
 missing_of() {
 	local p
@@ -70,6 +76,17 @@ apt() {
 	"${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qy -o Dpkg::Use-Pty=0 "$@"
 }
 
+# All at once, or if that fails, each that can be.
+install_optional() {
+	local p absent
+	apt install --no-install-recommends "$@" >>"$out/apt.log" 2>&1 && return
+	for p in "$@"; do
+		apt install --no-install-recommends "$p" >>"$out/apt.log" 2>&1
+	done
+	mapfile -t absent < <(missing_of "$@")
+	[ ${#absent[@]} = 0 ] || echo "   not there, their tests will be skipped: ${absent[*]}"
+}
+
 install_packages() {
 	local missing optional
 	command -v dpkg-query >/dev/null || return 0
@@ -82,10 +99,7 @@ install_packages() {
 		apt install --no-install-recommends "${missing[@]}" >>"$out/apt.log" 2>&1 ||
 			{ tail -n 20 "$out/apt.log"; die "could not install: ${missing[*]}"; }
 	fi
-	if [ ${#optional[@]} != 0 ]; then
-		apt install --no-install-recommends "${optional[@]}" >>"$out/apt.log" 2>&1 ||
-			echo "   not there, their tests will be skipped: ${optional[*]}"
-	fi
+	[ ${#optional[@]} = 0 ] || install_optional "${optional[@]}"
 }
 
 # ---- counting -----------------------------------------------------------------
