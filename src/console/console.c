@@ -37,7 +37,7 @@ console_new(struct loop *l, struct mailbox *mb, int job_mail, struct commons *co
 		.helpers = commons->helpers,
 		.askers = commons->askers,
 		.attempts = commons->attempts,
-		.verifiers = verifiers_new(),
+		.verifiers = verifiers_new(commons->helpers, mb, job_mail),
 		.mailbox = mb,
 		.job_mail = job_mail,
 	};

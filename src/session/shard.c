@@ -79,7 +79,7 @@ shard_init(struct shard *s, int index, int nworkers, struct loop *l, struct mail
 		.helpers = commons->helpers,
 		.askers = commons->askers,
 		.attempts = commons->attempts,
-		.verifiers = verifiers_new(),
+		.verifiers = verifiers_new(commons->helpers, mb, job_mail),
 		.mailbox = mb,
 		.job_mail = job_mail,
 	};
