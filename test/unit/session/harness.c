@@ -14,8 +14,10 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "client/attempts.h"
 #include "net/mailbox.h"
 #include "pg/cancel.h"
+#include "session/lookup.h"
 #include "session/move.h"
 
 #define PATIENCE_MS 5000
@@ -29,6 +31,8 @@ enum mail_kind {
 	MAIL_CLIENT,		/* a client in login moves to its tenant's worker */
 	MAIL_SESSION,
 	MAIL_SERVER,
+	MAIL_LOOK_UP,
+	MAIL_FOUND,
 };
 
 struct call {
@@ -61,7 +65,6 @@ static struct {
 	int nworkers;
 	struct worker workers[WORKERS_MAX];
 	struct commons commons;
-	struct helpers *helpers;
 	int listening, port;
 	struct peer peers[PEERS_MAX];
 	int npeers;
@@ -106,6 +109,11 @@ on_mail(void *arg, struct mail *m)
 	} else if (m->kind == MAIL_CALL) {
 		struct call *call = container_of(m, struct call, mail);
 		loop_defer_past_ready(w->loop, &call->deferred, run_call);
+	} else if (m->kind == MAIL_LOOK_UP) {
+		lookup_serve(&w->shard, container_of(m, struct lookup, mail));
+	} else if (m->kind == MAIL_FOUND) {
+		struct lookup *k = container_of(m, struct lookup, mail);
+		k->found(k);
 	} else {
 		take_parcel(w, container_of(m, struct parcel, mail));
 	}
@@ -114,6 +122,12 @@ on_mail(void *arg, struct mail *m)
 static void
 discard(struct mail *m)
 {
+	struct lookup *k = container_of(m, struct lookup, mail);
+
+	if (m->kind == MAIL_LOOK_UP || m->kind == MAIL_FOUND) {
+		lookup_free(&k);
+		return;
+	}
 	cr_assert_fail("mail of kind %d is left", m->kind);
 }
 
@@ -149,9 +163,27 @@ move_to_console(struct shard *s, struct client *c)
 	client_close(c, NULL, "there is no console here");
 }
 
+static void
+look_up(struct shard *s, struct lookup *k)
+{
+	(void)s;
+	k->mail.kind = MAIL_LOOK_UP;
+	mailbox_post(house.workers[tenant_worker(k->database, house.nworkers)].mailbox, &k->mail);
+}
+
+static void
+give_back(struct shard *s, struct lookup *k)
+{
+	(void)s;
+	k->mail.kind = MAIL_FOUND;
+	mailbox_post(k->reply, &k->mail);
+}
+
 static const struct shard_ops shard_ops = {
 	.move = move,
 	.move_to_console = move_to_console,
+	.look_up = look_up,
+	.found = give_back,
 };
 
 static void
@@ -171,6 +203,7 @@ evict_elsewhere(struct pools *p, const char *user)
 static const struct pools_ops pools_ops = {
 	.wake = wake,
 	.evict_elsewhere = evict_elsewhere,
+	.ask_secret = lookup_for_pool,
 };
 
 static void
@@ -237,7 +270,9 @@ house_open(int nworkers, const char *databases, const char *settings)
 	listen_as_server();
 	c = make_config(databases, settings);
 	house.nworkers = nworkers;
-	house.helpers = helpers_new(1);
+	house.commons.helpers = helpers_new(1);
+	house.commons.askers = helpers_new(1);
+	house.commons.attempts = attempts_new();
 	house.commons.users = users_new();
 	atomic_store(&house.commons.next_id, 1);
 	for (int i = 0; i < nworkers; i++) {
@@ -245,8 +280,8 @@ house_open(int nworkers, const char *databases, const char *settings)
 
 		w->loop = loop_new();
 		w->mailbox = mailbox_new(w->loop, on_mail, w);
-		shard_init(&w->shard, i, nworkers, w->loop, w->mailbox, MAIL_JOB, house.helpers, c, &house.commons,
-			   &shard_ops, &pools_ops, w);
+		shard_init(&w->shard, i, nworkers, w->loop, w->mailbox, MAIL_JOB, c, &house.commons, &shard_ops,
+			   &pools_ops, w);
 		loop_every(w->loop, UPKEEP, on_upkeep, w);
 	}
 	config_unref(&c);
@@ -366,7 +401,8 @@ house_close(void)
 	cr_assert_eq(left, 0, "%d users are referred to still", left);
 	for (int i = 0; i < house.npeers; i++)
 		hang_up(&house.peers[i]);
-	helpers_free(&house.helpers, discard);
+	helpers_free(&house.commons.helpers, discard);
+	helpers_free(&house.commons.askers, discard);
 	for (int i = 0; i < house.nworkers; i++) {
 		struct worker *w = &house.workers[i];
 
@@ -375,6 +411,7 @@ house_close(void)
 		loop_free(&w->loop);
 	}
 	users_free(&house.commons.users);
+	attempts_free(&house.commons.attempts);
 	close(house.listening);
 }
 

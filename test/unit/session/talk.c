@@ -69,6 +69,7 @@ compose_request(char letter, char *args, struct buffer *out)
 	case FE_DESCRIBE:
 	case FE_CLOSE:
 	case FE_COPY_FAIL:
+	case FE_PASSWORD:
 		writer_string(out, args);
 		return;
 	default:
@@ -222,6 +223,7 @@ describe_request(char letter, struct reader *r, char *text, size_t size)
 	case FE_DESCRIBE:
 	case FE_CLOSE:
 	case FE_COPY_FAIL:
+	case FE_PASSWORD:
 		snprintf(text, size, "(%s)", reader_string(r));
 		return;
 	default:

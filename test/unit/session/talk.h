@@ -5,7 +5,7 @@
  * protocol and, in brackets, what matters of its content.
  *
  *	of a client	Q(sql) P(name,sql) B(portal,name) D(Sname) C(Sname) E(portal) S H
- *			F d(data) c f(why) X
+ *			F d(data) c f(why) p(password) X
  *	of a server	R(0) S(name=value) K Z(I) E(sqlstate) N(sqlstate) C(tag) T D(value)
  *			t n s I 1 2 3 G H d(data) c V A(channel)
  *
