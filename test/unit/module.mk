@@ -92,6 +92,7 @@ test_unit_session_run_SOURCES = \
 	test/unit/session/talk.h \
 	test/unit/session/test_cancel.c \
 	test/unit/session/test_login.c \
+	test/unit/session/test_lookup.c \
 	test/unit/session/test_move.c \
 	test/unit/session/test_names.c \
 	test/unit/session/test_outstanding.c \
