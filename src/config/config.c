@@ -7,6 +7,9 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/strings.h"
+#include "config/access.h"
+#include "config/contexts.h"
+#include "config/demands.h"
 #include "config/file.h"
 #include "config/keys.h"
 #include "config/load.h"
@@ -37,6 +40,7 @@ drop_index(struct config_index *index)
 	lookup_release(&index->databases);
 	lookup_release(&index->users);
 	lookup_release(&index->peers);
+	lookup_release(&index->certificates);
 	arena_free(&index->arena);
 	free(index);
 }
@@ -60,6 +64,8 @@ free_snapshot(const struct config *c)
 {
 	struct config_arena *arena = c->arena;
 
+	access_unref(c);
+	contexts_unref(c);
 	drop_index(c->index);
 	arena_free(&arena);
 }
@@ -105,6 +111,8 @@ copy_snapshot(const struct config *base)
 	*c = *base;
 	c->arena = arena;
 	c->refs = refs;
+	access_ref(c);
+	contexts_ref(c);
 	while ((k = key_next(&section_pgbouncer, &w)) != NULL)
 		value_copy(k, c, base, arena);
 	return c;
@@ -120,6 +128,20 @@ refuse(struct error *e, const char *sqlstate, const char *fmt, const char *key)
 	return NULL;
 }
 
+/* After key k was set: what is made from it. */
+static bool
+remake(struct config *c, const struct config *base, const struct key *k, struct error *e)
+{
+	if (c->bare)
+		return true;
+	if ((k->flags & KEY_CLIENT_TLS) != 0 &&
+		(!contexts_remake_client(c, (enum tls_mode)base->client_tls_sslmode, e) || !access_check(c, e)))
+		return false;
+	if ((k->flags & KEY_SERVER_TLS) != 0 && !contexts_remake_servers(c, e))
+		return false;
+	return (k->flags & KEY_ACCESS) == 0 || access_make(c, e);
+}
+
 const struct config *
 config_with(const struct config *base, const char *key, const char *value, struct error *e)
 {
@@ -130,7 +152,7 @@ config_with(const struct config *base, const char *key, const char *value, struc
 	if ((k->flags & KEY_RESTART) != 0)
 		return refuse(e, "55P02", "only a restart changes", key);
 	struct config *c = copy_snapshot(base);
-	if (!value_parse(k, c, value, c->arena, e)) {
+	if (!value_parse(k, c, value, c->arena, e) || !remake(c, base, k, e)) {
 		string_copy(e->sqlstate, "22023", sizeof(e->sqlstate));
 		free_snapshot(c);
 		return NULL;
@@ -186,6 +208,16 @@ bool
 config_is_reserved(const char *name)
 {
 	return strcmp(name, "pgbouncer") == 0 || strcmp(name, "pgusher") == 0;
+}
+
+unsigned
+config_server_demands(const struct config *c, const struct config_database *db)
+{
+	const char *list = db->server_require_auth != NULL ? db->server_require_auth : c->server_require_auth;
+	unsigned demands = DEMAND_ANY;
+
+	demands_parse(list, &demands); /* it was checked when it was set */
+	return demands;
 }
 
 const char *

@@ -19,6 +19,11 @@
 #define WORDS(field, value, list) ROW(field, KEY_WORDS), .def = value, .words = list
 #define ENUM(field, value, list) ROW(field, KEY_ENUM), .def = value, .words = list
 
+/* With .flags of their own: what is made anew when they change. */
+#define CLIENT_TLS .flags = KEY_CLIENT_TLS
+#define SERVER_TLS .flags = KEY_SERVER_TLS
+#define ACCESS .flags = KEY_ACCESS
+
 /* In [databases] and [users]: not set, the wider setting counts. */
 #define OWN_COUNT(field) INT(field, NULL, CONFIG_UNSET, INT_MAX)
 #define OWN_SECONDS(field) \
@@ -45,10 +50,10 @@ const struct key_word words_auth_type[] = {
 	{ "plain", AUTH_PLAIN, NULL },
 	{ "md5", AUTH_MD5, NULL },
 	{ "scram-sha-256", AUTH_SCRAM_SHA_256, NULL },
-	{ "cert", AUTH_CERT, "client certificates need TLS, which a later release brings" },
-	{ "hba", AUTH_HBA, "a later release reads auth_hba_file" },
-	{ "ldap", AUTH_LDAP, "a later release asks LDAP servers" },
-	{ "pam", AUTH_PAM, "a later release asks PAM" },
+	{ "cert", AUTH_CERT, NULL },
+	{ "hba", AUTH_HBA, NULL },
+	{ "ldap", AUTH_LDAP, NULL },
+	{ "pam", AUTH_PAM, NULL },
 	{ NULL, 0, NULL },
 };
 
@@ -58,22 +63,25 @@ const struct key_word words_load_balance_hosts[] = {
 	{ NULL, 0, NULL },
 };
 
-#define NO_TLS "TLS comes with a later release, and until then all bytes would go in clear"
-
 static const struct key_word words_session_state[] = {
 	{ "clean", SESSION_STATE_CLEAN, NULL },
 	{ "keep", SESSION_STATE_KEEP, NULL },
 	{ NULL, 0, NULL },
 };
 
-/* The two that do without TLS are taken; the others promise what this release can't keep. */
-static const struct key_word words_sslmode[] = {
-	{ "disable", 0, NULL },
-	{ "allow", 1, NULL },
-	{ "prefer", 2, NULL },
-	{ "require", 3, NO_TLS },
-	{ "verify-ca", 4, NO_TLS },
-	{ "verify-full", 5, NO_TLS },
+const struct key_word words_tls_mode[] = {
+	{ "disable", TLS_DISABLE, NULL },
+	{ "allow", TLS_ALLOW, NULL },
+	{ "prefer", TLS_PREFER, NULL },
+	{ "require", TLS_REQUIRE, NULL },
+	{ "verify-ca", TLS_VERIFY_CA, NULL },
+	{ "verify-full", TLS_VERIFY_FULL, NULL },
+	{ NULL, 0, NULL },
+};
+
+static const struct key_word words_negotiation[] = {
+	{ "postgres", TLS_NEGOTIATION_POSTGRES, NULL },
+	{ "direct", TLS_NEGOTIATION_DIRECT, NULL },
 	{ NULL, 0, NULL },
 };
 
@@ -115,18 +123,18 @@ static const struct key_word words_facility[] = {
 #define OWNER struct config
 
 static const struct key keys_login[] = {
-	{ ENUM(auth_type, "md5", words_auth_type),
-		.help = "How clients prove who they are. md5 and scram-sha-256 challenge for a "
-			"password, and a user whose entry in auth_file is a SCRAM verifier is "
-			"always asked for SCRAM. plain asks for the password itself. trust "
-			"asks for nothing but wants the name in auth_file; any takes every "
-			"name, and every database needs a user= of its own. cert, hba, ldap "
-			"and pam are refused until a later release brings them." },
+	{ ENUM(auth_type, "md5", words_auth_type), ACCESS,
+		.help = "How clients prove who they are: with a password (md5, scram-sha-256, plain), "
+			"a certificate (cert), by asking PAM or an LDAP server, or as the rules of "
+			"auth_hba_file say (hba). A user known by a SCRAM verifier is asked for SCRAM "
+			"with md5 too. trust asks for nothing but wants the user known; any takes every "
+			"name, and every database needs a user= of its own." },
 	{ TEXT(auth_file, NULL),
 		.help = "The file with user names and their passwords or verifiers. A relative "
 			"name is taken from the working directory. If the file can't be read "
 			"at start, pgusher logs that and runs without users; at a reload it "
-			"keeps the users that it has." },
+			"keeps the users that it has. Others should not be able to read it; a "
+			"warning says if they are." },
 	{ TEXT(admin_users, ""),
 		.help = "Users who may run every command on the console, separated by commas. "
 			"With auth_type any every user may." },
@@ -141,25 +149,29 @@ static const struct key keys_login[] = {
 		.help = "Append the client's address and port to application_name when it logs "
 			"in, so that pg_stat_activity shows where a query comes from. A later "
 			"SET application_name is left as it is." },
-	{ TEXT(auth_user, NULL), .flags = KEY_LATER,
+	{ TEXT(auth_user, NULL),
 		.help = "The user as whom auth_query is run to look up users that auth_file "
-			"doesn't hold." },
+			"doesn't hold. Its own password comes from auth_file. Not set means that "
+			"nobody is looked up." },
 	{ TEXT(auth_query,
 		  "SELECT rolname, CASE WHEN rolvaliduntil < now() THEN NULL ELSE rolpassword END "
 		  "FROM pg_authid WHERE rolname=$1 AND rolcanlogin"),
-		.flags = KEY_LATER,
 		.help = "The query that fetches a user's name and password or verifier from "
-			"the server; $1 is the name that the client gave." },
-	{ ROW(auth_dbname, KEY_DATABASE), .def = NULL, .flags = KEY_LATER,
+			"the server; $1 is the name that the client gave. The default needs a "
+			"superuser; give auth_user a SECURITY DEFINER function instead." },
+	{ ROW(auth_dbname, KEY_DATABASE), .def = NULL,
 		.help = "The entry of [databases] in which auth_query is run; when it is not "
-			"set, the one that the client asked for." },
-	{ TEXT(auth_hba_file, ""), .flags = KEY_LATER,
-		.help = "Rules in the form of pg_hba.conf, used with auth_type hba." },
-	{ TEXT(auth_ident_file, NULL), .flags = KEY_LATER,
-		.help = "Maps from system or certificate names to database users, used with "
-			"auth_type hba." },
-	{ TEXT(auth_ldap_options, NULL), .flags = KEY_LATER | KEY_HIDDEN,
-		.help = "Where and how to ask LDAP, used with auth_type ldap. The console "
+			"set, the one that the client asked for. The console's database can't be "
+			"used." },
+	{ TEXT(auth_hba_file, ""), ACCESS,
+		.help = "Rules in the form of pg_hba.conf, used with auth_type hba, which needs "
+			"them." },
+	{ TEXT(auth_ident_file, NULL), ACCESS,
+		.help = "Maps in the form of pg_ident.conf, from system and certificate names to "
+			"database users. Rules of auth_hba_file name one with map=." },
+	{ TEXT(auth_ldap_options, NULL), .flags = KEY_ACCESS | KEY_HIDDEN,
+		.help = "Where and how to ask LDAP: the options that a rule of auth_hba_file has "
+			"behind ldap. Used with auth_type ldap, which needs them. The console "
 			"doesn't show the value, as it may hold the password of a bind." },
 };
 
@@ -414,44 +426,65 @@ static const struct key keys_network[] = {
 		.help = "A file in the form of resolv.conf to use instead of the system's." },
 };
 
-static const struct key keys_tls[] = {
-	{ WORD(client_tls_sslmode, "disable", words_sslmode), .flags = KEY_LATER,
-		.help = "Whether clients may, or must, use TLS, and whether they must show a "
-			"certificate. require, verify-ca and verify-full are refused until "
-			"pgusher has TLS." },
-	{ TEXT(client_tls_key_file, ""), .flags = KEY_LATER,
-		.help = "The private key that is shown to clients." },
-	{ TEXT(client_tls_cert_file, ""), .flags = KEY_LATER,
-		.help = "The certificate of that key." },
-	{ TEXT(client_tls_ca_file, ""), .flags = KEY_LATER,
-		.help = "The authorities that clients' certificates are checked against." },
-	{ WORDS(client_tls_protocols, "secure", words_tls_protocols), .flags = KEY_LATER,
+static const struct key keys_client_tls[] = {
+	{ ENUM(client_tls_sslmode, "disable", words_tls_mode), CLIENT_TLS,
+		.help = "Whether clients may use TLS (allow and prefer, which are the same), must "
+			"(require), or must and show a certificate that client_tls_ca_file vouches "
+			"for (verify-ca and verify-full, which are the same). Unix sockets go without. "
+			"All but disable need client_tls_key_file and client_tls_cert_file." },
+	{ TEXT(client_tls_key_file, ""), CLIENT_TLS,
+		.help = "The private key of client_tls_cert_file, in PEM and without a passphrase. "
+			"A reload reads it as the user that pgusher runs as." },
+	{ TEXT(client_tls_cert_file, ""), CLIENT_TLS,
+		.help = "The certificate that is shown to clients, in PEM, with those between it "
+			"and the root behind it. [tls_certificates] has others for single host names." },
+	{ TEXT(client_tls_ca_file, ""), CLIENT_TLS,
+		.help = "The authorities that clients' certificates are checked against, in PEM. "
+			"When it is set, clients are asked for a certificate, also in a mode that lets "
+			"them in without one. verify-ca and verify-full need it." },
+	{ WORDS(client_tls_protocols, "secure", words_tls_protocols), CLIENT_TLS,
 		.help = "TLS versions for clients. secure is tlsv1.2 and tlsv1.3." },
-	{ TEXT(client_tls_ciphers, "default"), .flags = KEY_LATER,
-		.help = "Ciphers for clients up to TLS 1.2, in OpenSSL's syntax." },
-	{ TEXT(client_tls13_ciphers, NULL), .flags = KEY_LATER,
-		.help = "Cipher suites for clients with TLS 1.3." },
-	{ TEXT(client_tls_ecdhcurve, "auto"), .flags = KEY_LATER,
-		.help = "The curve of ECDH key exchange with clients: auto, none, or a curve's "
-			"name." },
-	{ WORD(client_tls_dheparams, "auto", words_dheparams), .flags = KEY_LATER,
-		.help = "The group of DHE key exchange with clients." },
-	{ WORD(server_tls_sslmode, "prefer", words_sslmode),
-		.help = "Whether connections to servers use TLS, and how far the server's "
-			"certificate is checked. Until pgusher has TLS the default, prefer, "
-			"goes without, and require, verify-ca and verify-full are refused." },
-	{ TEXT(server_tls_ca_file, ""), .flags = KEY_LATER,
-		.help = "The authorities that servers' certificates are checked against." },
-	{ TEXT(server_tls_key_file, ""), .flags = KEY_LATER,
-		.help = "The private key that is shown to servers." },
-	{ TEXT(server_tls_cert_file, ""), .flags = KEY_LATER,
-		.help = "The certificate of that key." },
-	{ WORDS(server_tls_protocols, "secure", words_tls_protocols), .flags = KEY_LATER,
+	{ TEXT(client_tls_ciphers, "default"), CLIENT_TLS,
+		.help = "Ciphers for clients up to TLS 1.2, in OpenSSL's syntax. default, secure, "
+			"fast and normal are OpenSSL's own choice." },
+	{ TEXT(client_tls13_ciphers, NULL), CLIENT_TLS,
+		.help = "Cipher suites for clients with TLS 1.3, separated by colons. Not set is "
+			"OpenSSL's own choice." },
+	{ TEXT(client_tls_ecdhcurve, "auto"), CLIENT_TLS,
+		.help = "The curves of ECDH key exchange with clients: auto, none, or names "
+			"separated by colons." },
+	{ WORD(client_tls_dheparams, "auto", words_dheparams), CLIENT_TLS,
+		.help = "The group of DHE key exchange with clients up to TLS 1.2." },
+};
+
+static const struct key keys_server_tls[] = {
+	{ ENUM(server_tls_sslmode, "prefer", words_tls_mode), SERVER_TLS,
+		.help = "Whether connections to servers use TLS: never (disable), only where the "
+			"server insists (allow), where it can (prefer), always (require), and only if "
+			"server_tls_ca_file vouches for its certificate (verify-ca), which must have "
+			"the name that host= says (verify-full). Unix sockets go without." },
+	{ TEXT(server_tls_ca_file, ""), SERVER_TLS,
+		.help = "The authorities that servers' certificates are checked against, in PEM. "
+			"verify-ca and verify-full need it." },
+	{ TEXT(server_tls_key_file, ""), SERVER_TLS,
+		.help = "The private key of server_tls_cert_file, in PEM and without a passphrase." },
+	{ TEXT(server_tls_cert_file, ""), SERVER_TLS,
+		.help = "The certificate that is shown to servers that ask for one, in PEM." },
+	{ WORDS(server_tls_protocols, "secure", words_tls_protocols), SERVER_TLS,
 		.help = "TLS versions for servers. secure is tlsv1.2 and tlsv1.3." },
-	{ TEXT(server_tls_ciphers, "default"), .flags = KEY_LATER,
+	{ TEXT(server_tls_ciphers, "default"), SERVER_TLS,
 		.help = "Ciphers for servers up to TLS 1.2, in OpenSSL's syntax." },
-	{ TEXT(server_tls13_ciphers, NULL), .flags = KEY_LATER,
-		.help = "Cipher suites for servers with TLS 1.3." },
+	{ TEXT(server_tls13_ciphers, NULL), SERVER_TLS,
+		.help = "Cipher suites for servers with TLS 1.3, separated by colons." },
+	{ ENUM(server_tls_negotiation, "postgres", words_negotiation), SERVER_TLS,
+		.help = "How TLS with a server begins: the server is asked first (postgres), or at "
+			"once (direct), which saves a round trip and needs PostgreSQL 17. direct needs "
+			"server_tls_sslmode require, verify-ca or verify-full." },
+	{ ROW(server_require_auth, KEY_DEMANDS), .def = "",
+		.help = "What servers may ask for when we log in, so that none can have a password "
+			"in a weaker form: a list of none, password, md5, scram-sha-256 and "
+			"scram-sha-256-plus, which is SCRAM bound to the TLS channel. With ! before "
+			"each word it says what they may not. Empty lets them ask for anything." },
 };
 
 #undef OWNER
@@ -499,11 +532,17 @@ static const struct key keys_database[] = {
 	{ OWN_TEXT(datestyle), .help = "DateStyle of each new server connection." },
 	{ OWN_TEXT(timezone), .help = "TimeZone of each new server connection." },
 	{ OWN_TEXT(application_name), .help = "application_name of each new server connection." },
-	{ ROW(auth_user, KEY_TEXT), .flags = KEY_NULL | KEY_LATER,
+	{ OWN_TEXT(auth_user), .help = "As in [pgbouncer], for this database." },
+	{ OWN_TEXT(auth_dbname), .help = "As in [pgbouncer], for this database." },
+	{ OWN_TEXT(auth_query), .help = "As in [pgbouncer], for this database." },
+	{ ENUM(server_tls_sslmode, NULL, words_tls_mode), .min = CONFIG_UNSET,
 		.help = "As in [pgbouncer], for this database." },
-	{ ROW(auth_dbname, KEY_DATABASE), .flags = KEY_NULL | KEY_LATER,
+	{ OWN_TEXT(server_tls_ca_file), .help = "As in [pgbouncer], for this database." },
+	{ OWN_TEXT(server_tls_key_file), .help = "As in [pgbouncer], for this database." },
+	{ OWN_TEXT(server_tls_cert_file), .help = "As in [pgbouncer], for this database." },
+	{ ENUM(server_tls_negotiation, NULL, words_negotiation), .min = CONFIG_UNSET,
 		.help = "As in [pgbouncer], for this database." },
-	{ ROW(auth_query, KEY_TEXT), .flags = KEY_NULL | KEY_LATER,
+	{ ROW(server_require_auth, KEY_DEMANDS), .flags = KEY_NULL,
 		.help = "As in [pgbouncer], for this database." },
 };
 
@@ -539,6 +578,15 @@ static const struct key keys_peer[] = {
 };
 
 #undef OWNER
+#define OWNER struct tls_certificate
+
+static const struct key keys_certificate[] = {
+	{ OWN_TEXT(cert_file),
+		.help = "The certificate, as client_tls_cert_file. It must be set." },
+	{ OWN_TEXT(key_file), .help = "Its private key, as client_tls_key_file. It must be set." },
+};
+
+#undef OWNER
 
 static const struct key_group groups_pgbouncer[] = {
 	GROUP("Logging in", NULL, keys_login),
@@ -549,12 +597,14 @@ static const struct key_group groups_pgbouncer[] = {
 	GROUP("Log and statistics", NULL, keys_log),
 	GROUP("Process", NULL, keys_process),
 	GROUP("Network", NULL, keys_network),
-	GROUP("TLS", NULL, keys_tls),
+	GROUP("TLS with clients", NULL, keys_client_tls),
+	GROUP("TLS with servers", NULL, keys_server_tls),
 };
 
 static const struct key_group groups_databases[] = { GROUP(NULL, NULL, keys_database) };
 static const struct key_group groups_users[] = { GROUP(NULL, NULL, keys_user) };
 static const struct key_group groups_peers[] = { GROUP(NULL, NULL, keys_peer) };
+static const struct key_group groups_certificates[] = { GROUP(NULL, NULL, keys_certificate) };
 
 const struct key_section section_pgbouncer = {
 	.name = "pgbouncer",
@@ -583,6 +633,13 @@ const struct key_section section_peers = {
 		"Processes that cancel requests are passed on to, one a line: number = key=value ...",
 	.groups = groups_peers,
 	.ngroups = lengthof(groups_peers),
+};
+
+const struct key_section section_tls_certificates = {
+	.name = "tls_certificates",
+	.about = "Certificates for single host names, one a line: name = key=value ...",
+	.groups = groups_certificates,
+	.ngroups = lengthof(groups_certificates),
 };
 
 const struct key *

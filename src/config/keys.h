@@ -28,6 +28,7 @@ enum key_type {
 	KEY_WORDS,	/* const char *, a list of words */
 	KEY_CHECK,	/* const char *: "<empty>" is "", and empty is NULL */
 	KEY_DATABASE,	/* const char *: a database's name, not one of the console's */
+	KEY_DEMANDS,	/* const char *: see config/demands.h */
 };
 
 enum key_flag {
@@ -37,6 +38,11 @@ enum key_flag {
 	KEY_IDLE = 1 << 3,	/* taken, as PgBouncer has it, but there is nothing to set */
 	KEY_ALIAS = 1 << 4,	/* an old name: in no list */
 	KEY_NULL = 1 << 5,	/* text: NULL when it is not set, instead of "" */
+
+	/* what of a snapshot is made anew when SET changes it */
+	KEY_CLIENT_TLS = 1 << 6,
+	KEY_SERVER_TLS = 1 << 7,
+	KEY_ACCESS = 1 << 8,	/* config/access.h */
 };
 
 #define SECONDS_MAX 1000000000 /* 31 years: no bound but that of the arithmetic */
@@ -78,11 +84,13 @@ extern const struct key_section section_pgbouncer;	/* struct config */
 extern const struct key_section section_databases;	/* struct config_database */
 extern const struct key_section section_users;		/* struct config_user */
 extern const struct key_section section_peers;		/* struct config_peer */
+extern const struct key_section section_tls_certificates;	/* struct tls_certificate */
 
-/* The names of enum pool_mode, enum auth_type and enum load_balance_hosts. */
+/* The names of enum pool_mode, enum auth_type, enum load_balance_hosts and enum tls_mode. */
 extern const struct key_word words_pool_mode[];
 extern const struct key_word words_auth_type[];
 extern const struct key_word words_load_balance_hosts[];
+extern const struct key_word words_tls_mode[];
 
 /* NULL: there is no such key. */
 const struct key *key_find(const struct key_section *s, const char *name);

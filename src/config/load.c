@@ -4,13 +4,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/sqlstate.h"
 #include "base/strings.h"
+#include "config/access.h"
 #include "config/connstr.h"
+#include "config/contexts.h"
 #include "config/file.h"
 #include "config/ini.h"
 #include "config/keys.h"
@@ -20,6 +23,7 @@
 
 #define IGNORED_MAX 64
 #define PEER_ID_MAX 65535
+#define HOST_MAX 253
 
 struct load;
 
@@ -40,12 +44,14 @@ struct load {
 	struct config_database database;
 	struct config_user user;
 	struct config_peer peer;
+	struct tls_certificate certificate;
 
 	/* keys of a later release that were met outside [pgbouncer] */
 	const struct key *ignored[IGNORED_MAX];
 	size_t nignored;
 
 	struct config_database *autodb;
+	struct slots slots;
 };
 
 static bool
@@ -210,11 +216,68 @@ add_peer(struct load *l, const char *name, char *value, const struct ini_place *
 	return true;
 }
 
+/* In lower case, as what clients ask for is compared with it; "*." may stand before it. */
+static bool
+fold_host(const char *name, char *host)
+{
+	size_t n = strlen(name);
+	const char *label = strncmp(name, "*.", 2) == 0 ? name + 2 : name;
+
+	if (*label == '\0' || n > HOST_MAX || label[strspn(label, "abcdefghijklmnopqrstuvwxyz"
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")] != '\0')
+		return false;
+	for (size_t i = 0; i <= n; i++)
+		host[i] = string_lower(name[i]);
+	return true;
+}
+
+static struct tls_certificate *
+find_or_make_certificate(struct load *l, const char *host, const struct ini_place *at)
+{
+	struct config_arena *arena = l->index->arena;
+	struct tls_certificate *t = lookup_find(&l->index->certificates, host);
+
+	if (t != NULL) {
+		warn_of_repeat("certificate of", host, at);
+		return t;
+	}
+	t = arena_alloc(arena, sizeof(*t));
+	t->host = arena_strdup(arena, host);
+	lookup_add(&l->index->certificates, arena, t->host, t);
+	return t;
+}
+
+static bool
+add_certificate(struct load *l, const char *name, char *value, const struct ini_place *at,
+	struct error *e)
+{
+	struct tls_certificate settings = l->certificate;
+	char host[HOST_MAX + 1];
+
+	if (!fold_host(name, host)) {
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
+			"\"%.60s\" is no host name like db.example.com or *.example.com", name);
+		return false;
+	}
+	if (!parse_settings(l, &section_tls_certificates, value, &settings, e))
+		return false;
+	if (settings.cert_file == NULL || settings.key_file == NULL) {
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
+			"the certificate of \"%.60s\" needs cert_file and key_file", host);
+		return false;
+	}
+	struct tls_certificate *t = find_or_make_certificate(l, host, at);
+	settings.host = t->host;
+	*t = settings;
+	return true;
+}
+
 static const struct section sections[] = {
 	{ &section_pgbouncer, add_setting },
 	{ &section_databases, add_database },
 	{ &section_users, add_user },
 	{ &section_peers, add_peer },
+	{ &section_tls_certificates, add_certificate },
 };
 
 static bool
@@ -231,7 +294,8 @@ enter_section(void *arg, const char *name, const struct ini_place *at, struct er
 		return true;
 	}
 	error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
-		"unknown section [%.60s]: there are [pgbouncer], [databases], [users] and [peers]",
+		"unknown section [%.60s]: there are [pgbouncer], [databases], [users], [peers] and "
+		"[tls_certificates]",
 		name);
 	return false;
 }
@@ -269,20 +333,28 @@ begin_load(struct load *l, struct config *c)
 	reset_keys(&section_databases, &l->database, c->index->arena);
 	reset_keys(&section_users, &l->user, c->index->arena);
 	reset_keys(&section_peers, &l->peer, c->index->arena);
+	reset_keys(&section_tls_certificates, &l->certificate, c->index->arena);
 }
 
 static void
 list_databases(struct load *l)
 {
+	struct config_arena *arena = l->index->arena;
 	struct config *c = l->c;
 	const struct lookup_entry *at = NULL;
 	size_t i = 0;
 
+	if (l->autodb != NULL)
+		l->autodb->tls_slot = slots_number(&l->slots, l->autodb, arena);
 	c->autodb = l->autodb;
 	c->ndatabases = lookup_count(&l->index->databases);
-	c->databases = arena_alloc(l->index->arena, c->ndatabases * sizeof(*c->databases));
-	for (void *d; (d = lookup_next(&l->index->databases, &at)) != NULL;)
+	c->databases = arena_alloc(arena, c->ndatabases * sizeof(*c->databases));
+	for (struct config_database *d; (d = lookup_next(&l->index->databases, &at)) != NULL;) {
+		d->tls_slot = slots_number(&l->slots, d, arena);
 		c->databases[i++] = d;
+	}
+	l->index->slots = slots_list(&l->slots, arena, &l->index->nslots);
+	slots_release(&l->slots);
 }
 
 static void
@@ -312,6 +384,20 @@ list_peers(struct load *l)
 		peers[i++] = *p;
 }
 
+static void
+list_certificates(struct load *l)
+{
+	struct config *c = l->c;
+	const struct lookup_entry *at = NULL;
+	size_t i = 0;
+
+	c->ntls_certificates = lookup_count(&l->index->certificates);
+	struct tls_certificate *list = arena_alloc(l->index->arena, c->ntls_certificates * sizeof(*list));
+	c->tls_certificates = list;
+	for (const struct tls_certificate *t; (t = lookup_next(&l->index->certificates, &at)) != NULL;)
+		list[i++] = *t;
+}
+
 static struct config_user *
 add_file_user(struct load *l, const char *name)
 {
@@ -339,6 +425,43 @@ keep_running_users(struct load *l, const struct config *running)
 				&running->users[i]->secret);
 }
 
+/* Does auth_type let in whom auth_file or auth_query know, and nobody else? */
+static bool
+needs_users(const struct config *c)
+{
+	return c->auth_type == AUTH_TRUST || c->auth_type == AUTH_PLAIN || c->auth_type == AUTH_MD5 ||
+	       c->auth_type == AUTH_SCRAM_SHA_256 || c->auth_type == AUTH_CERT;
+}
+
+static bool
+may_query_users(const struct config *c)
+{
+	bool may = c->auth_user[0] != '\0' || (c->autodb != NULL && c->autodb->auth_user != NULL);
+
+	for (size_t i = 0; i < c->ndatabases && !may; i++)
+		may = c->databases[i]->auth_user != NULL;
+	return may;
+}
+
+static void
+warn_of_no_auth_file(const struct config *c)
+{
+	if (needs_users(c) && !may_query_users(c))
+		log_warning("auth_type %s needs an auth_file, none is set: nobody can log in",
+			auth_type_name(c->auth_type));
+}
+
+static void
+warn_if_open(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & (S_IROTH | S_IWOTH)) != 0)
+		log_warning("every user of this machine may %s auth_file %s, which holds passwords: "
+			    "chmod o-rw %s",
+			(st.st_mode & S_IWOTH) != 0 ? "write" : "read", path, path);
+}
+
 static bool
 load_auth_file(struct load *l, const struct config *running, struct error *e)
 {
@@ -346,10 +469,7 @@ load_auth_file(struct load *l, const struct config *running, struct error *e)
 	size_t size;
 
 	if (*path == '\0') {
-		if (l->c->auth_type != AUTH_ANY)
-			log_warning(
-				"auth_type %s needs an auth_file, none is set: nobody can log in",
-				auth_type_name(l->c->auth_type));
+		warn_of_no_auth_file(l->c);
 		return true;
 	}
 	char *text = file_read(path, &size, e);
@@ -360,6 +480,7 @@ load_auth_file(struct load *l, const struct config *running, struct error *e)
 			keep_running_users(l, running);
 		return true;
 	}
+	warn_if_open(path);
 	bool ok = userlist_parse(path, text, size, take_file_user, l, e);
 	file_free(text, size);
 	return ok;
@@ -436,7 +557,31 @@ finish_ini(struct load *l, const char *path, struct error *e)
 	}
 	list_databases(l);
 	list_peers(l);
+	list_certificates(l);
 	return true;
+}
+
+/* A reload's failure stands in the log in PgBouncer's words, as a line of its own. */
+static bool
+make_from_files(struct config *c, const struct config *running, struct error *e)
+{
+	if (contexts_make(c, e))
+		return access_make(c, e);
+	if (running != NULL)
+		log_error("%s", e->message);
+	return false;
+}
+
+/* PgBouncer loads such a line too; those whom auth_query would have to look up are refused at login. */
+static void
+warn_of_reserved(const struct config *c)
+{
+	for (size_t i = 0; i <= c->ndatabases; i++) {
+		const struct config_database *d = i < c->ndatabases ? c->databases[i] : c->autodb;
+		if (d != NULL && d->auth_dbname != NULL && config_is_reserved(d->auth_dbname))
+			log_warning("database \"%s\": auth_dbname %s is the console, where auth_query can't run",
+				d->name, d->auth_dbname);
+	}
 }
 
 bool
@@ -454,7 +599,10 @@ load_config(struct config *c, const char *path, const struct config *running, st
 	if (!load_auth_file(&l, running, e))
 		return false;
 	list_users(&l);
+	if (!make_from_files(c, running, e))
+		return false;
 	warn_of_ignored(&l, path);
+	warn_of_reserved(c);
 	return true;
 }
 
@@ -468,5 +616,6 @@ load_text(struct config *c, const char *name, char *text, size_t size, struct er
 	if (!ini_parse(name, text, size, &ops, &l, e) || !finish_ini(&l, name, e))
 		return false;
 	list_users(&l);
-	return true;
+	c->bare = true;
+	return contexts_make(c, e);
 }

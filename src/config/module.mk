@@ -1,10 +1,16 @@
 config_sources = \
+	src/config/access.c \
+	src/config/access.h \
 	src/config/arena.c \
 	src/config/arena.h \
 	src/config/config.c \
 	src/config/config.h \
 	src/config/connstr.c \
 	src/config/connstr.h \
+	src/config/contexts.c \
+	src/config/contexts.h \
+	src/config/demands.c \
+	src/config/demands.h \
 	src/config/file.c \
 	src/config/file.h \
 	src/config/ini.c \
@@ -19,6 +25,8 @@ config_sources = \
 	src/config/reference.h \
 	src/config/scan.c \
 	src/config/scan.h \
+	src/config/slots.c \
+	src/config/slots.h \
 	src/config/snapshot.h \
 	src/config/userlist.c \
 	src/config/userlist.h \

@@ -3,11 +3,14 @@
  *
  *	struct config ── arena: the struct and the text of [pgbouncer]'s keys
  *	      │
- *	      └── index ── arena: databases, users, peers and their names
+ *	      ├── index ── arena: databases, users, peers, certificates and their names
+ *	      ├── client_tls, servers: contexts (config/contexts.h)
+ *	      └── access: hba and ident (config/access.h)
  *
  * SET makes a new struct config with an arena of its own and takes a reference
  * to the index, so that the lists are there once and old values go with the
- * snapshot that held them.
+ * snapshot that held them.  It does so too with all else but what the key
+ * changes.
  */
 #ifndef CONFIG_SNAPSHOT_H
 #define CONFIG_SNAPSHOT_H
@@ -16,6 +19,7 @@
 
 #include "config/arena.h"
 #include "config/lookup.h"
+#include "config/slots.h"
 
 struct config_index {
 	atomic_int refs;
@@ -23,6 +27,9 @@ struct config_index {
 	struct lookup databases; /* struct config_database; without "*" */
 	struct lookup users;	/* struct config_user */
 	struct lookup peers;	/* struct config_peer, by number without leading zeros */
+	struct lookup certificates; /* struct tls_certificate, by host */
+	const struct slot *slots;
+	size_t nslots;
 };
 
 #endif

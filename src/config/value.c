@@ -11,6 +11,7 @@
 #include "base/sqlstate.h"
 #include "base/strings.h"
 #include "config/config.h"
+#include "config/demands.h"
 
 #define FRACTION_DIGITS 6
 #define EMPTY_QUERY "<empty>"
@@ -229,6 +230,14 @@ parse_database(const struct key *k, const char *text, void *field, struct config
 	return !config_is_reserved(text) && parse_text(k, text, field, arena);
 }
 
+static bool
+parse_demands(const struct key *k, const char *text, void *field, struct config_arena *arena)
+{
+	unsigned demands;
+
+	return demands_parse(text, &demands) && parse_text(k, text, field, arena);
+}
+
 static const char *
 print_int(const struct key *k, const void *field, char *buf)
 {
@@ -320,6 +329,7 @@ static const struct value_type types[] = {
 	[KEY_WORDS] = { parse_words, print_text, sizeof(char *) },
 	[KEY_CHECK] = { parse_check, print_check, sizeof(char *) },
 	[KEY_DATABASE] = { parse_database, print_text, sizeof(char *) },
+	[KEY_DEMANDS] = { parse_demands, print_text, sizeof(char *) },
 };
 
 static void *
@@ -365,6 +375,12 @@ value_parse(const struct key *k, void *base, const char *text, struct config_are
 		return false;
 	if (types[k->type].parse(k, text, field_of(k, base), arena))
 		return true;
+	if (k->type == KEY_DATABASE) {
+		/* in PgBouncer's words, which its users look for */
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
+			"cannot use the reserved \"%.60s\" database as an %s", text, k->name);
+		return false;
+	}
 	error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
 		"invalid value \"%.60s\" for %s: it must be %s", text, k->name,
 		value_describe(k, wanted, sizeof(wanted)));
@@ -478,6 +494,7 @@ value_describe(const struct key *k, char *buf, size_t size)
 		[KEY_WORDS] = "a list of ",
 		[KEY_CHECK] = "a query, " EMPTY_QUERY " for an empty one, or nothing",
 		[KEY_DATABASE] = "a database's name, and not that of the console",
+		[KEY_DEMANDS] = "empty or a list of " DEMANDS_WORDS ", all of them with ! before or none",
 	};
 
 	string_copy(buf, starts[k->type], size);

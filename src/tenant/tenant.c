@@ -74,15 +74,15 @@ find_line(const struct config *c, const char *name, struct config_database **aut
 	return *autodb;
 }
 
-/* Does a change of the line mean that its server connections are of no use any more? */
 static bool
 same_text(const char *a, const char *b)
 {
 	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
+/* Are server connections made by the one of use with the other? */
 static bool
-same_server(const struct config_database *a, const struct config_database *b)
+same_line(const struct config_database *a, const struct config_database *b)
 {
 	return same_text(a->dbname, b->dbname) && same_text(a->host, b->host) && a->port == b->port &&
 	       same_text(a->user, b->user) && same_text(a->password, b->password) &&
@@ -102,7 +102,8 @@ tenants_set_config(struct tenants *t, const struct config *c)
 		struct config_database *autodb;
 		const struct config_database *conf = find_line(c, tenant->name, &autodb);
 
-		if (conf != NULL && tenant->conf != NULL && !same_server(conf, tenant->conf))
+		if (conf != NULL && tenant->conf != NULL &&
+		    (!same_line(tenant->conf, conf) || !config_same_security(old, tenant->conf, c, conf)))
 			tenant->generation++;
 		free(tenant->autodb);
 		tenant->autodb = autodb;
