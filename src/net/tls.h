@@ -60,6 +60,10 @@ struct tls_context *tls_context_for_clients(const struct tls_settings *s, struct
 /* To speak with servers: the certificate is ours to show, if any.  verify-ca and verify-full need ca_file. */
 struct tls_context *tls_context_for_servers(const struct tls_settings *s, struct error *e);
 
+/* Likewise, and trusts nobody: every handshake fails with "certificate verify failed".  For servers whose certificate
+ * is to be checked while what it takes can't be read. */
+struct tls_context *tls_context_trusting_none(void);
+
 struct tls_context *tls_context_ref(struct tls_context *c);	/* NULL is fine */
 void tls_context_unref(struct tls_context **c);			/* NULL is fine */
 
