@@ -5,9 +5,13 @@
 #include <event2/event_struct.h>
 #include <stdlib.h>
 
+#include "base/buffer.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "net/gather.h"
+#include "net/tls_stream.h"
+
+#define SEALED_KEEP (128 * 1024)	/* more than this is given back when it is out */
 
 STAILQ_HEAD(deferred_list, deferred);
 
@@ -24,6 +28,8 @@ struct loop {
 	struct evdns_base *dns;
 	uint8_t *scratch;
 	struct gather *gather;
+	struct buffer sealed;
+	uint8_t *record;	/* NULL: no TLS yet */
 	struct deferred_list end_of_turn;
 	struct deferred_list past_ready;
 	struct event end_of_turn_event;
@@ -139,6 +145,8 @@ loop_free(struct loop **lp)
 		evdns_base_free(l->dns, 0);
 	event_base_free(l->base);
 	gather_free(&l->gather);
+	buffer_release(&l->sealed);
+	free(l->record);
 	free(l->scratch);
 	free(l);
 }
@@ -235,6 +243,28 @@ struct gather *
 loop_gather(struct loop *l)
 {
 	return l->gather;
+}
+
+struct buffer *
+loop_sealed(struct loop *l)
+{
+	return &l->sealed;
+}
+
+void
+loop_sealed_done(struct loop *l)
+{
+	buffer_clear(&l->sealed);
+	if (l->sealed.cap > SEALED_KEEP)
+		buffer_release(&l->sealed);
+}
+
+uint8_t *
+loop_record(struct loop *l)
+{
+	if (l->record == NULL)
+		l->record = memory_alloc_aligned(64, TLS_RECORD);
+	return l->record;
 }
 
 struct event_base *

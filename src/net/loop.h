@@ -61,6 +61,10 @@ uint8_t *loop_scratch(struct loop *l);		/* LOOP_SCRATCH bytes */
 struct gather *loop_gather(struct loop *l);
 
 /* For the other files of this folder. */
+struct buffer;
+struct buffer *loop_sealed(struct loop *l);	/* ciphertext on its way out; empty between two handlers */
+void loop_sealed_done(struct loop *l);		/* it is out: empty it */
+uint8_t *loop_record(struct loop *l);		/* TLS_RECORD bytes to put a record together in */
 struct event_base *loop_event_base(struct loop *l);
 struct evdns_base *loop_dns(struct loop *l);	/* made at first use */
 

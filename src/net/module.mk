@@ -1,6 +1,8 @@
 net_sources = \
 	src/net/address.c \
 	src/net/address.h \
+	src/net/certificate.c \
+	src/net/certificate.h \
 	src/net/dial.c \
 	src/net/dial.h \
 	src/net/gather.c \
@@ -18,6 +20,11 @@ net_sources = \
 	src/net/mailbox.c \
 	src/net/mailbox.h \
 	src/net/stream.c \
-	src/net/stream.h
+	src/net/stream.h \
+	src/net/tls.c \
+	src/net/tls.h \
+	src/net/tls_inside.h \
+	src/net/tls_stream.c \
+	src/net/tls_stream.h
 
 src_libpgusher_a_SOURCES += $(net_sources)

@@ -1,0 +1,213 @@
+#include "net/certificate.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/sqlstate.h"
+#include "base/strings.h"
+
+const char *
+openssl_reason(char buf[200])
+{
+	unsigned long code = ERR_peek_last_error();
+	const char *reason = ERR_reason_error_string(code);
+
+	if (code == 0)
+		snprintf(buf, 200, "unknown error");
+	else if (ERR_SYSTEM_ERROR(code))
+		string_copy(buf, strerror(ERR_GET_REASON(code)), 200);
+	else if (reason != NULL)
+		snprintf(buf, 200, "%s", reason);
+	else
+		ERR_error_string_n(code, buf, 200);
+	ERR_clear_error();
+	return buf;
+}
+
+static bool
+refuse(struct error *e, const char *what, const char *file)
+{
+	char reason[200];
+
+	error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "could not load %s file \"%s\": %s", what, file,
+		  openssl_reason(reason));
+	return false;
+}
+
+/* Nobody is there to type a passphrase. */
+static int
+refuse_passphrase(char *buf, int size, int writing, void *asked)
+{
+	(void)buf;
+	(void)size;
+	(void)writing;
+	*(bool *)asked = true;
+	return -1;
+}
+
+static bool
+read_chain(struct certificate *c, BIO *in)
+{
+	X509 *x;
+
+	c->leaf = PEM_read_bio_X509_AUX(in, NULL, NULL, NULL);
+	if (c->leaf == NULL)
+		return false;
+	while ((x = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL) {
+		if (c->chain == NULL)
+			c->chain = sk_X509_new_null();
+		if (c->chain == NULL || sk_X509_push(c->chain, x) == 0) {
+			X509_free(x);
+			return false;
+		}
+	}
+	/* The end of the file is told as an error, too. */
+	if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+		return false;
+	ERR_clear_error();
+	return true;
+}
+
+static bool
+load_chain(struct certificate *c, const char *file, struct error *e)
+{
+	BIO *in;
+	bool ok;
+
+	ERR_clear_error();
+	in = BIO_new_file(file, "r");
+	ok = in != NULL && read_chain(c, in);
+	BIO_free(in);
+	return ok || refuse(e, "certificate", file);
+}
+
+static bool
+load_key(struct certificate *c, const char *file, struct error *e)
+{
+	bool asked = false;
+	BIO *in;
+
+	ERR_clear_error();
+	in = BIO_new_file(file, "r");
+	if (in != NULL)
+		c->key = PEM_read_bio_PrivateKey(in, NULL, refuse_passphrase, &asked);
+	BIO_free(in);
+	if (c->key != NULL)
+		return true;
+	refuse(e, "private key", file);
+	if (asked) {
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
+			  "could not load private key file \"%s\": it is protected by a passphrase", file);
+		error_hint(e, "Store the key without a passphrase, readable only by the user the pooler runs as.");
+	}
+	return false;
+}
+
+static void
+warn_of_dates(const struct certificate *c, const char *file)
+{
+	if (X509_cmp_current_time(X509_get0_notBefore(c->leaf)) > 0)
+		log_warning("certificate file \"%s\": the certificate is not valid yet", file);
+	if (X509_cmp_current_time(X509_get0_notAfter(c->leaf)) < 0)
+		log_warning("certificate file \"%s\": the certificate has expired", file);
+}
+
+static void
+warn_of_permissions(const char *file)
+{
+	struct stat st;
+
+	if (stat(file, &st) == 0 && (st.st_mode & (S_IWGRP | S_IRWXO)) != 0)
+		log_warning("private key file \"%s\" has group or world access: permissions should be 0600, or 0640 "
+			    "if root owns it", file);
+}
+
+struct certificate *
+certificate_load(const char *cert_file, const char *key_file, struct error *e)
+{
+	struct certificate *c = memory_zalloc(sizeof(*c));
+
+	if (!load_chain(c, cert_file, e) || !load_key(c, key_file, e)) {
+		certificate_free(&c);
+		return NULL;
+	}
+	if (X509_check_private_key(c->leaf, c->key) != 1) {
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
+			  "private key file \"%s\" does not belong to certificate file \"%s\"", key_file, cert_file);
+		ERR_clear_error();
+		certificate_free(&c);
+		return NULL;
+	}
+	warn_of_dates(c, cert_file);
+	warn_of_permissions(key_file);
+	c->end_point_size = certificate_end_point(c->leaf, c->end_point);
+	return c;
+}
+
+bool
+certificate_use(const struct certificate *c, SSL *ssl)
+{
+	/* One of another kind of key would stay beside it, and be shown. */
+	SSL_certs_clear(ssl);
+	return SSL_use_cert_and_key(ssl, c->leaf, c->key, c->chain, 1) == 1;
+}
+
+void
+certificate_free(struct certificate **c)
+{
+	if (*c == NULL)
+		return;
+	free((*c)->host);
+	X509_free((*c)->leaf);
+	sk_X509_pop_free((*c)->chain, X509_free);
+	EVP_PKEY_free((*c)->key);
+	free(*c);
+	*c = NULL;
+}
+
+size_t
+certificate_end_point(const X509 *x, uint8_t out[TLS_BINDING_MAX])
+{
+	X509 *cert = (X509 *)(uintptr_t)x;	/* it caches what it finds, under a lock */
+	const EVP_MD *md;
+	unsigned size = 0;
+	int hash;
+
+	if (X509_get_signature_info(cert, &hash, NULL, NULL, NULL) != 1 || hash == NID_undef)
+		return 0;
+	if (hash == NID_md5 || hash == NID_sha1)
+		hash = NID_sha256;
+	md = EVP_get_digestbynid(hash);
+	if (md == NULL || EVP_MD_get_size(md) > TLS_BINDING_MAX || X509_digest(x, md, out, &size) != 1)
+		return 0;
+	return size;
+}
+
+bool
+certificate_common_name(const X509 *x, char *out, size_t size)
+{
+	const X509_NAME *name = X509_get_subject_name(x);
+	int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
+	unsigned char *text = NULL;
+	int n;
+	bool ok;
+
+	if (at < 0)
+		return false;
+	n = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+	ok = n > 0 && (size_t)n < size && memchr(text, '\0', (size_t)n) == NULL;
+	if (ok) {
+		memcpy(out, text, (size_t)n);
+		out[n] = '\0';
+	}
+	if (n >= 0)
+		OPENSSL_free(text);
+	return ok;
+}
