@@ -40,7 +40,8 @@ enum hba_method {
 struct hba_rule {
 	enum hba_method method;
 	const char *map;		/* map=, or NULL */
-	const char *options;		/* ldap and pam: all options, `name="value" name="value"`; "" if none */
+	const char *options;		/* ldap: all of them, `name="value" name="value"`, with "" for a quote in a
+					 * value; else "" */
 	int line;
 };
 

@@ -3,6 +3,11 @@ auth_sources = \
 	src/auth/base64.h \
 	src/auth/digest.c \
 	src/auth/digest.h \
+	src/auth/hba.c \
+	src/auth/hba.h \
+	src/auth/hba_text.c \
+	src/auth/hba_text.h \
+	src/auth/ident.c \
 	src/auth/saslprep.c \
 	src/auth/saslprep.h \
 	src/auth/scram.c \

@@ -14,6 +14,8 @@ unit_programs =
 unit_programs += test/unit/auth/run
 test_unit_auth_run_SOURCES = \
 	test/unit/auth/test_base64.c \
+	test/unit/auth/test_hba.c \
+	test/unit/auth/test_ident.c \
 	test/unit/auth/test_saslprep.c \
 	test/unit/auth/test_scram.c \
 	test/unit/auth/test_scram_plus.c \
@@ -53,6 +55,7 @@ unit_programs += test/unit/net/run
 test_unit_net_run_SOURCES = \
 	test/unit/net/test_dial.c \
 	test/unit/net/test_gather.c \
+	test/unit/net/test_helpers.c \
 	test/unit/net/test_inbox.c \
 	test/unit/net/test_listener.c \
 	test/unit/net/test_loop.c \
