@@ -194,16 +194,28 @@ load_authorities(struct tls_context *c, const char *file, struct error *e)
 	return true;
 }
 
+/* A certificate that is not good is as none; tls_peer_common_name looks at the result. */
+static int
+let_pass(int ok, X509_STORE_CTX *chain)
+{
+	(void)ok;
+	(void)chain;
+	return 1;
+}
+
 /* Names of authorities are for who is asked for a certificate. */
 static bool
-ask_for_certificates(struct tls_context *c, const char *file, struct error *e)
+ask_for_certificates(struct tls_context *c, const char *file, bool must, struct error *e)
 {
 	STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(file);
 
 	if (names == NULL)
 		return refuse(e, "could not load CA file", file);
 	SSL_CTX_set_client_CA_list(c->ssl, names);
-	SSL_CTX_set_verify(c->ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+	if (must)
+		SSL_CTX_set_verify(c->ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+	else
+		SSL_CTX_set_verify(c->ssl, SSL_VERIFY_PEER, let_pass);
 	return true;
 }
 
@@ -395,7 +407,8 @@ set_up_for_clients(struct tls_context *c, const struct tls_settings *s, struct e
 	SSL_CTX_set_client_hello_cb(c->ssl, on_hello, NULL);
 	SSL_CTX_set_tlsext_servername_callback(c->ssl, on_server_name);
 	SSL_CTX_set_alpn_select_cb(c->ssl, on_protocols, NULL);
-	return set_up(c, s, STRONG_CIPHERS, e) && (!c->verify || ask_for_certificates(c, s->ca_file, e));
+	return set_up(c, s, STRONG_CIPHERS, e) &&
+	       (!is_set(s->ca_file) || ask_for_certificates(c, s->ca_file, c->verify, e));
 }
 
 static bool
@@ -426,16 +439,6 @@ tls_context_for_servers(const struct tls_settings *s, struct error *e)
 	if (!set_up_for_servers(c, s, e))
 		tls_context_unref(&c);
 	ERR_clear_error();
-	return c;
-}
-
-struct tls_context *
-tls_context_trusting_none(void)
-{
-	struct tls_context *c = new_context(TLS_client_method());
-
-	c->verify = true;
-	SSL_CTX_set_verify(c->ssl, SSL_VERIFY_PEER, NULL);
 	return c;
 }
 

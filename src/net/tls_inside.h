@@ -14,7 +14,7 @@
 struct tls_context {
 	atomic_uint refs;
 	SSL_CTX *ssl;
-	bool verify;			/* the peer's certificate is asked for and checked */
+	bool verify;			/* the peer must show a good certificate */
 	bool verify_name;
 	struct certificate *own;	/* NULL: none to show */
 	struct certificate *by_host;	/* for clients: what to show instead to who asks for it */

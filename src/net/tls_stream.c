@@ -551,7 +551,7 @@ tls_peer_common_name(const struct stream *s, char *out, size_t size)
 	const struct tls *t = s->tls;
 	const X509 *x = SSL_get0_peer_certificate(t->ssl);
 
-	if (!t->context->verify || x == NULL || SSL_get_verify_result(t->ssl) != X509_V_OK)
+	if (SSL_get_verify_mode(t->ssl) == SSL_VERIFY_NONE || x == NULL || SSL_get_verify_result(t->ssl) != X509_V_OK)
 		return false;
 	return certificate_common_name(x, out, size);
 }
