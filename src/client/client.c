@@ -20,6 +20,7 @@ SPLAY_GENERATE(client_set, client, by_id, client_compare)
 
 static const char *const state_names[] = {
 	[CLIENT_STARTUP] = "startup",
+	[CLIENT_SECURING] = "securing",
 	[CLIENT_HELD] = "held",
 	[CLIENT_PASSWORD] = "password",
 	[CLIENT_READY] = "ready",
@@ -46,8 +47,8 @@ client_log(const struct client *c, enum log_level level, const char *fmt, ...)
 	va_end(ap);
 }
 
-static void
-enter(struct client *c, enum client_state state)
+void
+client_enter(struct client *c, enum client_state state)
 {
 	if (log_wants(LOG_NOISE))
 		client_log(c, LOG_NOISE, "state: %s -> %s", state_names[c->state], state_names[state]);
@@ -73,6 +74,8 @@ feed_by_state(struct client *c, const uint8_t *p, size_t n)
 			if (n - used > HELD_MAX)
 				stream_pause(&c->stream);
 			return used;
+		case CLIENT_SECURING:
+			return used;
 		case CLIENT_CLOSING:
 			return n;
 		}
@@ -85,9 +88,13 @@ feed_by_state(struct client *c, const uint8_t *p, size_t n)
 static void
 feed(struct client *c, const uint8_t *p, size_t n)
 {
+	bool in_login = c->login != NULL;
+
 	c->feeding = true;
 	inbox_keep(&c->inbox, p, n, feed_by_state(c, p, n));
 	c->feeding = false;
+	if (in_login)
+		inbox_wipe_scratch(c->env->loop, p, n);
 }
 
 static void
@@ -124,9 +131,19 @@ client_on_drained(struct stream *s)
 		c->ops->drained(c);
 }
 
+static void
+client_on_secured(struct stream *s, const struct error *e)
+{
+	struct client *c = container_of(s, struct client, stream);
+
+	if (c->state == CLIENT_SECURING)
+		login_secured(c, e);
+}
+
 static const struct stream_ops stream_ops = {
 	.readable = client_on_readable,
 	.drained = client_on_drained,
+	.secured = client_on_secured,
 };
 
 struct client *
@@ -189,7 +206,7 @@ client_welcome(struct client *c, const struct params *shown, const char *notice)
 	gather_wrote(g);
 	gather_flush(g);
 	c->request_at = clock_now();
-	enter(c, CLIENT_READY);
+	client_enter(c, CLIENT_READY);
 }
 
 static void
@@ -220,27 +237,53 @@ read_leftovers(struct client *c)
 
 	for (int i = 0; i < 16 && stream_read(&c->stream, trash, sizeof(trash)) > 0; i++)
 		;
+	memory_wipe(trash, sizeof(trash));
+}
+
+static void
+log_closing(const struct client *c, const char *reason)
+{
+	client_log(c, LOG_INFO, "closing because: %s (age=%llds)", reason,
+		   (long long)((clock_now() - c->connected_at) / USEC_PER_SEC));
+}
+
+static void
+leave(struct client *c)
+{
+	login_free(&c->login);
+	c->ops->closed(c);
+	stream_close(&c->stream);
+	loop_defer(c->env->loop, &c->deferred, on_closed);
 }
 
 void
 client_close(struct client *c, const struct error *e, const char *reason)
 {
+	bool in_handshake = c->state == CLIENT_SECURING;
+
 	if (c->state == CLIENT_CLOSING)
 		return;
 	if (e != NULL ? c->env->log_errors || c->env->log_disconnections : c->env->log_disconnections)
-		client_log(c, LOG_INFO, "closing because: %s (age=%llds)", reason,
-			   (long long)((clock_now() - c->connected_at) / USEC_PER_SEC));
-	enter(c, CLIENT_CLOSING);
-	if (e != NULL) {
+		log_closing(c, reason);
+	client_enter(c, CLIENT_CLOSING);
+	if (e != NULL && !in_handshake) {
 		/* In the middle of a row they would be taken for the rest of the row. */
 		if (!c->mid_message)
 			send_last_words(c, e);
 		read_leftovers(c);
 	}
-	login_free(&c->login);
-	c->ops->closed(c);
-	stream_close(&c->stream);
-	loop_defer(c->env->loop, &c->deferred, on_closed);
+	leave(c);
+}
+
+void
+client_drop(struct client *c, const char *reason)
+{
+	if (c->state == CLIENT_CLOSING)
+		return;
+	if (c->env->log_errors || c->env->log_disconnections)
+		log_closing(c, reason);
+	client_enter(c, CLIENT_CLOSING);
+	leave(c);
 }
 
 void
@@ -295,14 +338,14 @@ client_attach(struct client *c, struct client_env *env, const struct client_ops 
 }
 
 void
-clients_expire_logins(struct client_env *env, usec_t since)
+clients_keep_logins(struct client_env *env, usec_t now, usec_t since)
 {
 	struct login *l, *next;
 
-	/* Nearly in order: one that was moved here stands behind younger ones, and is found a little later. */
 	TAILQ_FOREACH_SAFE(l, &env->logins, link, next) {
-		if (l->client->connected_at >= since)
-			return;
-		client_reject(l->client, SQLSTATE_INVALID_AUTHORIZATION, "client_login_timeout");
+		if (l->client->connected_at < since)
+			client_reject(l->client, SQLSTATE_INVALID_AUTHORIZATION, "client_login_timeout");
+		else
+			login_tick(l->client, now);
 	}
 }

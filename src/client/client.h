@@ -2,10 +2,14 @@
  * client: a connection to an application; speaks PostgreSQL's side of the
  * protocol up to the end of login, then hands every byte to its owner.
  *
+ *	CLIENT_STARTUP   ── SSLRequest, direct TLS ──> CLIENT_SECURING
+ *	CLIENT_SECURING  ── handshake ───────> CLIENT_STARTUP
  *	CLIENT_STARTUP   ── startup packet ──> ops->startup (or ops->cancel)
  *	CLIENT_HELD          the owner decides: client_authenticate, client_reject,
  *	                     or it moves the client to another worker first
- *	CLIENT_PASSWORD  ── the dialogue ────> ops->authenticated
+ *	CLIENT_PASSWORD  ── the dialogue ────> CLIENT_HELD while somebody else is
+ *	                     asked, or a refusal waits for its time
+ *	                 ───────────────────> ops->authenticated
  *	CLIENT_HELD          the owner looks for a server, then client_welcome
  *	CLIENT_READY     ── bytes ───────────> ops->input
  *	CLIENT_CLOSING       freed at the end of the turn
@@ -23,9 +27,12 @@
 
 #include "auth/scram.h"
 #include "auth/secret.h"
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "client/attempts.h"
+#include "client/verifiers.h"
 #include "net/address.h"
 #include "net/helpers.h"
 #include "net/inbox.h"
@@ -38,7 +45,8 @@ struct client;
 
 enum client_state {
 	CLIENT_STARTUP,		/* no startup packet yet */
-	CLIENT_HELD,		/* the owner has the next word; bytes wait */
+	CLIENT_SECURING,	/* the TLS handshake is under way; nothing may be read or sent */
+	CLIENT_HELD,		/* somebody else has the next word, mostly the owner; bytes wait */
 	CLIENT_PASSWORD,	/* the next message answers our challenge */
 	CLIENT_READY,		/* logged in */
 	CLIENT_CLOSING,
@@ -53,19 +61,21 @@ enum login_method {
 	LOGIN_LDAP,
 };
 
-/* What a client has to show, as its owner decided. Everything is copied. */
+/* What a client has to show, as its owner decided. Everything is copied, but for static text. */
 struct login_demand {
 	enum login_method method;
-	const struct secret *secret;	/* NULL: the user is not known, or may not: nothing fits */
+	const struct secret *secret;	/* NULL: the user is not known, or may not: nothing fits.  PAM and LDAP need none */
 	const char *ldap_options;	/* LOGIN_LDAP: see identity/identity.h */
-	const char *refusal;		/* what the client is told when it does not fit; static text */
-	const char *reason;		/* why nothing fits, for the log only; NULL: as refusal. static text */
+	const char *refusal;		/* what the client is told when it does not fit (28P01); static text, never NULL */
+	const char *reason;		/* why nothing fits, for the log only; NULL: as refusal.  Static text.  With PAM
+					 * and LDAP: if it is set, nothing fits */
 };
 
 struct client_ops {
 	void (*startup)(struct client *c);		/* c->login->startup is there */
 	void (*cancel)(struct client *c);		/* likewise; the owner closes or moves c */
 	void (*authenticated)(struct client *c);
+	void (*refused)(struct client *c);		/* what it showed does not fit; it is told later.  NULL: fine */
 	size_t (*input)(struct client *c, const uint8_t *p, size_t n);	/* returns how many bytes were used */
 	void (*drained)(struct client *c);		/* its backlog is out */
 	void (*closed)(struct client *c);		/* once; c stays in place until: */
@@ -79,8 +89,8 @@ struct client_env {
 	struct mailbox *mailbox;
 	int job_mail;				/* the mail kind of finished helper jobs */
 	struct helpers *askers;			/* for what may hang: PAM, LDAP */
-	struct attempts *attempts;		/* failed logins; of the process (client/attempts.h) */
-	struct verifiers *verifiers;		/* made from plain passwords (client/verifiers.h) */
+	struct attempts *attempts;		/* failed logins; of the process */
+	struct verifiers *verifiers;		/* of this loop */
 	struct tls_context *tls;		/* borrowed from the snapshot; NULL: TLS is refused */
 	enum tls_mode tls_mode;
 	int port;				/* listen_port, for the log */
@@ -99,19 +109,31 @@ struct login {
 	struct startup startup;
 	const char *user;		/* in packet; "" if none was given */
 	const char *database;		/* in packet; the user's name if none was given */
-	bool ssl_answered, gss_answered;
+	bool ssl_answered, gss_answered;	/* encryption may not be asked for again */
+
 	enum login_method method;
-	bool known;			/* there is such a user; false: nothing fits */
+	bool known;			/* something fits */
 	const char *refusal, *reason;	/* of the demand */
-	struct secret secret;
 	char *ldap_options;
-	char *password;			/* given in clear by the client and found right (PLAIN, PAM, LDAP); else NULL */
-	uint8_t salt[4];
+	struct secret secret;
+
+	uint8_t salt[4];		/* MD5 */
 	struct scram_server *scram;
+	int iterations;			/* of the challenge, unless it is that of a stored verifier */
+	bool scram_plus;		/* channel binding was offered */
 	bool scram_started;
+	struct buffer final;		/* the client's last SCRAM message, while the keys for it are being made */
+	struct verifier_wait verifier;	/* for what PBKDF2 makes */
+	struct helper_job *job;		/* PAM or LDAP are being asked; else NULL */
+
 	bool have_keys;
 	struct scram_keys keys;		/* what the client proved with */
-	struct helper_job *job;		/* under way, or NULL */
+	char *password;			/* given in clear by the client and, once it is let in, right; NULL: was not asked */
+
+	usec_t heard_at;		/* its last answer came */
+	void (*due)(struct client *c, usec_t now);	/* what it waits to do, tried at each tick; NULL: nothing */
+	struct error last_words;	/* of a refusal that waits */
+	const char *last_reason;
 	struct error route_error;	/* told after the password is checked; sqlstate "" if none */
 };
 
@@ -142,7 +164,11 @@ struct client *client_new(struct client_env *env, int fd, uint32_t id, const str
 
 /* --- login: in CLIENT_HELD, on the worker that is to own the client --- */
 
-/* Start the dialogue; ends in ops->authenticated, or in closing.  Who failed before waits first (client/attempts.h). */
+/* Start the dialogue; ends in ops->authenticated, or in closing.  Until then c can't be detached.
+ * Who failed before waits first (client/attempts.h), unless it is let in by LOGIN_TRUST.  Who is refused is told so
+ * LOGIN_REFUSAL_DELAY after its answer or at a tick behind that, whatever the reason: the time tells nothing.
+ * ops->authenticated finds what was proved with in c->login: keys, password. */
+#define LOGIN_REFUSAL_DELAY (100 * USEC_PER_MSEC)
 void client_authenticate(struct client *c, const struct login_demand *demand);
 
 /* Login is done: send parameters, cancel key and ReadyForQuery, free the login state, be CLIENT_READY.
@@ -164,8 +190,8 @@ void client_resume(struct client *c);
 void client_detach(struct client *c);
 void client_attach(struct client *c, struct client_env *env, const struct client_ops *ops);
 
-/* Several times a second: close those in login that started before `since` (the longest in login are first in
- * env->logins), and go on with those whose delay is over. */
+/* Several times a second: close those in login that connected before `since` (0: none), and go on with those whose
+ * delay is over. */
 void clients_keep_logins(struct client_env *env, usec_t now, usec_t since);
 
 void client_log(const struct client *c, enum log_level level, const char *fmt, ...)

@@ -74,6 +74,15 @@ inbox_keep(struct inbox *in, const uint8_t *p, size_t n, size_t used)
 }
 
 void
+inbox_wipe_scratch(struct loop *l, const uint8_t *p, size_t n)
+{
+	uint8_t *scratch = loop_scratch(l);
+
+	if (p >= scratch && p < scratch + LOOP_SCRATCH)
+		memory_wipe(scratch + (p - scratch), n);
+}
+
+void
 inbox_release(struct inbox *in)
 {
 	if (in->kept == NULL)

@@ -26,6 +26,9 @@ size_t inbox_kept(const struct inbox *in, const uint8_t **p);
 /* Of the n bytes at p, `used` are done with; keep the rest. */
 void inbox_keep(struct inbox *in, const uint8_t *p, size_t n, size_t used);
 
+/* Behind inbox_keep: overwrite those of the n bytes at p that lie in the loop's scratch.  They held a secret. */
+void inbox_wipe_scratch(struct loop *l, const uint8_t *p, size_t n);
+
 void inbox_release(struct inbox *in);	/* wipes: it may hold a password */
 
 #endif
