@@ -1,68 +1,221 @@
 #include "net/helpers.h"
 
 #include <pthread.h>
-#include <stdbool.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "base/memory.h"
 
+#define PATIENCE 2	/* seconds, with who is at work when all ends */
+
 STAILQ_HEAD(job_list, mail);
 
 struct helpers {
-	pthread_mutex_t lock;
-	pthread_cond_t more;
-	struct job_list queue;	/* under lock */
-	bool stopping;		/* under lock */
-	int nthreads;
-	pthread_t threads[8];
+	pthread_mutex_t lock;	/* of all below, but most */
+	pthread_cond_t more;	/* there is a job, or an end */
+	pthread_cond_t left;	/* a thread has left */
+	struct job_list queue;
+	int nqueued;
+	int nstarted;		/* threads[] up to here */
+	int nrunning;		/* of these, have not left yet */
+	int nidle;		/* of these, wait for a job */
+	bool stopping;
+	void (*discard)(struct mail *m);	/* not NULL: who made us is gone, and the mailboxes with it */
+	int most;
+	pthread_t threads[];
 };
+
+static void
+destroy(struct helpers *h)
+{
+	pthread_cond_destroy(&h->left);
+	pthread_cond_destroy(&h->more);
+	pthread_mutex_destroy(&h->lock);
+	free(h);
+}
+
+/* ---- a thread's life ---- */
 
 static struct helper_job *
 next_job(struct helpers *h)
 {
-	struct mail *m = NULL;
+	struct mail *m;
 
-	pthread_mutex_lock(&h->lock);
+	h->nidle++;
 	while (STAILQ_EMPTY(&h->queue) && !h->stopping)
 		pthread_cond_wait(&h->more, &h->lock);
-	if (!h->stopping) {
-		m = STAILQ_FIRST(&h->queue);
-		STAILQ_REMOVE_HEAD(&h->queue, link);
-	}
-	pthread_mutex_unlock(&h->lock);
-	return m == NULL ? NULL : container_of(m, struct helper_job, mail);
+	h->nidle--;
+	if (h->stopping)
+		return NULL;
+	m = STAILQ_FIRST(&h->queue);
+	STAILQ_REMOVE_HEAD(&h->queue, link);
+	h->nqueued--;
+	return container_of(m, struct helper_job, mail);
+}
+
+/* Under the lock: helpers_free must know that nothing is posted after it. */
+static void
+hand_back(struct helpers *h, struct helper_job *job)
+{
+	if (h->discard != NULL)
+		h->discard(&job->mail);
+	else
+		mailbox_post(job->reply, &job->mail);
 }
 
 static void *
 run_helper(void *arg)
 {
+	struct helpers *h = arg;
 	struct helper_job *job;
+	bool last;
 
-	while ((job = next_job(arg)) != NULL) {
+	pthread_mutex_lock(&h->lock);
+	while ((job = next_job(h)) != NULL) {
+		pthread_mutex_unlock(&h->lock);
 		job->work(job);
-		mailbox_post(job->reply, &job->mail);
+		pthread_mutex_lock(&h->lock);
+		hand_back(h, job);
 	}
+	h->nrunning--;
+	last = h->nrunning == 0 && h->discard != NULL;
+	pthread_cond_signal(&h->left);
+	pthread_mutex_unlock(&h->lock);
+	if (last)
+		destroy(h);
 	return NULL;
+}
+
+/* Signals are the control thread's, whichever thread starts this one. */
+static void
+start_thread(struct helpers *h)
+{
+	sigset_t all, before;
+	int rc;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = pthread_create(&h->threads[h->nstarted], NULL, run_helper, h);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (rc != 0) {
+		log_error("cannot start a helper thread: %s", strerror(rc));
+		return;
+	}
+	h->nstarted++;
+	h->nrunning++;
+}
+
+/* ---- giving work ---- */
+
+/* An idle thread that was woken is idle until it runs; so idle ones are counted against all that waits. */
+static void
+see_to_threads(struct helpers *h, int waiting)
+{
+	if (waiting > h->nidle && h->nstarted < h->most)
+		start_thread(h);
+}
+
+static void
+enqueue(struct helpers *h, struct helper_job *job)
+{
+	STAILQ_INSERT_TAIL(&h->queue, &job->mail, link);
+	h->nqueued++;
+	pthread_cond_signal(&h->more);
+}
+
+void
+helpers_submit(struct helpers *h, struct helper_job *job)
+{
+	pthread_mutex_lock(&h->lock);
+	see_to_threads(h, h->nqueued + 1);
+	enqueue(h, job);
+	pthread_mutex_unlock(&h->lock);
+}
+
+bool
+helpers_offer(struct helpers *h, struct helper_job *job)
+{
+	bool taken;
+
+	pthread_mutex_lock(&h->lock);
+	see_to_threads(h, h->nqueued + 1);
+	taken = h->nrunning > 0 && h->nqueued < HELPERS_QUEUE;
+	if (taken)
+		enqueue(h, job);
+	pthread_mutex_unlock(&h->lock);
+	return taken;
+}
+
+bool
+helpers_withdraw(struct helpers *h, struct helper_job *job)
+{
+	struct mail *m;
+
+	pthread_mutex_lock(&h->lock);
+	STAILQ_FOREACH(m, &h->queue, link) {
+		if (m == &job->mail)
+			break;
+	}
+	if (m != NULL) {
+		STAILQ_REMOVE(&h->queue, m, mail, link);
+		h->nqueued--;
+	}
+	pthread_mutex_unlock(&h->lock);
+	return m != NULL;
+}
+
+/* ---- beginning and end ---- */
+
+static void
+init_condition(pthread_cond_t *c)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(c, &attr);
+	pthread_condattr_destroy(&attr);
 }
 
 struct helpers *
 helpers_new(int threads)
 {
-	struct helpers *h = memory_zalloc(sizeof(*h));
+	struct helpers *h = memory_zalloc(sizeof(*h) + (size_t)threads * sizeof(h->threads[0]));
 
+	h->most = threads;
 	pthread_mutex_init(&h->lock, NULL);
-	pthread_cond_init(&h->more, NULL);
+	init_condition(&h->more);
+	init_condition(&h->left);
 	STAILQ_INIT(&h->queue);
-	if (threads > (int)lengthof(h->threads))
-		threads = lengthof(h->threads);
-	for (h->nthreads = 0; h->nthreads < threads; h->nthreads++) {
-		if (pthread_create(&h->threads[h->nthreads], NULL, run_helper, h) != 0) {
-			log_fatal("cannot start a helper thread");
-			abort();
-		}
-	}
 	return h;
+}
+
+/* Have all left? */
+static bool
+wait_for_threads(struct helpers *h)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += PATIENCE;
+	while (h->nrunning > 0) {
+		if (pthread_cond_timedwait(&h->left, &h->lock, &until) != 0)
+			return h->nrunning == 0;
+	}
+	return true;
+}
+
+/* The threads, or who of them leaves last, keep h; nothing of it may be looked at after the lock is given back. */
+static void
+leave_behind(struct helpers *h, void (*discard)(struct mail *m))
+{
+	for (int i = 0; i < h->nstarted; i++)
+		pthread_detach(h->threads[i]);
+	h->discard = discard;
+	pthread_mutex_unlock(&h->lock);
 }
 
 void
@@ -76,25 +229,18 @@ helpers_free(struct helpers **hp, void (*discard)(struct mail *m))
 	pthread_mutex_lock(&h->lock);
 	h->stopping = true;
 	pthread_cond_broadcast(&h->more);
-	pthread_mutex_unlock(&h->lock);
-	for (int i = 0; i < h->nthreads; i++)
-		pthread_join(h->threads[i], NULL);
 	while (!STAILQ_EMPTY(&h->queue)) {
 		struct mail *m = STAILQ_FIRST(&h->queue);
 
 		STAILQ_REMOVE_HEAD(&h->queue, link);
 		discard(m);
 	}
-	pthread_cond_destroy(&h->more);
-	pthread_mutex_destroy(&h->lock);
-	free(h);
-}
-
-void
-helpers_submit(struct helpers *h, struct helper_job *job)
-{
-	pthread_mutex_lock(&h->lock);
-	STAILQ_INSERT_TAIL(&h->queue, &job->mail, link);
-	pthread_cond_signal(&h->more);
+	if (!wait_for_threads(h)) {
+		leave_behind(h, discard);
+		return;
+	}
 	pthread_mutex_unlock(&h->lock);
+	for (int i = 0; i < h->nstarted; i++)
+		pthread_join(h->threads[i], NULL);
+	destroy(h);
 }
