@@ -58,7 +58,8 @@ struct hba_connection {
 	void *arg;
 };
 
-/* Contents of a file named by "@file" in `text` of file `from`: owned by the caller, NUL-terminated; NULL: e. */
+/* Contents of a file named by "@file" in file `from`, beside which it is unless it begins with a slash: owned by the
+ * caller, NUL-terminated; NULL: e. */
 typedef char *hba_read_fn(void *arg, const char *from, const char *file, size_t *size, struct error *e);
 
 /* name is the file's, for messages.  read NULL: "@file" is an error.  NULL: e (F0000) names file, line, and what is

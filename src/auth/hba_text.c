@@ -210,6 +210,19 @@ open_file(struct hba_text *t, const char *file, size_t *size, struct error *e)
 	return text;
 }
 
+/* file is beside the file from. */
+static char *
+join_path(const char *from, const char *file)
+{
+	const char *slash = file[0] == '/' ? NULL : strrchr(from, '/');
+	size_t folder = slash != NULL ? (size_t)(slash - from) + 1 : 0;
+	char *path = memory_alloc(folder + strlen(file) + 1);
+
+	memcpy(path, from, folder);
+	strcpy(path + folder, file);
+	return path;
+}
+
 /* "@file": its tokens, of whatever lines and fields. */
 static bool
 read_file(struct hba_text *t, const char *file, struct hba_field *f, struct error *e)
@@ -217,13 +230,16 @@ read_file(struct hba_text *t, const char *file, struct hba_field *f, struct erro
 	struct hba_text inner;
 	size_t size = 0;
 	char *text = open_file(t, file, &size, e);
+	char *path;
 	bool good;
 
 	if (text == NULL)
 		return false;
-	hba_text_init(&inner, t->source, file, text, size);
+	path = join_path(t->name, file);
+	hba_text_init(&inner, t->source, path, text, size);
 	inner.depth = t->depth + 1;
 	good = read_all(&inner, f, e);
+	free(path);
 	free(text);
 	return good;
 }

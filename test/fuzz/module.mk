@@ -26,6 +26,10 @@ fuzz_programs += test/fuzz/fuzz_frontend
 test_fuzz_fuzz_frontend_SOURCES = test/fuzz/fuzz_frontend.c $(fuzz_main)
 test_fuzz_fuzz_frontend_LDADD = $(fuzz_ldadd)
 
+fuzz_programs += test/fuzz/fuzz_hba
+test_fuzz_fuzz_hba_SOURCES = test/fuzz/fuzz_hba.c $(fuzz_main)
+test_fuzz_fuzz_hba_LDADD = $(fuzz_ldadd)
+
 fuzz_programs += test/fuzz/fuzz_ini
 test_fuzz_fuzz_ini_SOURCES = test/fuzz/fuzz_ini.c $(fuzz_main)
 test_fuzz_fuzz_ini_LDADD = $(fuzz_ldadd)

@@ -483,7 +483,10 @@ static const struct {
 	{ "four", "f\ng" },
 	{ "broken", "a\n\"b" },
 	{ "a b", "blank" },
-	{ "address", "10.0.0.0/8" },
+	{ "sub/names", "p @deeper" },
+	{ "deeper", "@/abs/names" },
+	{ "/abs/names", "@last" },
+	{ "last", "l" },
 	{ "bomb", "@bomb1 @bomb1 @bomb1 @bomb1 @bomb1 @bomb1 @bomb1 @bomb1 @bomb1 @bomb1" },
 	{ "bomb1", "@bomb2 @bomb2 @bomb2 @bomb2 @bomb2 @bomb2 @bomb2 @bomb2 @bomb2 @bomb2" },
 	{ "bomb2", "@bomb3 @bomb3 @bomb3 @bomb3 @bomb3 @bomb3 @bomb3 @bomb3 @bomb3 @bomb3" },
@@ -491,13 +494,19 @@ static const struct {
 	{ "bomb4", "@empty @empty @empty @empty @empty @empty @empty @empty @empty @empty" },
 };
 
-/* arg: the name of the last asker */
+struct asker {
+	char from[64];	  /* who asked last */
+	const char *stop; /* this file is not found */
+};
+
 static char *
 read_file(void *arg, const char *from, const char *file, size_t *size, struct error *e)
 {
-	snprintf(arg, 32, "%s", from);
+	struct asker *a = arg;
+
+	snprintf(a->from, sizeof(a->from), "%s", from);
 	for (size_t i = 0; i < lengthof(files); i++)
-		if (strcmp(files[i].name, file) == 0) {
+		if (strcmp(files[i].name, file) == 0 && (a->stop == NULL || strcmp(a->stop, file) != 0)) {
 			*size = strlen(files[i].text);
 			return memory_strdup(files[i].text);
 		}
@@ -524,19 +533,41 @@ static const struct {
 	{ "local @nested all trust", "c d", "nested", 1 },
 	{ "\nlocal @two all trust", "g", "three", 2 },
 	{ "local @\"a b\" all trust", "blank", "main", 1 },
+	{ "local @sub/names all trust", "l", "/abs/names", 1 },
 };
 
 Test(hba_file, stands_for_its_words)
 {
 	for (size_t i = 0; i < lengthof(included); i++) {
 		struct error e = { .message = "" };
-		char from[32] = "";
-		struct hba *h = hba_parse("main", included[i].text, strlen(included[i].text), read_file, from, &e);
+		struct asker a = { .stop = NULL };
+		struct hba *h = hba_parse("main", included[i].text, strlen(included[i].text), read_file, &a, &e);
 
 		cr_assert_not_null(h, "row %zu: %s", i, e.message);
 		cr_expect_eq(find_line(h, included[i].database, "u", "unix"), included[i].line, "row %zu", i);
-		cr_expect_str_eq(from, included[i].from);
+		cr_expect_str_eq(a.from, included[i].from);
 		hba_free(&h);
+	}
+}
+
+/* "@file" is beside the file that names it, whatever that one was found by. */
+Test(hba_file, knows_where_it_is)
+{
+	static const char text[] = "local @sub/names all trust";
+	static const char *const froms[][2] = {
+		{ "/etc/x/main", "/etc/x/sub/names" },
+		{ "main", "sub/names" },
+		{ "x/main", "x/sub/names" },
+		{ "/main", "/sub/names" },
+	};
+
+	for (size_t i = 0; i < lengthof(froms); i++) {
+		struct asker a = { .stop = "deeper" };
+		struct error e = { .message = "" };
+
+		cr_expect_null(hba_parse(froms[i][0], text, strlen(text), read_file, &a, &e));
+		cr_expect_str_eq(a.from, froms[i][1]);
+		cr_expect_eq(strncmp(e.message, froms[i][1], strlen(froms[i][1])), 0, "%s", e.message);
 	}
 }
 
@@ -545,6 +576,7 @@ static const struct {
 } bad_files[] = {
 	{ "\nlocal @none all trust", "main:2: \"@none\": there is no such file" },
 	{ "local @broken all trust", "broken:2: a closing quote is missing" },
+	{ "local @sub/none all trust", "main:1: \"@sub/none\": there is no such file" },
 	{ "local @self all trust", "self:1: \"@self\": files name each other too deeply" },
 	{ "local @bomb all trust", "bomb4:1: more than 10000 files are named" },
 	{ "host all all @names trust", "main:1: the address can't be a list" },
@@ -555,9 +587,9 @@ Test(hba_file, is_bounded)
 {
 	for (size_t i = 0; i < lengthof(bad_files); i++) {
 		struct error e = { .message = "" };
-		char from[32] = "";
+		struct asker a = { .stop = NULL };
 
-		cr_expect_null(hba_parse("main", bad_files[i].text, strlen(bad_files[i].text), read_file, from, &e));
+		cr_expect_null(hba_parse("main", bad_files[i].text, strlen(bad_files[i].text), read_file, &a, &e));
 		cr_expect_str_eq(e.message, bad_files[i].message);
 	}
 }
