@@ -140,6 +140,15 @@ fail(struct server *s, const char *sqlstate, const char *message)
 }
 
 static void
+fail_protocol(struct server *s, const char *name, const char *fault)
+{
+	char words[80];
+
+	snprintf(words, sizeof(words), "%s %s", name, fault);
+	fail(s, SQLSTATE_PROTOCOL_VIOLATION, words);
+}
+
+static void
 answer(struct server *s, const void *data, size_t n)
 {
 	struct buffer b = BUFFER_INIT;
@@ -277,7 +286,7 @@ begin_scram(struct server *s, struct reader *r)
 	bool bound;
 
 	if (!read_mechanisms(r, &m)) {
-		fail(s, SQLSTATE_PROTOCOL_VIOLATION, "malformed AuthenticationSASL message");
+		fail_protocol(s, "AuthenticationSASL", "is malformed");
 		return;
 	}
 	channel = choose_channel(s, &m, &binding);
@@ -432,15 +441,6 @@ find_request(uint32_t code)
 }
 
 static void
-fail_protocol(struct server *s, const char *name, const char *fault)
-{
-	char words[80];
-
-	snprintf(words, sizeof(words), "%s %s", name, fault);
-	fail(s, SQLSTATE_PROTOCOL_VIOLATION, words);
-}
-
-static void
 handle_authentication(struct server *s, struct reader *r)
 {
 	const struct request *request = find_request(reader_u32(r));
@@ -463,9 +463,11 @@ take_parameter(struct server *s, struct reader *r)
 	const char *name = reader_string(r);
 	const char *value = reader_string(r);
 
-	if (++s->login->parameters_set > LOGIN_PARAMETERS_MAX)
+	if (!reader_done(r))
+		fail_protocol(s, "ParameterStatus message", "is malformed");
+	else if (++s->login->parameters_set > LOGIN_PARAMETERS_MAX)
 		fail(s, SQLSTATE_PROGRAM_LIMIT, "the server reports too many parameters");
-	else if (reader_ok(r))
+	else
 		server_set_parameter(s, name, value);
 }
 
@@ -477,7 +479,7 @@ take_key(struct server *s, struct reader *r)
 	const uint8_t *key = reader_bytes(r, n);
 
 	if (!reader_ok(r) || n < 4 || n > CANCEL_KEY_MAX) {
-		fail(s, SQLSTATE_PROTOCOL_VIOLATION, "malformed BackendKeyData message");
+		fail_protocol(s, "BackendKeyData message", "is malformed");
 		return;
 	}
 	free(s->key);

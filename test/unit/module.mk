@@ -51,6 +51,10 @@ test_unit_console_run_SOURCES = \
 	test/unit/console/test_binary.c \
 	test/unit/console/test_syntax.c
 
+unit_programs += test/unit/identity/run
+test_unit_identity_run_SOURCES = \
+	test/unit/identity/test_directory.c
+
 unit_programs += test/unit/net/run
 test_unit_net_run_SOURCES = \
 	test/unit/net/test_dial.c \
@@ -84,7 +88,14 @@ test_unit_pool_run_SOURCES = \
 unit_programs += test/unit/server/run
 test_unit_server_run_SOURCES = \
 	test/unit/net/until.c \
+	test/unit/server/front.c \
+	test/unit/server/front.h \
+	test/unit/server/scene.c \
+	test/unit/server/scene.h \
+	test/unit/server/test_hostile.c \
+	test/unit/server/test_known_keys.c \
 	test/unit/server/test_login.c \
+	test/unit/server/test_security.c \
 	test/unit/session/talk.c
 
 unit_programs += test/unit/session/run
