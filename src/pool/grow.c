@@ -249,6 +249,7 @@ open_server(struct pool *p)
 	as.parameters = sp.list;
 	as.secret = choose_secret(p, &own);
 	as.keys = p->have_keys ? &p->keys : NULL;
+	as.known_keys = &p->known_keys;
 	as.tls = config_server_tls(pool_config(p), conf, &as.tls_mode);
 	as.tls_negotiation = config_server_tls_negotiation(pool_config(p), conf);
 	as.demands = config_server_demands(pool_config(p), conf);

@@ -143,6 +143,7 @@ pool_close(struct pool **pp, const struct error *e, const char *reason)
 	params_unref(p->pools->env->params, &p->welcome);
 	users_put(p->pools->users, &p->user);
 	memory_wipe(&p->keys, sizeof(p->keys));
+	known_keys_free(&p->known_keys);
 	secret_release(&p->secret);
 	free(p);
 }

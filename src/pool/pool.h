@@ -85,6 +85,7 @@ struct pool {
 	const struct params *welcome;		/* what the first server reported; NULL until then */
 	bool have_keys;
 	struct scram_keys keys;			/* that a client proved with, to pass through */
+	struct known_keys *known_keys;		/* what its password came to at the last login; NULL: nothing yet */
 	struct secret secret;			/* learned from a login or by auth_query; SECRET_NONE: nothing */
 	bool asking, asked;			/* auth_query is being, or has been, asked for it */
 	bool is_private;			/* lent to no session: its connections run auth_query */
