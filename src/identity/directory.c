@@ -110,6 +110,8 @@ set_url(struct directory *d, const char *value, struct error *e)
 	d->url = url;
 	if (strcmp(url->lud_scheme, "ldap") != 0 && strcmp(url->lud_scheme, "ldaps") != 0)
 		return refuse(e, "ldapurl must begin with ldap:// or ldaps://");
+	if (url->lud_port < 1 || url->lud_port > 65535)
+		return refuse(e, "ldapurl's port must be a number from 1 to 65535");
 	if (url->lud_scope > LDAP_SCOPE_SUBTREE)
 		return refuse(e, "ldapurl's scope must be base, one or sub");
 	use_url(d, url);
@@ -176,25 +178,12 @@ read_options(struct directory *d, struct error *e)
 
 /* ---- the whole ---- */
 
-static bool
-is_attribute(const char *s)
-{
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.;";
+#define LETTERS_AND_DIGITS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
+static bool
+consists_of(const char *s, const char *letters)
+{
 	return *s != '\0' && s[strspn(s, letters)] == '\0';
-}
-
-static bool
-is_uri_list(const struct directory *d)
-{
-	char *uris = directory_uris(d, d->servers);
-	LDAP *ld = NULL;
-	bool right = ldap_initialize(&ld, uris) == LDAP_SUCCESS;	/* nobody is asked yet */
-
-	if (right)
-		ldap_unbind_ext(ld, NULL, NULL);
-	free(uris);
-	return right;
 }
 
 static bool
@@ -205,7 +194,7 @@ check_search(const struct directory *d, struct error *e)
 	if (d->attribute != NULL && d->filter != NULL)
 		return refuse(e, "a search has either an attribute or a filter: ldapsearchattribute, "
 			"ldapsearchfilter, or one of both in ldapurl");
-	if (d->attribute != NULL && !is_attribute(d->attribute))
+	if (d->attribute != NULL && !consists_of(d->attribute, LETTERS_AND_DIGITS "-.;"))
 		return refuse(e, "the attribute to search is no LDAP attribute name");
 	if (d->filter != NULL && strstr(d->filter, PLACEHOLDER) == NULL)
 		return refuse(e, "the filter has no $username in it: it would find the same entry for everybody");
@@ -233,7 +222,9 @@ check_whole(struct directory *d, struct error *e)
 		d->servers = NULL;
 	if (d->base != NULL ? !check_search(d, e) : !check_simple(d, e))
 		return false;
-	return d->servers == NULL || is_uri_list(d) || refuse(e, "ldapserver is no list of host names or addresses");
+	if (d->servers != NULL && !consists_of(d->servers, LETTERS_AND_DIGITS "-._:[]% \t"))
+		return refuse(e, "LDAP servers must be host names or addresses, separated by blanks");
+	return true;
 }
 
 bool
@@ -274,22 +265,21 @@ take_string(struct buffer *b)
 	return (char *)b->data;
 }
 
-/* An IPv6 address wants brackets; a name may bring a port of its own. */
+/* host may bring a port of its own; an IPv6 address wants brackets. */
 static void
 add_host(struct buffer *b, const char *host, size_t n, int port)
 {
-	const char *colon = memchr(host, ':', n);
-	bool bare6 = colon != NULL && memchr(colon + 1, ':', (size_t)(host + n - colon - 1)) != NULL && *host != '[';
-	bool has_port = colon != NULL && !bare6 && *host != '[';
+	const char *end = host + n;
+	const char *bracket = memrchr(host, ']', n), *from = bracket != NULL ? bracket : host;
+	const char *colon = memchr(from, ':', (size_t)(end - from));
+	bool bare6 = bracket == NULL && colon != NULL && memchr(colon + 1, ':', (size_t)(end - colon - 1)) != NULL;
 	char number[16];
 
-	if (bare6)
-		add(b, "[");
+	add(b, bare6 ? "[" : "");
 	buffer_append(b, host, n);
-	if (bare6)
-		add(b, "]");
+	add(b, bare6 ? "]" : "");
 	snprintf(number, sizeof(number), ":%d", port);
-	if (!has_port)
+	if (colon == NULL || bare6)
 		add(b, number);
 }
 
