@@ -11,7 +11,7 @@
 
 #define TWO "one = PG auth_dbname=keys\nkeys = PG\nother = PG auth_dbname=keys"
 #define ASK "auth_type = plain\nauth_user = checker\nauth_query = select me($1)\n"
-#define QUERY "P(,select me($1)) B(,) E() S"
+#define QUERY "P(,select me($1)) B(,) E S"
 
 TestSuite(lookup, .fini = house_close);
 
