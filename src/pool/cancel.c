@@ -2,7 +2,7 @@
  * cancel: carries cancel requests to PostgreSQL, each on a connection of its own.
  *
  *	pool_cancel ── room? ──> dial ──> TLS, if its target has it ──> is it still the same lease? ──> send
- *	                 │                                                   ──> server closes ──> done
+ *	                 │                ──> server closes ──> done
  *	                 └ no: wait for a connection to become free (cancel_wait_timeout)
  *
  * While a request is under way its target is not lent to anybody else
@@ -148,6 +148,7 @@ static void
 on_dialed(void *arg, int fd, const struct address *at, const struct error *e)
 {
 	struct canceller *k = arg;
+	struct error own;
 
 	k->dial = NULL;
 	if (fd < 0) {
@@ -157,7 +158,7 @@ on_dialed(void *arg, int fd, const struct address *at, const struct error *e)
 	k->address = *at;
 	stream_open(&k->stream, fd, &stream_ops);
 	stream_attach(&k->stream, k->pool->pools->env->loop);
-	take_security_step(k, security_begin(&k->security, &k->stream, at), NULL);
+	take_security_step(k, security_begin(&k->security, &k->stream, at, &own), &own);
 }
 
 static void

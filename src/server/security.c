@@ -32,7 +32,7 @@ void
 security_init(struct security *y, struct tls_context *tls, enum tls_mode mode, enum tls_negotiation negotiation,
 	      const char *host)
 {
-	y->tls = mode == TLS_DISABLE ? NULL : tls_context_ref(tls);
+	y->tls = tls_context_ref(tls);
 	y->host = memory_strdup(host);
 	y->mode = mode;
 	y->negotiation = negotiation;
@@ -67,11 +67,20 @@ ask_for_tls(struct stream *s)
 	stream_send_bytes(s, request, sizeof(request));
 }
 
-enum security_step
-security_begin(const struct security *y, struct stream *s, const struct address *at)
+static enum security_step
+fail(struct error *e, const char *message)
 {
-	if (y->tls == NULL || at->family == AF_UNIX)
+	error_set(e, SEVERITY_FATAL, SQLSTATE_CANNOT_ESTABLISH, "%s", message);
+	return SECURITY_FAILED;
+}
+
+enum security_step
+security_begin(const struct security *y, struct stream *s, const struct address *at, struct error *e)
+{
+	if (y->mode == TLS_DISABLE || at->family == AF_UNIX)
 		return SECURITY_PLAIN;
+	if (y->tls == NULL)
+		return fail(e, "TLS is wanted, and there is nothing to speak it with");
 	if (y->negotiation == TLS_NEGOTIATION_DIRECT) {
 		stream_connect_tls(s, y->tls, y->host, true);
 		return SECURITY_HANDSHAKE;
@@ -108,13 +117,6 @@ fail_with_complaint(const uint8_t *p, size_t n, const char *where, struct error 
 	log_warning("server %s answered the request for TLS with an error (not authenticated): %s", where, text);
 	error_set(e, SEVERITY_FATAL, SQLSTATE_CANNOT_ESTABLISH, "server answered the request for TLS with an error");
 	error_hint(e, "The log of the pooler has the server's words.");
-	return SECURITY_FAILED;
-}
-
-static enum security_step
-fail(struct error *e, const char *message)
-{
-	error_set(e, SEVERITY_FATAL, SQLSTATE_CANNOT_ESTABLISH, "%s", message);
 	return SECURITY_FAILED;
 }
 

@@ -29,7 +29,7 @@
 #include "net/tls.h"
 
 struct security {
-	struct tls_context *tls;	/* referenced; NULL: plain */
+	struct tls_context *tls;	/* referenced; NULL: the mode is disable */
 	char *host;			/* as it was dialed: told in SNI, and what verify-full checks */
 	enum tls_mode mode;
 	enum tls_negotiation negotiation;
@@ -42,7 +42,7 @@ enum security_step {
 	SECURITY_FAILED,	/* e says why (08001): close */
 };
 
-/* References the context (NULL: plain, whatever the mode says) and copies host. */
+/* References the context and copies host. */
 void security_init(struct security *y, struct tls_context *tls, enum tls_mode mode, enum tls_negotiation negotiation,
 		   const char *host);
 
@@ -52,8 +52,9 @@ void security_init_like(struct security *y, const struct security *of, bool is_t
 
 void security_release(struct security *y);
 
-/* With a stream just connected to `at` and attached to its loop.  Never SECURITY_FAILED. */
-enum security_step security_begin(const struct security *y, struct stream *s, const struct address *at);
+/* With a stream just connected to `at` and attached to its loop. */
+enum security_step security_begin(const struct security *y, struct stream *s, const struct address *at,
+				  struct error *e);
 
 /* Read the answer.  SECURITY_WAIT: it has not come yet. */
 enum security_step security_read(const struct security *y, struct stream *s, const struct address *at,

@@ -320,6 +320,7 @@ static void
 on_dialed(void *arg, int fd, const struct address *at, const struct error *e)
 {
 	struct server *s = arg;
+	struct error own;
 
 	s->dial = NULL;
 	s->address = *at;
@@ -332,7 +333,7 @@ on_dialed(void *arg, int fd, const struct address *at, const struct error *e)
 	s->state = SERVER_SECURING;
 	if (s->env->log_connections)
 		log_connection(s);
-	take_security_step(s, security_begin(&s->security, &s->stream, at), NULL);
+	take_security_step(s, security_begin(&s->security, &s->stream, at, &own), &own);
 }
 
 struct server *

@@ -18,6 +18,7 @@ test_unit_auth_run_SOURCES = \
 	test/unit/auth/test_ident.c \
 	test/unit/auth/test_saslprep.c \
 	test/unit/auth/test_scram.c \
+	test/unit/auth/test_scram_middle.c \
 	test/unit/auth/test_scram_plus.c \
 	test/unit/auth/test_secret.c
 
@@ -33,7 +34,16 @@ test_unit_base_run_SOURCES = \
 
 unit_programs += test/unit/client/run
 test_unit_client_run_SOURCES = \
+	test/unit/client/stage.c \
+	test/unit/client/stage.h \
+	test/unit/client/test_attempts.c \
+	test/unit/client/test_identity.c \
 	test/unit/client/test_login.c \
+	test/unit/client/test_startup.c \
+	test/unit/client/test_tls.c \
+	test/unit/client/test_verifiers.c \
+	test/unit/net/certs.c \
+	test/unit/net/certs.h \
 	test/unit/net/until.c
 
 unit_programs += test/unit/config/run
@@ -57,6 +67,8 @@ test_unit_identity_run_SOURCES = \
 
 unit_programs += test/unit/net/run
 test_unit_net_run_SOURCES = \
+	test/unit/net/certs.c \
+	test/unit/net/certs.h \
 	test/unit/net/test_dial.c \
 	test/unit/net/test_gather.c \
 	test/unit/net/test_helpers.c \
@@ -65,6 +77,7 @@ test_unit_net_run_SOURCES = \
 	test/unit/net/test_loop.c \
 	test/unit/net/test_mailbox.c \
 	test/unit/net/test_stream.c \
+	test/unit/net/test_tls.c \
 	test/unit/net/until.c \
 	test/unit/net/until.h
 
@@ -81,7 +94,9 @@ test_unit_pg_run_SOURCES = \
 # Pools live in the shards that the session's tests run.
 unit_programs += test/unit/pool/run
 test_unit_pool_run_SOURCES = \
+	test/unit/pool/test_cancel.c \
 	test/unit/pool/test_pool.c \
+	test/unit/server/front.c \
 	test/unit/session/harness.c \
 	test/unit/session/talk.c
 

@@ -154,6 +154,16 @@ Test(server_security, disable)
 	expect_let_in();
 }
 
+/* However that came about, it does not end in plain. */
+Test(server_security, without_a_context)
+{
+	struct server_login_as as = login_as();
+
+	as.tls_mode = TLS_REQUIRE;
+	begin_dial("127.0.0.1", &as);
+	expect_given_up("08001", "no context");
+}
+
 Test(server_security, goes_on_in_plain_where_that_is_allowed)
 {
 	static const enum tls_mode modes[] = { TLS_ALLOW, TLS_PREFER };
