@@ -236,14 +236,17 @@ recover_client_key(const struct scram_server *s, const char *auth_message,
 {
 	uint8_t signature[SCRAM_KEY];
 	uint8_t stored[SCRAM_KEY];
+	bool fits;
 	size_t i;
 
 	digest_hmac(s->verifier.stored_key, auth_message, strlen(auth_message), signature);
 	for (i = 0; i < SCRAM_KEY; i++)
 		client_key[i] = proof[i] ^ signature[i];
 	digest_sha256(client_key, SCRAM_KEY, stored);
+	fits = digest_equal(stored, s->verifier.stored_key, SCRAM_KEY);
 	memory_wipe(signature, sizeof(signature));
-	return digest_equal(stored, s->verifier.stored_key, SCRAM_KEY);
+	memory_wipe(stored, sizeof(stored));
+	return fits;
 }
 
 static char *

@@ -199,11 +199,15 @@ static bool
 verify_plain(const struct secret *s, const char *user, const char *password)
 {
 	uint8_t expected[DIGEST_SIZE], given[DIGEST_SIZE];
+	bool fits;
 
 	(void)user;
 	digest_sha256(s->text, strlen(s->text), expected);
 	digest_sha256(password, strlen(password), given);
-	return digest_equal(expected, given, DIGEST_SIZE);
+	fits = digest_equal(expected, given, DIGEST_SIZE);
+	memory_wipe(expected, sizeof(expected));
+	memory_wipe(given, sizeof(given));
+	return fits;
 }
 
 static bool

@@ -480,6 +480,13 @@ static const struct {
 	{ LITERAL(""), "08P01" },
 	{ LITERAL(UNPROVED ",p="), "08P01" },
 	{ LITERAL(UNPROVED ",p=AAAA"), "08P01" },
+	{ LITERAL(UNPROVED ",p=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=="), "08P01" }, /* 31 bytes */
+	{ LITERAL(UNPROVED ",p=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), "08P01" }, /* 33 */
+	{ LITERAL("p=" PROOF "," UNPROVED), "08P01" },
+	{ LITERAL("p=" PROOF), "08P01" },
+	{ LITERAL(UNPROVED "," UNPROVED ",p=" PROOF), "28P01" }, /* as extensions, which the proof knows nothing of */
+	{ LITERAL("m=x," UNPROVED ",p=" PROOF), "08P01" },
+	{ LITERAL(UNPROVED ",m=x,p=" PROOF), "28P01" },
 	{ LITERAL(UNPROVED ",p=" PROOF PROOF), "08P01" },
 	{ LITERAL(UNPROVED ",p=" PROOF ","), "08P01" },
 	{ LITERAL(UNPROVED ",p=" PROOF ",x=1"), "08P01" },
@@ -605,6 +612,26 @@ static const struct {
 	{ LITERAL("r=" RFC_NONCE SALT ",i=01"), "08P01", 0 },
 	{ LITERAL("r=" RFC_NONCE SALT ",i=0x10"), "08P01", 0 },
 	{ LITERAL("r=" RFC_NONCE SALT ",i=1000001"), "08P01", 0 },
+	{ LITERAL("r=" RFC_NONCE SALT ",i=2147483647"), "08P01", 0 },
+	{ LITERAL("r=" RFC_NONCE SALT ",i=2147483648"), "08P01", 0 },
+	{ LITERAL("r=" RFC_NONCE SALT ",i=-2147483648"), "08P01", 0 },
+	{ LITERAL("r=" RFC_NONCE SALT ",i=4294967296"), "08P01", 0 },
+	{ LITERAL("r=" RFC_NONCE SALT ",i=99999999999999999999999999999999999999999"), "08P01", 0 },
+	{ LITERAL("r=" RFC_NONCE SALT ",i=4096x"), "08P01", 0 },
+	{ LITERAL("r=" RFC_NONCE SALT ",i=4e3"), "08P01", 0 },
+	{ LITERAL("r=" RFC_NONCE SALT ",i=4,096"), "08P01", 0 },
+	{ LITERAL("r=" RFC_NONCE SALT ",i=\xd9\xa4"), "08P01", 0 },
+	{ LITERAL("r=" RFC_NONCE ",r=" RFC_NONCE SALT ",i=4096"), "08P01", 0 },
+	{ LITERAL("r=" RFC_NONCE SALT SALT ",i=4096"), "08P01", 0 },
+	{ LITERAL("r=" RFC_NONCE SALT ",i=4096,i=1"), NULL, 4096 }, /* what follows is an extension */
+	{ LITERAL("s=W22ZaJ0SNY7soEsUEjb6gQ==,r=" RFC_NONCE ",i=4096"), "08P01", 0 },
+	{ LITERAL("i=4096,r=" RFC_NONCE SALT), "08P01", 0 },
+	{ LITERAL("x=1,r=" RFC_NONCE SALT ",i=4096"), "08P01", 0 },
+	{ LITERAL("r=" RFC_NONCE ",x" SALT ",i=4096"), "08P01", 0 }, /* a nonce with a comma */
+	{ LITERAL("r=" RFC_NONCE ",s=====,i=4096"), "08P01", 0 },
+	{ LITERAL("r=" RFC_NONCE ",s=W22ZaJ0SNY7soEsUEjb6gQ=,i=4096"), "08P01", 0 },
+	{ LITERAL("r=" RFC_NONCE ",s=W22ZaJ0SNY7soEsUEjb6gR==,i=4096"), "08P01", 0 },
+	{ LITERAL("r=" RFC_NONCE ",s=W22Z_J0SNY7soEsUEjb6gQ==,i=4096"), "08P01", 0 },
 	{ LITERAL("r=" RFC_NONCE SALT ",i=4294967297"), "08P01", 0 },
 	{ LITERAL("r=" RFC_NONCE SALT ",i=18446744073709551617"), "08P01", 0 },
 	{ LITERAL("r=" RFC_NONCE SALT ",i=4096,"), "08P01", 0 },
@@ -731,6 +758,12 @@ static const struct {
 	{ LITERAL("v=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="), "28000", NULL },
 	{ LITERAL("v="), "08P01", NULL },
 	{ LITERAL("v=AAAA"), "08P01", NULL },
+	{ LITERAL("v=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=="), "08P01", NULL }, /* 31 bytes */
+	{ LITERAL("v=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), "08P01", NULL }, /* 33 */
+	{ LITERAL("v=" A160), "08P01", NULL },
+	{ LITERAL("e=x," RFC_SERVER_FINAL), "28000", "server refused the SCRAM exchange: x" },
+	{ LITERAL("v=,e=x"), "08P01", NULL },
+	{ LITERAL("p=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="), "08P01", NULL },
 	{ LITERAL(""), "08P01", NULL },
 	{ LITERAL("e"), "08P01", NULL },
 	{ LITERAL("e,"), "08P01", NULL },
