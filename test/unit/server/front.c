@@ -6,6 +6,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,6 +166,17 @@ shuttle(struct front *f, SSL *ssl)
 	}
 }
 
+/* OpenSSL writes to sockets that may be closed; in this thread only, so that what is tested does not profit. */
+static void
+block_sigpipe(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 static void *
 run(void *arg)
 {
@@ -172,6 +184,7 @@ run(void *arg)
 	SSL *ssl = SSL_new(f->ctx);
 	const char *host;
 
+	block_sigpipe();
 	SSL_set_fd(ssl, f->socket);
 	if (f->rules.speaks_plain)
 		send(f->socket, "ehlo, there is no TLS here\r\n", 28, MSG_NOSIGNAL);
