@@ -446,7 +446,7 @@ static const struct key keys_client_tls[] = {
 		.help = "TLS versions for clients. secure is tlsv1.2 and tlsv1.3." },
 	{ TEXT(client_tls_ciphers, "default"), CLIENT_TLS,
 		.help = "Ciphers for clients up to TLS 1.2, in OpenSSL's syntax. default, secure, "
-			"fast and normal are OpenSSL's own choice." },
+			"fast and normal are those with forward secrecy and authenticated encryption." },
 	{ TEXT(client_tls13_ciphers, NULL), CLIENT_TLS,
 		.help = "Cipher suites for clients with TLS 1.3, separated by colons. Not set is "
 			"OpenSSL's own choice." },
@@ -459,10 +459,10 @@ static const struct key keys_client_tls[] = {
 
 static const struct key keys_server_tls[] = {
 	{ ENUM(server_tls_sslmode, "prefer", words_tls_mode), SERVER_TLS,
-		.help = "Whether connections to servers use TLS: never (disable), only where the "
-			"server insists (allow), where it can (prefer), always (require), and only if "
-			"server_tls_ca_file vouches for its certificate (verify-ca), which must have "
-			"the name that host= says (verify-full). Unix sockets go without." },
+		.help = "Whether connections to servers use TLS: never (disable), where the server can "
+			"(allow and prefer, which are the same), always (require), or always and only "
+			"if server_tls_ca_file vouches for its certificate (verify-ca) and that has the "
+			"name which host= says (verify-full). Unix sockets go without." },
 	{ TEXT(server_tls_ca_file, ""), SERVER_TLS,
 		.help = "The authorities that servers' certificates are checked against, in PEM. "
 			"verify-ca and verify-full need it." },
@@ -588,6 +588,18 @@ static const struct key keys_certificate[] = {
 
 #undef OWNER
 
+#define ABOUT_CLIENT_TLS                                                                              \
+	"A reload reads all these files again, and connections that are there go on as they began. "  \
+	"If one of the files can't be used, nothing of the reload counts. Certificate and key can be " \
+	"SET on the console one after the other: while they don't fit each other, the old pair stays " \
+	"in use, and the log says so."
+
+#define ABOUT_SERVER_TLS                                                                              \
+	"A database may have most of these for itself, see [databases]. A change closes connections " \
+	"that were made otherwise as soon as no client uses them; new contents of the same files do "  \
+	"not. If SET asks for certificates to be checked and that can't be done yet, no server is "     \
+	"connected to until it can."
+
 static const struct key_group groups_pgbouncer[] = {
 	GROUP("Logging in", NULL, keys_login),
 	GROUP("Timeouts", "With 0 a timeout is off, unless its entry says otherwise.",
@@ -597,8 +609,8 @@ static const struct key_group groups_pgbouncer[] = {
 	GROUP("Log and statistics", NULL, keys_log),
 	GROUP("Process", NULL, keys_process),
 	GROUP("Network", NULL, keys_network),
-	GROUP("TLS with clients", NULL, keys_client_tls),
-	GROUP("TLS with servers", NULL, keys_server_tls),
+	GROUP("TLS with clients", ABOUT_CLIENT_TLS, keys_client_tls),
+	GROUP("TLS with servers", ABOUT_SERVER_TLS, keys_server_tls),
 };
 
 static const struct key_group groups_databases[] = { GROUP(NULL, NULL, keys_database) };

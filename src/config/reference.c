@@ -69,13 +69,16 @@ static const char *const manual_top[] = {
 	".\\\" Made by \"make reference\" from src/config/keys.c and reference.c: change it there.",
 	".TH PGUSHER 5 \"\" pgusher \"File formats\"",
 	".SH NAME",
-	"pgusher.ini, userlist.txt \\- configuration of pgusher",
+	"pgusher.ini, userlist.txt, hba and ident files \\- configuration of pgusher",
 	".SH DESCRIPTION",
-	"The configuration is one ini file, named on the command line, and the file of",
-	"users that its",
-	".B auth_file",
-	"names.",
-	"Both have the form of PgBouncer's, whose files can be used as they are.",
+	"The configuration is one ini file, named on the command line, and the files that",
+	"its keys name: users",
+	".RB ( auth_file ),",
+	"rules of who may come in",
+	".RB ( auth_hba_file ,",
+	".BR auth_ident_file ),",
+	"certificates and keys.",
+	"All have the form of PgBouncer's, whose files can be used as they are.",
 	".PP",
 	"A line of the ini file is a",
 	".BI [ section ]\\fR,",
@@ -178,6 +181,28 @@ static const char *const manual_peers[] = {
 	"This release reads the section and does not act on it.",
 };
 
+static const char *const manual_certificates[] = {
+	"A line is the certificate for clients that ask for this host name (SNI), so that",
+	"each tenant sees its own:",
+	".PP",
+	".RS",
+	".nf",
+	"db.shop.example   = cert_file=/etc/pgusher/shop.crt key_file=/etc/pgusher/shop.key",
+	"*.erp.example.com = cert_file=/etc/pgusher/erp.crt key_file=/etc/pgusher/erp.key",
+	".fi",
+	".RE",
+	".PP",
+	"The",
+	".B *",
+	"stands for one label, and a line with the whole name counts before it.",
+	"All others see",
+	".BR client_tls_cert_file ,",
+	"which must be set too.",
+	"The section is used when",
+	".B client_tls_sslmode",
+	"is not disable.",
+};
+
 static const char *const manual_end[] = {
 	".SH AUTH_FILE",
 	"Each line is a user's name and password, both in double quotes, in which a",
@@ -207,6 +232,86 @@ static const char *const manual_end[] = {
 	".PP",
 	"The file holds secrets: only the user that pgusher runs as should be able to",
 	"read it.",
+	".SH AUTH_HBA_FILE",
+	"With",
+	".B auth_type = hba",
+	"these rules say who may come in and how, in the form of PostgreSQL's pg_hba.conf.",
+	"The first rule that fits a connection counts; if none fits, it is refused.",
+	".PP",
+	".RS",
+	".nf",
+	"# type    databases    users     address        method          options",
+	"local     all          all                      peer            map=staff",
+	"hostssl   shop,erp     app       10.0.0.0/8     scram\\-sha\\-256",
+	"hostssl   all          all       all            cert            map=certs",
+	"host      reports      @analysts samenet        ldap            ldapserver=ldap.example.com ldapbasedn=\"dc=example,dc=com\"",
+	"host      all          all       0.0.0.0  0.0.0.0  reject",
+	".fi",
+	".RE",
+	".PP",
+	"The type is",
+	".B local",
+	"(Unix sockets),",
+	".BR host ,",
+	".B hostssl",
+	"(with TLS) or",
+	".B hostnossl",
+	"(without).",
+	"Databases are names,",
+	".B all",
+	"(but not replication),",
+	".B sameuser",
+	"or",
+	".BR replication ;",
+	"users are names or",
+	".BR all .",
+	"Lists have commas, and",
+	".BI @ file",
+	"is a list in a file, beside this one unless its name is absolute.",
+	"A word in double quotes is a name, even if it is a keyword.",
+	"An address is",
+	".IR address / bits ,",
+	"an address and a mask,",
+	".BR all ,",
+	".B samehost",
+	"or",
+	".BR samenet .",
+	".PP",
+	"Methods are",
+	".BR reject ,",
+	".BR trust ,",
+	".B password",
+	"(or",
+	".BR plain ),",
+	".BR md5 ,",
+	".BR scram\\-sha\\-256 ,",
+	".B cert",
+	"(option map=),",
+	".B peer",
+	"(local only; option map=),",
+	".B ldap",
+	"(the options of PostgreSQL, beginning with ldap) and",
+	".BR pam .",
+	"cert needs",
+	".B client_tls_ca_file",
+	"to be set.",
+	"Groups (+name), regular expressions and host names are errors: a rule that is",
+	"skipped would open or close a door without a word.",
+	".SH AUTH_IDENT_FILE",
+	"Maps in the form of pg_ident.conf: who is known as this to the system (peer), or by",
+	"the common name of a certificate (cert), may be that database user.",
+	"Several lines may have the same map.",
+	"The user may be",
+	".BR all .",
+	"Without map= both names must be the same.",
+	".PP",
+	".RS",
+	".nf",
+	"# map     system name          database user",
+	"staff     anna                 admin",
+	"certs     app.example.com      app",
+	".fi",
+	".RE",
 	".SH SEE ALSO",
 	".BR pgusher (1)",
 };
@@ -287,6 +392,9 @@ print_manual(FILE *out)
 	fputs(".SH SECTION [peers]\n", out);
 	PRINT_LINES(out, manual_peers);
 	print_section(out, &section_peers);
+	fputs(".SH SECTION [tls_certificates]\n", out);
+	PRINT_LINES(out, manual_certificates);
+	print_section(out, &section_tls_certificates);
 	PRINT_LINES(out, manual_end);
 }
 
@@ -311,8 +419,36 @@ static const char *const sample_top[] = {
 	";; for a later release",
 	";1 = host=10.0.0.11",
 	"",
+	"[tls_certificates]",
+	";; for single host names that clients ask for; others see client_tls_cert_file",
+	";db.shop.example = cert_file=/etc/pgusher/shop.crt key_file=/etc/pgusher/shop.key",
+	"",
 	"[pgbouncer]",
 };
+
+/* What to set together, at the beginning of a group: to be uncommented. */
+static const struct {
+	const char *group, *lines;
+} sample_examples[] = {
+	{ "TLS with clients",
+		";; To offer TLS to clients, or with require to insist on it:\n"
+		";; client_tls_sslmode = prefer\n"
+		";; client_tls_key_file = /etc/pgusher/server.key\n"
+		";; client_tls_cert_file = /etc/pgusher/server.crt\n" },
+	{ "TLS with servers",
+		";; To insist on TLS with servers, and on knowing who they are:\n"
+		";; server_tls_sslmode = verify-full\n"
+		";; server_tls_ca_file = /etc/pgusher/root.crt\n"
+		";; server_require_auth = scram-sha-256\n" },
+};
+
+static void
+print_sample_example(FILE *out, const struct key_group *g)
+{
+	for (size_t i = 0; i < lengthof(sample_examples); i++)
+		if (strcmp(sample_examples[i].group, g->title) == 0)
+			fprintf(out, "\n%s", sample_examples[i].lines);
+}
 
 static const char *
 find_sample_value(const struct key *k)
@@ -350,6 +486,7 @@ print_sample(FILE *out)
 	PRINT_LINES(out, sample_top);
 	for (size_t i = 0; i < s->ngroups; i++) {
 		fprintf(out, "\n;;;\n;;; %s\n;;;\n", s->groups[i].title);
+		print_sample_example(out, &s->groups[i]);
 		for (size_t j = 0; j < s->groups[i].nkeys; j++)
 			print_sample_key(out, &s->groups[i].keys[j]);
 	}

@@ -48,13 +48,20 @@ test_unit_client_run_SOURCES = \
 
 unit_programs += test/unit/config/run
 test_unit_config_run_SOURCES = \
+	test/unit/config/files.c \
+	test/unit/config/files.h \
+	test/unit/config/test_access.c \
 	test/unit/config/test_config.c \
 	test/unit/config/test_connstr.c \
+	test/unit/config/test_contexts.c \
+	test/unit/config/test_demands.c \
 	test/unit/config/test_ini.c \
 	test/unit/config/test_keys.c \
 	test/unit/config/test_reference.c \
 	test/unit/config/test_userlist.c \
-	test/unit/config/test_value.c
+	test/unit/config/test_value.c \
+	test/unit/net/certs.c \
+	test/unit/net/certs.h
 
 unit_programs += test/unit/console/run
 test_unit_console_run_SOURCES = \

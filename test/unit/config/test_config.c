@@ -4,95 +4,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/strings.h"
 #include "config/snapshot.h"
+#include "files.h"
 
-/* Each test runs in a directory of its own, with the log in log.txt. */
-static char dir[] = "/tmp/pgusher-config-XXXXXX";
-
-static void
-enter_dir(void)
-{
-	struct error e;
-
-	cr_assert_not_null(mkdtemp(dir));
-	cr_assert_eq(chdir(dir), 0);
-	log_set_stderr(false);
-	cr_assert(log_open_file("log.txt", &e), "%s", e.message);
-}
-
-static void
-leave_dir(void)
-{
-	char command[100];
-
-	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-	cr_assert_eq(system(command), 0);
-}
-
-TestSuite(config, .init = enter_dir, .fini = leave_dir);
-
-static void
-write_file(const char *name, const char *text)
-{
-	FILE *f = fopen(name, "w");
-
-	cr_assert_not_null(f);
-	fputs(text, f);
-	fclose(f);
-}
-
-/* How often does the log say this? */
-static int
-count_logged(const char *text)
-{
-	static char log[100000];
-	FILE *f = fopen("log.txt", "r");
-	int n = 0;
-
-	cr_assert_not_null(f);
-	log[fread(log, 1, sizeof(log) - 1, f)] = '\0';
-	fclose(f);
-	for (const char *p = log; (p = strstr(p, text)) != NULL; p++)
-		n++;
-	return n;
-}
-
-static const struct config *
-load_after(const char *text, const struct config *running)
-{
-	struct error e;
-
-	write_file("t.ini", text);
-	const struct config *c = config_load("t.ini", running, &e);
-	cr_assert_not_null(c, "%s", e.message);
-	return c;
-}
-
-static const struct config *
-load(const char *text)
-{
-	return load_after(text, NULL);
-}
-
-static void
-refuse(const char *text, const char *message)
-{
-	struct error e;
-
-	write_file("t.ini", text);
-	cr_assert_null(config_load("t.ini", NULL, &e), "\"%s\" was taken", text);
-	cr_assert_str_eq(e.sqlstate, "F0000");
-	cr_assert_eq(strncmp(e.message, message, strlen(message)), 0, "\"%s\" gave \"%s\"", text,
-		e.message);
-}
+TestSuite(config, .init = files_begin, .fini = files_end);
 
 Test(config, defaults)
 {
-	const struct config *c = load("[pgbouncer]\n");
+	const struct config *c = files_load("[pgbouncer]\n");
 
 	cr_assert_eq(c->auth_type, AUTH_MD5);
 	cr_assert_eq(c->pool_mode, POOL_SESSION);
@@ -123,7 +47,7 @@ Test(config, defaults)
 
 Test(config, conffile_is_absolute)
 {
-	const struct config *c = load("[pgbouncer]\n");
+	const struct config *c = files_load("[pgbouncer]\n");
 	char cwd[200], path[300];
 
 	snprintf(path, sizeof(path), "%s/t.ini", getcwd(cwd, sizeof(cwd)));
@@ -178,7 +102,7 @@ test_plain(const struct config_database *d)
 Test(config, databases_in_file_order)
 {
 	static const char *const names[] = { "shop", "plain", "my db", "list", "late" };
-	const struct config *c = load(databases_ini);
+	const struct config *c = files_load(databases_ini);
 
 	cr_assert_eq(c->ndatabases, 5);
 	for (size_t i = 0; i < 5; i++) {
@@ -201,7 +125,7 @@ Test(config, databases_in_file_order)
 Test(config, the_last_line_of_a_name_counts)
 {
 	const struct config *c =
-		load("[pgbouncer]\n[databases]\na = host=one port=1\nb =\na = host=two\n"
+		files_load("[pgbouncer]\n[databases]\na = host=one port=1\nb =\na = host=two\n"
 		     "* = host=three\n* = host=four\n"
 		     "[users]\nu = pool_size=1\nu = pool_mode=session\n");
 
@@ -212,15 +136,15 @@ Test(config, the_last_line_of_a_name_counts)
 	cr_assert_str_eq(c->autodb->host, "four");
 	cr_assert_eq(c->nusers, 1);
 	cr_assert_eq(c->users[0]->pool_size, CONFIG_UNSET);
-	cr_assert_eq(count_logged("t.ini:5: database \"a\" is there already"), 1);
-	cr_assert_eq(count_logged("t.ini:7: database \"*\" is there already"), 1);
-	cr_assert_eq(count_logged("t.ini:10: user \"u\" is there already"), 1);
+	cr_assert_eq(files_logged("t.ini:5: database \"a\" is there already"), 1);
+	cr_assert_eq(files_logged("t.ini:7: database \"*\" is there already"), 1);
+	cr_assert_eq(files_logged("t.ini:10: user \"u\" is there already"), 1);
 	config_unref(&c);
 }
 
 Test(config, fallback)
 {
-	const struct config *c = load("[pgbouncer]\n[databases]\n* = host=h pool_size=3\n");
+	const struct config *c = files_load("[pgbouncer]\n[databases]\n* = host=h pool_size=3\n");
 	struct config_database *d = config_make_autodb(c, "x");
 
 	cr_assert_eq(c->ndatabases, 0);
@@ -234,14 +158,14 @@ Test(config, fallback)
 	free(d);
 	config_unref(&c);
 
-	c = load("[pgbouncer]\n[databases]\n* = dbname=all\n");
+	c = files_load("[pgbouncer]\n[databases]\n* = dbname=all\n");
 	d = config_make_autodb(c, "x");
 	cr_assert_str_eq(d->name, "x");
 	cr_assert_str_eq(d->dbname, "all");
 	free(d);
 	config_unref(&c);
 
-	c = load("[pgbouncer]\n");
+	c = files_load("[pgbouncer]\n");
 	cr_assert_null(config_make_autodb(c, "x"));
 	config_unref(&c);
 }
@@ -266,18 +190,14 @@ Test(config, errors)
 		{ "[pgbouncer]\nlisten_port = 0\n",
 			"t.ini:2: invalid value \"0\" for listen_port: it must be a "
 			"whole number from 1 to 65535" },
-		{ "[pgbouncer]\nauth_type = hba\n",
-			"t.ini:2: auth_type = hba is not in this release" },
-		{ "[pgbouncer]\nauth_type = cert\n",
-			"t.ini:2: auth_type = cert is not in this release" },
-		{ "[pgbouncer]\nauth_type = ldap\n",
-			"t.ini:2: auth_type = ldap is not in this release" },
-		{ "[pgbouncer]\nauth_type = pam\n",
-			"t.ini:2: auth_type = pam is not in this release" },
-		{ "[pgbouncer]\nserver_tls_sslmode = verify-full\n",
-			"t.ini:2: server_tls_sslmode = verify-full is not in this release: TLS comes" },
-		{ "[pgbouncer]\nclient_tls_sslmode = require\n",
-			"t.ini:2: client_tls_sslmode = require is not in this release: TLS comes" },
+		{ "[pgbouncer]\nauth_dbname = pgbouncer\n",
+			"t.ini:2: cannot use the reserved \"pgbouncer\" database as an auth_dbname" },
+		{ "[pgbouncer]\nserver_require_auth = md4\n",
+			"t.ini:2: invalid value \"md4\" for server_require_auth: it must be empty or a "
+			"list of none, password, md5, scram-sha-256, scram-sha-256-plus, all of them" },
+		{ "[databases]\na = server_tls_sslmode=on\n",
+			"t.ini:2: invalid value \"on\" for server_tls_sslmode: it must be one of "
+			"disable, allow, prefer, require, verify-ca, verify-full" },
 		{ "[pgbouncer]\nclient_tls_sslmode = requires\n",
 			"t.ini:2: invalid value \"requires\" for" },
 		{ "[pgbouncer]\nclient_tls_protocols = tlsv1.4\n",
@@ -291,19 +211,25 @@ Test(config, errors)
 		{ "[databases]\na b = host=h\n", "t.ini:2: a line must read" },
 		{ "[databases]\npgbouncer =\n", "t.ini:2: the name \"pgbouncer\" is reserved" },
 		{ "[databases]\npgusher =\n", "t.ini:2: the name \"pgusher\" is reserved" },
-		{ "[databases]\na = auth_dbname=pgbouncer\n",
-			"t.ini:2: invalid value \"pgbouncer\" for auth_dbname" },
 		{ "[users]\na = host=h\n", "t.ini:2: unknown key \"host\" in [users]" },
 		{ "[peers]\na = host=h\n",
 			"t.ini:2: \"a\" is no peer: [peers] names them by numbers" },
 		{ "[peers]\n0 = host=h\n", "t.ini:2: \"0\" is no peer" },
 		{ "[peers]\n65536 = host=h\n", "t.ini:2: \"65536\" is no peer" },
 		{ "[peers]\n1 = port=1\n", "t.ini:2: peer 1 needs a host" },
+		{ "[tls_certificates]\n'a b' = cert_file=c key_file=k\n",
+			"t.ini:2: \"a b\" is no host name like db.example.com or *.example.com" },
+		{ "[tls_certificates]\n*. = cert_file=c key_file=k\n", "t.ini:2: \"*.\" is no host" },
+		{ "[tls_certificates]\n*a.b = cert_file=c key_file=k\n", "t.ini:2: \"*a.b\" is no host" },
+		{ "[tls_certificates]\na.b = cert_file=c\n",
+			"t.ini:2: the certificate of \"a.b\" needs cert_file and key_file" },
+		{ "[tls_certificates]\na.b = cert=c\n",
+			"t.ini:2: unknown key \"cert\" in [tls_certificates]" },
 		{ "%include none.ini\n", "t.ini:1: could not read \"none.ini\": No such file" },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		refuse(cases[i].text, cases[i].message);
+		files_refuse(cases[i].text, cases[i].message);
 }
 
 Test(config, a_missing_file_is_named)
@@ -316,7 +242,7 @@ Test(config, a_missing_file_is_named)
 
 Test(config, peers)
 {
-	const struct config *c = load(
+	const struct config *c = files_load(
 		"[pgbouncer]\npeer_id = 2\n[peers]\n1 = host=a\n02 = host=b port=7 pool_size=4\n");
 
 	cr_assert_eq(c->npeers, 2);
@@ -327,43 +253,38 @@ Test(config, peers)
 	cr_assert_eq(c->peers[1].id, 2);
 	cr_assert_eq(c->peers[1].port, 7);
 	cr_assert_eq(c->peers[1].pool_size, 4);
-	cr_assert_eq(count_logged("this release does not act on peer_id, [peers]"), 1);
+	cr_assert_eq(files_logged("this release does not act on peer_id, [peers]"), 1);
 	config_unref(&c);
 }
 
 Test(config, keys_of_a_later_release_are_named_in_one_line)
 {
 	const struct config *c =
-		load("[databases]\na = auth_user=u\nb = auth_user=u\n"
-		     "[pgbouncer]\nclient_tls_key_file = k\nauth_user = x\nauth_hba_file =\n");
+		files_load("[pgbouncer]\nauth_type = any\nresolv_conf = r\ndns_max_ttl = 3\nsuspend_timeout = 10\n");
 
 	cr_assert_eq(
-		count_logged(
-			"WARNING t.ini: this release does not act on auth_user, client_tls_key_file, "
-			"auth_user in [databases]"),
-		1);
-	cr_assert_eq(count_logged("does not act"), 1);
-	cr_assert_str_eq(c->client_tls_key_file, "k");
-	cr_assert_str_eq(c->databases[1]->auth_user, "u");
+		files_logged("WARNING t.ini: this release does not act on dns_max_ttl, resolv_conf"), 1);
+	cr_assert_eq(files_logged("does not act"), 1);
+	cr_assert_str_eq(c->resolv_conf, "r");
 	config_unref(&c);
 }
 
 Test(config, keys_at_their_defaults_are_not_warned_of)
 {
 	const struct config *c =
-		load("[pgbouncer]\nauth_type = any\nserver_tls_sslmode = disable\n"
+		files_load("[pgbouncer]\nauth_type = any\nserver_tls_sslmode = disable\n"
 		     "client_tls_sslmode = disable\nclient_tls_ciphers = default\n");
 
-	cr_assert_eq(count_logged("WARNING"), 0);
+	cr_assert_eq(files_logged("WARNING"), 0);
 	config_unref(&c);
 }
 
 Test(config, users_of_both_files_are_one)
 {
-	write_file("users.txt",
+	files_write("users.txt",
 		"\"a\" \"secret\"\n\"b\" \"md500112233445566778899aabbccddeeff\"\n\"a\" \"newer\"\n");
 	const struct config *c =
-		load("[pgbouncer]\nauth_file = users.txt\n"
+		files_load("[pgbouncer]\nauth_file = users.txt\n"
 		     "[users]\na = pool_size=3 query_timeout=0\nc = pool_mode=statement\n");
 	const struct config_user *a = config_find_user(c, "a"), *b = config_find_user(c, "b");
 
@@ -389,16 +310,16 @@ Test(config, users_of_both_files_are_one)
 
 Test(config, an_auth_file_with_a_fault_is_an_error)
 {
-	write_file("users.txt", "\"a\" \"b\"\n\"c\"\n");
-	refuse("[pgbouncer]\nauth_file = users.txt\n", "users.txt:2: the password must follow");
+	files_write("users.txt", "\"a\" \"b\"\n\"c\"\n");
+	files_refuse("[pgbouncer]\nauth_file = users.txt\n", "users.txt:2: the password must follow");
 }
 
 Test(config, a_missing_auth_file_leaves_no_users_at_start)
 {
-	const struct config *c = load("[pgbouncer]\nauth_file = none.txt\n");
+	const struct config *c = files_load("[pgbouncer]\nauth_file = none.txt\n");
 
 	cr_assert_eq(c->nusers, 0);
-	cr_assert_eq(count_logged("ERROR could not open auth_file none.txt: No such file"), 1);
+	cr_assert_eq(files_logged("ERROR could not open auth_file none.txt: No such file"), 1);
 	config_unref(&c);
 }
 
@@ -406,32 +327,97 @@ Test(config, a_missing_auth_file_keeps_the_users_at_a_reload)
 {
 	static const char text[] = "[pgbouncer]\nauth_file = users.txt\n[users]\nb = pool_size=1\n";
 
-	write_file("users.txt", "\"a\" \"secret\"\n");
-	const struct config *old = load(text);
+	files_write("users.txt", "\"a\" \"secret\"\n");
+	const struct config *old = files_load(text);
 	cr_assert_eq(unlink("users.txt"), 0);
-	const struct config *c = load_after(text, old);
+	const struct config *c = files_reload(text, old);
 	config_unref(&old);
 	cr_assert_eq(c->nusers, 2);
 	cr_assert_str_eq(config_find_user(c, "a")->secret.text, "secret");
-	cr_assert_eq(count_logged("the users stay as they are"), 1);
+	cr_assert_eq(files_logged("the users stay as they are"), 1);
 	config_unref(&c);
 }
 
 Test(config, no_auth_file_is_warned_of_where_one_is_needed)
 {
-	const struct config *c = load("[pgbouncer]\nauth_type = trust\n");
+	static const char *const fine[] = {
+		"[pgbouncer]\nauth_type = any\n",
+		"[pgbouncer]\nauth_user = lookup\n",
+		"[pgbouncer]\n[databases]\nd = auth_user=lookup\n",
+		"[pgbouncer]\n[databases]\n* = auth_user=lookup\n",
+	};
+	const struct config *c = files_load("[pgbouncer]\nauth_type = trust\n");
 
-	cr_assert_eq(count_logged("WARNING auth_type trust needs an auth_file"), 1);
+	cr_assert_eq(files_logged("WARNING auth_type trust needs an auth_file"), 1);
+	config_unref(&c);
+	for (size_t i = 0; i < sizeof(fine) / sizeof(fine[0]); i++) {
+		c = files_load(fine[i]);
+		config_unref(&c);
+	}
+	cr_assert_eq(files_logged("needs an auth_file"), 1);
+}
+
+Test(config, an_auth_file_that_others_may_use_is_warned_of)
+{
+	static const struct {
+		mode_t mode;
+		const char *warning;
+	} cases[] = {
+		{ 0600, NULL },
+		{ 0640, NULL },
+		{ 0604, "every user of this machine may read auth_file users.txt" },
+		{ 0602, "every user of this machine may write auth_file users.txt" },
+	};
+
+	files_write("users.txt", "\"a\" \"b\"\n");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int before = files_logged("every user");
+		cr_assert_eq(chmod("users.txt", cases[i].mode), 0);
+		const struct config *c = files_load("[pgbouncer]\nauth_file = users.txt\n");
+		cr_assert_eq(files_logged("every user"), before + (cases[i].warning != NULL));
+		cr_assert(cases[i].warning == NULL || files_logged(cases[i].warning) == 1);
+		config_unref(&c);
+	}
+	cr_assert_eq(files_logged("chmod o-rw users.txt"), 2);
+}
+
+/* PgBouncer loads it: the line may serve users of auth_file all the same. */
+Test(config, the_console_as_a_databases_auth_dbname_is_warned_of)
+{
+	const struct config *c = files_load(
+		"[pgbouncer]\nauth_type = any\n[databases]\na = auth_dbname=pgbouncer\n* = auth_dbname=pgusher\n");
+
+	cr_assert_str_eq(c->databases[0]->auth_dbname, "pgbouncer");
+	cr_assert_eq(files_logged("WARNING database \"a\": auth_dbname pgbouncer is the console"), 1);
+	cr_assert_eq(files_logged("WARNING database \"*\": auth_dbname pgusher is the console"), 1);
+	cr_assert_eq(files_logged("cannot use the reserved"), 0);
+	config_unref(&c);
+}
+
+Test(config, certificates_of_host_names)
+{
+	const struct config *c = files_load("[pgbouncer]\nauth_type = any\n[tls_certificates]\n"
+				      "DB.Example.com = cert_file=a.crt key_file=a.key\n"
+				      "*.example.com = key_file=b.key cert_file='b c.crt'\n"
+				      "db.example.com = cert_file=d.crt key_file=d.key\n");
+
+	cr_assert_eq(c->ntls_certificates, 2);
+	cr_assert_str_eq(c->tls_certificates[0].host, "db.example.com");
+	cr_assert_str_eq(c->tls_certificates[0].cert_file, "d.crt");
+	cr_assert_str_eq(c->tls_certificates[0].key_file, "d.key");
+	cr_assert_str_eq(c->tls_certificates[1].host, "*.example.com");
+	cr_assert_str_eq(c->tls_certificates[1].cert_file, "b c.crt");
+	cr_assert_eq(files_logged("t.ini:6: certificate of \"db.example.com\" is there already"), 1);
 	config_unref(&c);
 }
 
 Test(config, a_reload_keeps_what_needs_a_restart)
 {
 	const struct config *old =
-		load("[pgbouncer]\nlisten_port = 7000\nlisten_addr = a\npool_mode = statement\n"
+		files_load("[pgbouncer]\nlisten_port = 7000\nlisten_addr = a\npool_mode = statement\n"
 		     "max_client_conn = 5\n");
 	const struct config *c =
-		load_after("[pgbouncer]\nlisten_port = 8000\npool_mode = transaction\n", old);
+		files_reload("[pgbouncer]\nlisten_port = 8000\npool_mode = transaction\n", old);
 
 	config_unref(&old);
 	cr_assert_eq(c->listen_port, 7000);
@@ -439,17 +425,17 @@ Test(config, a_reload_keeps_what_needs_a_restart)
 	cr_assert_eq(c->pool_mode, POOL_TRANSACTION);
 	cr_assert_eq(c->max_client_conn, 100, "a key that is gone has its default again");
 	cr_assert_eq(
-		count_logged(
+		files_logged(
 			"listen_port stays \"7000\" until the next restart, which makes it \"8000\""),
 		1);
-	cr_assert_eq(count_logged("listen_addr stays \"a\""), 1);
-	cr_assert_eq(count_logged("stays"), 2);
+	cr_assert_eq(files_logged("listen_addr stays \"a\""), 1);
+	cr_assert_eq(files_logged("stays"), 2);
 	config_unref(&c);
 }
 
 Test(config, with_changes_one_value)
 {
-	const struct config *c = load("[pgbouncer]\nadmin_users = a\n[databases]\nd = host=h\n");
+	const struct config *c = files_load("[pgbouncer]\nadmin_users = a\n[databases]\nd = host=h\n");
 	struct error e;
 	const struct config *next = config_with(c, "query_timeout", "1.5", &e);
 
@@ -472,9 +458,15 @@ Test(config, with_refuses)
 		{ "listen_port", "1", "55P02", "only a restart changes \"listen_port\"" },
 		{ "pool_mode", "x", "22023",
 			"invalid value \"x\" for pool_mode: it must be one of" },
-		{ "auth_type", "hba", "22023", "auth_type = hba is not in this release" },
+		{ "auth_type", "hba", "22023", "auth_type hba needs an auth_hba_file" },
+		{ "auth_type", "cert", "22023",
+			"auth_type cert needs client_tls_sslmode verify-ca or verify-full" },
+		{ "auth_dbname", "pgbouncer", "22023",
+			"cannot use the reserved \"pgbouncer\" database as an auth_dbname" },
+		{ "client_tls_sslmode", "require", "22023",
+			"TLS setup failed: client_tls_sslmode require needs client_tls_key_file and" },
 	};
-	const struct config *c = load("[pgbouncer]\n");
+	const struct config *c = files_load("[pgbouncer]\n");
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct error e;
@@ -489,7 +481,7 @@ Test(config, with_refuses)
 /* Snapshots once hung on each other in a chain: a million SETs must not cost a million structs. */
 Test(config, many_sets_leave_nothing_behind)
 {
-	const struct config *c = load("[pgbouncer]\n[databases]\nd = host=h\n");
+	const struct config *c = files_load("[pgbouncer]\n[databases]\nd = host=h\n");
 	struct error e;
 	size_t size = arena_size(c->arena), lists = arena_size(c->index->arena);
 
@@ -506,7 +498,7 @@ Test(config, many_sets_leave_nothing_behind)
 
 Test(config, references_are_counted)
 {
-	const struct config *a = load("[pgbouncer]\n");
+	const struct config *a = files_load("[pgbouncer]\n");
 	const struct config *b = config_ref(a);
 
 	cr_assert_eq(a, b);
@@ -542,7 +534,7 @@ Test(config, ten_thousand_databases_cost_less_than_512_bytes_each)
 struct shown {
 	char last[100];
 	int count, unsorted;
-	char auth_file[50], ldap[50], port[50];
+	char auth_file[50], ldap[50], port[50], client_mode[50], server_mode[50];
 	bool port_changeable, mode_changeable;
 };
 
@@ -559,6 +551,10 @@ see_key(void *arg, const char *key, const char *value, const char *def, bool cha
 			def ? def : "-");
 	if (strcmp(key, "auth_ldap_options") == 0)
 		snprintf(s->ldap, sizeof(s->ldap), "%s", value);
+	if (strcmp(key, "client_tls_sslmode") == 0)
+		snprintf(s->client_mode, sizeof(s->client_mode), "%s,%s", value, def);
+	if (strcmp(key, "server_tls_sslmode") == 0)
+		snprintf(s->server_mode, sizeof(s->server_mode), "%s,%s", value, def);
 	if (strcmp(key, "listen_port") == 0) {
 		snprintf(s->port, sizeof(s->port), "%s,%s", value, def);
 		s->port_changeable = changeable;
@@ -570,7 +566,8 @@ see_key(void *arg, const char *key, const char *value, const char *def, bool cha
 Test(config, each_key_in_name_order_with_secrets_hidden)
 {
 	const struct config *c =
-		load("[pgbouncer]\nlisten_port = 7777\nauth_ldap_options = ldapbindpasswd=x\n");
+		files_load("[pgbouncer]\nlisten_port = 7777\nauth_ldap_options = ldapbindpasswd=x\n"
+		     "server_tls_sslmode = REQUIRE\n");
 	struct shown s = { .last = "" };
 
 	config_each_key(c, see_key, &s);
@@ -578,6 +575,8 @@ Test(config, each_key_in_name_order_with_secrets_hidden)
 	cr_assert_eq(s.unsorted, 0);
 	cr_assert_str_eq(s.auth_file, "-,-");
 	cr_assert_str_eq(s.ldap, "****");
+	cr_assert_str_eq(s.client_mode, "disable,disable");
+	cr_assert_str_eq(s.server_mode, "require,prefer");
 	cr_assert_str_eq(s.port, "7777,6432");
 	cr_assert_not(s.port_changeable);
 	cr_assert(s.mode_changeable);

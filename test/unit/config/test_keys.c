@@ -11,12 +11,14 @@ static const struct key_section *const all[] = {
 	&section_databases,
 	&section_users,
 	&section_peers,
+	&section_tls_certificates,
 };
 static const size_t sizes[] = {
 	sizeof(struct config),
 	sizeof(struct config_database),
 	sizeof(struct config_user),
 	sizeof(struct config_peer),
+	sizeof(struct tls_certificate),
 };
 
 Test(keys, each_name_is_there_once)

@@ -178,6 +178,34 @@ Test(tenant, a_line_appears_and_goes)
 }
 
 /* Only what leads to another server makes the old connections useless. */
+/* Connections that were made by other rules of TLS are of no use, whether the line or the section has changed. */
+Test(tenant, generation_and_tls)
+{
+	static const struct {
+		const char *line, *settings;
+		unsigned generation;
+	} steps[] = {
+		{ "one = host=a", "", 0 },
+		{ "one = host=a server_tls_sslmode=require", "", 1 },
+		{ "one = host=a server_tls_sslmode=require", "server_tls_sslmode = allow", 1 },
+		{ "one = host=a", "server_tls_sslmode = allow", 2 },
+		{ "one = host=a", "server_tls_sslmode = allow\nserver_require_auth = scram-sha-256", 3 },
+		{ "one = host=a auth_user=x", "server_tls_sslmode = allow\nserver_require_auth = scram-sha-256", 3 },
+		{ "* = host=a", "server_tls_sslmode = allow\nserver_require_auth = scram-sha-256", 3 },
+		{ "* = host=a server_tls_ca_file=x", "server_tls_sslmode = allow\nserver_require_auth = scram-sha-256", 4 },
+	};
+	struct tenants *ts = begin(steps[0].line);
+	struct tenant *t = open_tenant(ts, "one");
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		const struct config *c = configure(steps[i].line, steps[i].settings);
+		tenants_set_config(ts, c);
+		config_unref(&c);
+		cr_assert_eq(t->generation, steps[i].generation, "step %zu", i);
+	}
+	tenants_free(&ts);
+}
+
 Test(tenant, generation)
 {
 	static const struct {
