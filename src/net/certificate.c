@@ -16,7 +16,7 @@
 const char *
 openssl_reason(char buf[200])
 {
-	unsigned long code = ERR_peek_last_error();
+	unsigned long code = ERR_peek_error();	/* the cause; what follows are its consequences */
 	const char *reason = ERR_reason_error_string(code);
 
 	if (code == 0)

@@ -289,14 +289,14 @@ static const struct words hints[] = {
 	{ SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE, "The client must show a certificate here." },
 };
 
-/* The reason that the TLS library itself gave; others, of what it called, are details. */
+/* The first reason that the TLS library itself gave: before it are details, behind it consequences. */
 static unsigned long
 take_reason(void)
 {
 	unsigned long code, found = 0;
 
 	while ((code = ERR_get_error()) != 0) {
-		if (found == 0 || ERR_GET_LIB(code) == ERR_LIB_SSL)
+		if (found == 0 || (ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_LIB(found) != ERR_LIB_SSL))
 			found = code;
 	}
 	return found;
