@@ -236,16 +236,6 @@ answer_known(const struct visit *v, const struct secret *secret)
 
 /* --- auth_query --- */
 
-static void
-refuse_visit(const struct visit *v, const char *why)
-{
-	struct error e;
-
-	error_set(&e, SEVERITY_FATAL, SQLSTATE_CONFIG_FILE, "%s", why);
-	error_hint(&e, "The pooler's log says more.");
-	client_close(v->client, &e, e.message);
-}
-
 static bool begin_visit(struct visit *v, const struct doorkeeper *d, void *arg, struct client *c);
 
 static void
@@ -260,7 +250,7 @@ on_found(struct lookup *k)
 	if (c == NULL || c->state != CLIENT_HELD || !begin_visit(&v, d, k->arg, c))
 		;
 	else if (k->result == LOOKUP_FAILED)
-		refuse_visit(&v, k->error);
+		client_close(c, &k->error, k->error.message);
 	else if (k->result == LOOKUP_FOUND)
 		answer_known(&v, &k->secret);
 	else if (v.rule.method == HBA_TRUST)

@@ -21,7 +21,12 @@
 #define ANSWER_MAX (256 * 1024)		/* of one message: a row with a password is far smaller */
 
 /* What the client is told when it is not its fault; the log has the rest. */
-static const char config_error[] = "bouncer config error";
+static const struct error config_error = {
+	.severity = SEVERITY_FATAL,
+	.sqlstate = SQLSTATE_CONFIG_FILE,
+	.message = "bouncer config error",
+	.hint = "The pooler's log says more.",
+};
 
 /* One name being looked up, for all who ask for it. */
 struct search {
@@ -84,10 +89,11 @@ lookup_free(struct lookup **kp)
 }
 
 static void
-give_back(struct shard *s, struct lookup *k, enum lookup_result result, const char *error)
+give_back(struct shard *s, struct lookup *k, enum lookup_result result, const struct error *e)
 {
 	k->result = result;
-	string_copy(k->error, error, sizeof(k->error));
+	if (e != NULL)
+		k->error = *e;
 	s->ops->found(s, k);
 }
 
@@ -115,7 +121,7 @@ drop(struct search *q)
 }
 
 static void
-answer_all(struct search *q, enum lookup_result result, const char *error)
+answer_all(struct search *q, enum lookup_result result, const struct error *e)
 {
 	struct lookup *k;
 
@@ -123,14 +129,14 @@ answer_all(struct search *q, enum lookup_result result, const char *error)
 		LIST_REMOVE(k, link);
 		if (result == LOOKUP_FOUND)
 			secret_copy(&k->secret, &q->secret);
-		give_back(q->shard, k, result, error);
+		give_back(q->shard, k, result, e);
 	}
 }
 
 static void
-fail(struct search *q, const char *error)
+fail(struct search *q, const struct error *e)
 {
-	answer_all(q, LOOKUP_FAILED, error);
+	answer_all(q, LOOKUP_FAILED, e);
 	drop(q);
 }
 
@@ -139,12 +145,12 @@ static void
 conclude(struct search *q)
 {
 	if (q->failed) {
-		fail(q, config_error);
+		fail(q, &config_error);
 	} else if (q->rows > 0) {
-		answer_all(q, LOOKUP_FOUND, "");
+		answer_all(q, LOOKUP_FOUND, NULL);
 		drop(q);
 	} else {
-		answer_all(q, LOOKUP_UNKNOWN, "");
+		answer_all(q, LOOKUP_UNKNOWN, NULL);
 		q->unknown_until = clock_now() + UNKNOWN_GOOD_FOR;
 		if (HASH_COUNT(q->shard->searches) > UNKNOWN_MAX)
 			drop(q);
@@ -306,7 +312,7 @@ on_retry(struct deferred *d)
 	if (q->leaving)
 		return;
 	if (t == NULL || t->conf == NULL) {
-		fail(q, config_error);
+		fail(q, &config_error);
 		return;
 	}
 	q->pool = pool_open_private(&q->shard->pools, t, auth_user);
@@ -326,7 +332,7 @@ on_lost(struct server *s, const struct error *e)
 		q->retried = true;
 		loop_defer(q->shard->loop, &q->retry, on_retry);
 	} else {
-		fail(q, config_error);
+		fail(q, &config_error);
 	}
 }
 
@@ -390,7 +396,9 @@ on_refused(struct lease_request *r, const struct error *e)
 
 	log_error("auth_query for \"%s\" was not run: no connection to database \"%s\" as \"%s\": %s", q->user,
 		  q->pool->tenant->name, q->pool->user->name, e->message);
-	fail(q, config_error);
+	/* Whoever mistyped the name of a database that "*" would make learns it here: that no password is asked for
+	 * would tell it anyway. */
+	fail(q, strcmp(e->sqlstate, SQLSTATE_INVALID_CATALOG_NAME) == 0 ? e : &config_error);
 }
 
 static void
@@ -472,15 +480,14 @@ find_database(struct shard *s, struct lookup *k)
 
 	if (config_is_reserved(k->database)) {
 		log_error("cannot use the reserved \"%s\" database as an auth_dbname", k->database);
-		give_back(s, k, LOOKUP_FAILED, config_error);
+		give_back(s, k, LOOKUP_FAILED, &config_error);
 	} else if ((t = shard_open_tenant(s, k->database, &e)) == NULL) {
 		log_error("authentication database \"%s\" is not configured", k->database);
-		give_back(s, k, LOOKUP_FAILED, config_error);
+		give_back(s, k, LOOKUP_FAILED, &config_error);
 	} else if (t->disabled) {
-		char text[200];
-
-		snprintf(text, sizeof(text), "authentication database \"%.100s\" is disabled", k->database);
-		give_back(s, k, LOOKUP_FAILED, text);
+		error_set(&e, SEVERITY_FATAL, SQLSTATE_CANNOT_CONNECT_NOW,
+			  "authentication database \"%.100s\" is disabled", k->database);
+		give_back(s, k, LOOKUP_FAILED, &e);
 		t = NULL;
 	}
 	return t;
@@ -493,7 +500,7 @@ lookup_serve(struct shard *s, struct lookup *k)
 	struct tenant *t;
 
 	if (q != NULL && q->unknown_until > clock_now()) {
-		give_back(s, k, LOOKUP_UNKNOWN, "");
+		give_back(s, k, LOOKUP_UNKNOWN, NULL);
 		return;
 	}
 	if (q != NULL && q->unknown_until > 0) {
@@ -525,7 +532,7 @@ give_up(struct search *q)
 		q->server = NULL;
 		pool_abandon(s, "auth_query takes too long");
 	}
-	fail(q, config_error);
+	fail(q, &config_error);
 }
 
 void

@@ -24,7 +24,7 @@
 enum lookup_result {
 	LOOKUP_FOUND,
 	LOOKUP_UNKNOWN,		/* no row */
-	LOOKUP_FAILED,		/* error says why, in words for the client; more is in the log */
+	LOOKUP_FAILED,		/* error is what the client may know of it; more is in the log */
 };
 
 struct lookup {
@@ -42,7 +42,7 @@ struct lookup {
 	char *user;
 	enum lookup_result result;
 	struct secret secret;			/* FOUND; SECRET_NONE: a user without a password */
-	char error[200];
+	struct error error;			/* FAILED */
 };
 
 /* A question about a user; db: of the database that is asked for, NULL: the console's.  NULL: there is no auth_user, so
