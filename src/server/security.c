@@ -160,6 +160,10 @@ security_explain(const struct error *of_stream, const struct address *at, struct
 {
 	char where[ADDRESS_TEXT];
 
-	error_set(e, SEVERITY_FATAL, SQLSTATE_CANNOT_ESTABLISH, "TLS handshake with %s failed: %s",
-		  address_text(at, at->port, where), of_stream->message);
+	error_set(e, SEVERITY_FATAL, SQLSTATE_CANNOT_ESTABLISH, "server %s: %s", address_text(at, at->port, where),
+		  of_stream->message);
+	if (of_stream->detail[0] != '\0')
+		error_detail(e, "%s", of_stream->detail);
+	if (of_stream->hint[0] != '\0')
+		error_hint(e, "%s", of_stream->hint);
 }

@@ -60,7 +60,7 @@ enum security_step security_begin(const struct security *y, struct stream *s, co
 enum security_step security_read(const struct security *y, struct stream *s, const struct address *at,
 				 struct error *e);
 
-/* e: "TLS handshake with ADDR failed: ..." from what the stream said. */
+/* e: "server ADDR: TLS handshake failed: ..." from what the stream said; another struct. */
 void security_explain(const struct error *of_stream, const struct address *at, struct error *e);
 
 #endif

@@ -109,7 +109,7 @@ expect_handshake_failed(const char *words)
 	char wanted[100];
 
 	expect_given_up("08001", "handshake");
-	snprintf(wanted, sizeof(wanted), "TLS handshake with 127.0.0.1:%d failed: ", port);
+	snprintf(wanted, sizeof(wanted), "server 127.0.0.1:%d: TLS handshake failed: ", port);
 	cr_assert_eq(strncmp(seen.error.message, wanted, strlen(wanted)), 0, "%s", seen.error.message);
 	cr_assert_not_null(strstr(seen.error.message, words), "%s", seen.error.message);
 }
@@ -299,6 +299,7 @@ Test(server_security, checks_the_name_that_was_dialed)
 	tell_bytes("S", 1);
 	shake_hands();
 	expect_handshake_failed("certificate verify failed");
+	cr_assert_not_null(strstr(seen.error.detail, "127.0.0.1"), "%s", seen.error.detail);
 }
 
 Test(server_security, refuses_the_certificate_of_another_host)
