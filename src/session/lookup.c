@@ -196,7 +196,7 @@ take_row(struct search *q, const uint8_t *body, size_t n)
 	if (!reader_done(&r))
 		refuse_answer(q, "malformed row");
 	else if (name == NULL)
-		refuse_answer(q, "the name that it returned is NULL");
+		;	/* nobody: so says a function whose result is no set */
 	else if (strcmp(name, q->user) != 0)
 		refuse_answer(q, "the name that it returned is not the one that was asked for");
 	else if (++q->rows > 1)

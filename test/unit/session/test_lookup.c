@@ -15,7 +15,15 @@
 
 TestSuite(lookup, .fini = house_close);
 
-/* A row of the name and, unless it is NULL, the password. */
+static void
+write_column(struct buffer *b, const char *text)
+{
+	writer_u32(b, text == NULL ? UINT32_MAX : (uint32_t)strlen(text));
+	if (text != NULL)
+		writer_bytes(b, text, strlen(text));
+}
+
+/* A row of the name and the password; either may be NULL. */
 static void
 say_row(struct peer *s, const char *name, const char *password)
 {
@@ -23,11 +31,8 @@ say_row(struct peer *s, const char *name, const char *password)
 	size_t m = writer_begin(&b, BE_DATA_ROW);
 
 	writer_u16(&b, 2);
-	writer_u32(&b, (uint32_t)strlen(name));
-	writer_bytes(&b, name, strlen(name));
-	writer_u32(&b, password == NULL ? UINT32_MAX : (uint32_t)strlen(password));
-	if (password != NULL)
-		writer_bytes(&b, password, strlen(password));
+	write_column(&b, name);
+	write_column(&b, password);
 	writer_end(&b, m);
 	say_bytes(s, b.data, b.len);
 	buffer_release(&b);
@@ -146,6 +151,21 @@ Test(lookup, a_stranger)
 	hear(k, QUERY);
 	say_found(k, "alice", "secret");
 	hear(c, "R(3)");
+}
+
+/* What a function with OUT parameters returns when it finds nobody. */
+Test(lookup, a_row_of_nulls_is_nobody)
+{
+	struct peer *c, *k;
+
+	house_open(1, TWO, ASK);
+	c = client_open(0, "user=eve,database=one");
+	k = backend_open_as("checker", "keys");
+	hear(k, QUERY);
+	say_found(k, NULL, NULL);
+	hear(c, "R(3)");
+	say(c, "p(secret)");
+	expect_refusal(c);
 }
 
 /* Whoever asks for the same name meanwhile shares the answer. */
