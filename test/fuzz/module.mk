@@ -44,6 +44,10 @@ test_fuzz_fuzz_scram_client_SOURCES = test/fuzz/fuzz_scram_client.c $(fuzz_main)
 test_fuzz_fuzz_scram_server_LDADD = $(fuzz_ldadd)
 test_fuzz_fuzz_scram_client_LDADD = $(fuzz_ldadd)
 
+fuzz_programs += test/fuzz/fuzz_tls
+test_fuzz_fuzz_tls_SOURCES = test/fuzz/fuzz_tls.c test/unit/net/certs.c test/unit/net/certs.h $(fuzz_main)
+test_fuzz_fuzz_tls_LDADD = $(fuzz_ldadd)
+
 check_PROGRAMS += $(fuzz_programs)
 TESTS += test/fuzz/replay-corpora
 AM_TESTS_ENVIRONMENT = FUZZ_PROGRAMS='$(fuzz_programs)'; export FUZZ_PROGRAMS;

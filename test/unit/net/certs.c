@@ -58,10 +58,10 @@ make_key(const char *kind)
 static void
 write_key(const char *file, EVP_PKEY *key)
 {
-	FILE *f;
+	mode_t old = umask(077);
+	FILE *f = open_file(file, ".key", "w");
 
-	umask(077);
-	f = open_file(file, ".key", "w");
+	umask(old);
 	must(PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL));
 	fclose(f);
 }
