@@ -249,9 +249,9 @@ serve_scram(const struct scram_show *show, char final[SCRAM_MESSAGE_MAX])
 	size_t n;
 
 	/* As a role's, its salt stays the same. */
-	if (v.iterations == 0)
+	if (show->verifier == NULL && v.iterations == 0)
 		scram_make_verifier(show->password, 4096, &v);
-	ss = scram_server_new(&v, show->binding);
+	ss = scram_server_new(show->verifier != NULL ? show->verifier : &v, show->binding);
 	request(AUTHENTICATION_SASL, show->mechanisms != NULL ? show->mechanisms : both,
 		show->mechanisms != NULL ? show->mechanisms_size : sizeof(both));
 	p = hear_first(show, &n);

@@ -67,6 +67,7 @@ struct scram_show {
 	const char *chosen;		/* the mechanism that is to be chosen; NULL: SCRAM-SHA-256 */
 	const char *gs2;		/* how the first message is to begin; NULL: any */
 	const struct scram_binding *binding;
+	const struct scram_verifier *verifier;	/* in place of one that is made from password */
 };
 void serve_scram(const struct scram_show *show, char final[SCRAM_MESSAGE_MAX]);
 

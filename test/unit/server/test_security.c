@@ -128,12 +128,35 @@ open_usual_front(void)
 
 /* As far as the startup packet, over TLS. */
 static void
-dial_secure(void)
+dial_secure_as(struct server_login_as *as)
 {
-	begin_asking(TLS_REQUIRE);
+	as->tls = make_context(TLS_REQUIRE, NULL);
+	as->tls_mode = TLS_REQUIRE;
+	begin_dial("127.0.0.1", as);
+	tls_context_unref(&as->tls);
+	hear_tls_request();
 	tell_bytes("S", 1);
 	shake_hands();
 	expect_secured();
+}
+
+static void
+dial_secure_demanding(unsigned demands)
+{
+	struct server_login_as as = login_as();
+	struct secret secret;
+
+	secret_parse(&secret, "secret");
+	as.secret = &secret;
+	as.demands = demands;
+	dial_secure_as(&as);
+	secret_release(&secret);
+}
+
+static void
+dial_secure(void)
+{
+	dial_secure_demanding(DEMAND_ANY);
 }
 
 /* --- the modes --- */
@@ -491,6 +514,31 @@ Test(server_security, scram_is_bound_to_the_channel)
 	finish_scram(final);
 }
 
+/* The client proved with them on its side; the two channels have nothing to do with each other. */
+Test(server_security, scram_with_keys_of_a_client)
+{
+	struct server_login_as as = login_as();
+	struct scram_verifier v;
+	struct scram_binding binding;
+	struct scram_keys keys;
+	struct scram_show show = { .chosen = SCRAM_MECHANISM_PLUS, .binding = &binding, .verifier = &v };
+	char final[SCRAM_MESSAGE_MAX];
+
+	open_usual_front();
+	take_binding(&binding);
+	scram_make_verifier("secret", 4096, &v);
+	scram_derive_keys("secret", v.salt, v.salt_size, v.iterations, &keys);
+	as.keys = &keys;
+	dial_secure_as(&as);
+	serve_scram(&show, final);
+	finish_scram(final);
+	show = (struct scram_show){ .verifier = &v };
+	as.tls_mode = TLS_DISABLE;
+	dial_as(&as);
+	serve_scram(&show, final);
+	finish_scram(final);
+}
+
 /* Somebody between us and PostgreSQL has another certificate. */
 Test(server_security, scram_bound_to_another_channel)
 {
@@ -543,26 +591,6 @@ Test(server_security, scram_in_plain)
 
 /* --- server_require_auth = scram-sha-256-plus --- */
 
-static void
-dial_demanding_plus(unsigned demands)
-{
-	struct server_login_as as = login_as();
-	struct secret secret;
-
-	secret_parse(&secret, "secret");
-	as.secret = &secret;
-	as.demands = demands;
-	as.tls = make_context(TLS_REQUIRE, NULL);
-	as.tls_mode = TLS_REQUIRE;
-	begin_dial("127.0.0.1", &as);
-	tls_context_unref(&as.tls);
-	secret_release(&secret);
-	hear_tls_request();
-	tell_bytes("S", 1);
-	shake_hands();
-	expect_secured();
-}
-
 Test(server_security, demands_channel_binding)
 {
 	struct scram_binding binding;
@@ -573,7 +601,7 @@ Test(server_security, demands_channel_binding)
 	open_usual_front();
 	take_binding(&binding);
 	for (size_t i = 0; i < lengthof(demands); i++) {
-		dial_demanding_plus(demands[i]);
+		dial_secure_demanding(demands[i]);
 		serve_scram(&show, final);
 		finish_scram(final);
 	}
@@ -590,13 +618,13 @@ expect_refusal(void)
 Test(server_security, is_offered_less_than_channel_binding)
 {
 	open_usual_front();
-	dial_demanding_plus(DEMAND_SCRAM_PLUS);
+	dial_secure_demanding(DEMAND_SCRAM_PLUS);
 	request(AUTHENTICATION_SASL, only_plain, sizeof(only_plain));
 	expect_refusal();
-	dial_demanding_plus(DEMAND_SCRAM_PLUS);
+	dial_secure_demanding(DEMAND_SCRAM_PLUS);
 	request(AUTHENTICATION_OK, NULL, 0);
 	expect_refusal();
-	dial_demanding_plus(DEMAND_SCRAM_PLUS);
+	dial_secure_demanding(DEMAND_SCRAM_PLUS);
 	request(AUTHENTICATION_CLEARTEXT_PASSWORD, NULL, 0);
 	expect_refusal();
 }
@@ -606,7 +634,7 @@ Test(server_security, has_nothing_to_bind_to)
 	static const char both[] = "SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0";
 
 	open_front(&(struct front_rules){ .unhashed = true });
-	dial_demanding_plus(DEMAND_SCRAM_PLUS);
+	dial_secure_demanding(DEMAND_SCRAM_PLUS);
 	request(AUTHENTICATION_SASL, both, sizeof(both));
 	expect_refusal();
 }
