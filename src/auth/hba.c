@@ -271,8 +271,12 @@ read_network(struct parser *p, const char *text, struct address *a)
 	ip[n] = '\0';
 	if (!parse_ip(ip, &a->family, a->bytes))
 		return refuse(p, "\"%.60s\" is no IP address; host names are not supported", text);
-	if (text[n] == '\0' ? !read_mask(p, a) : !parse_bits(text + n + 1, a->family, a->mask))
-		return text[n] == '\0' ? false : refuse(p, "\"%.60s\": bad number of bits", text);
+	if (text[n] == '\0') {
+		if (!read_mask(p, a))
+			return false;
+	} else if (!parse_bits(text + n + 1, a->family, a->mask)) {
+		return refuse(p, "\"%.60s\": bad number of bits", text);
+	}
 	unmap_network(a);
 	return true;
 }
@@ -408,7 +412,8 @@ take_option(struct parser *p, struct rule *r, const char *name, const char *valu
 		return refuse(p, "the method %s has no option %.60s", method, name);
 	if (o->only == NULL)
 		return take_map(p, r, value);
-	return strcmp(value, o->only) == 0 || refuse(p, "%s= can only be %s with the method %s", name, o->only, method);
+	return strcmp(value, o->only) == 0 ||
+		refuse(p, "%s= can only be %s with the method %s", name, o->only, method);
 }
 
 static void
