@@ -1,4 +1,6 @@
 server_sources = \
+	src/server/authentication.c \
+	src/server/authentication.h \
 	src/server/known_keys.c \
 	src/server/known_keys.h \
 	src/server/login.c \
