@@ -1,5 +1,4 @@
 /* Startup packets, and the encryption that is asked for before them. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,14 +32,10 @@ begin_tls(struct client *c, bool direct, const uint8_t *first, size_t n)
 void
 login_secured(struct client *c, const struct error *e)
 {
-	char reason[sizeof(e->message) + 32];
-
-	if (e == NULL) {
+	if (e == NULL)
 		client_enter(c, CLIENT_STARTUP);
-		return;
-	}
-	snprintf(reason, sizeof(reason), "TLS handshake failed: %s", e->message);
-	client_drop(c, reason);
+	else
+		client_drop(c, e->message);
 }
 
 /* May this request be answered?  Anything behind it was sent by somebody who hopes that we take it for encrypted. */
