@@ -134,7 +134,7 @@ class Pooler:
         lines += [f"{k} = {ini_value(v)}" for k, v in self.settings.items() if v is not None and self.knows(k)]
         if self.certificates:
             lines += ["[tls_certificates]"]
-            lines += [f"{host} = cert={c.cert} key={c.key}" for host, c in self.certificates.items()]
+            lines += [f"{host} = cert_file={c.cert} key_file={c.key}" for host, c in self.certificates.items()]
         if self.users:
             lines += ["[users]"] + [f"{name} = {options(value)}" for name, value in self.users.items()]
         return "\n".join(lines) + "\n"

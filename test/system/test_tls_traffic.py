@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import os
-import re
 import socket
 import ssl
 import struct
@@ -18,7 +17,7 @@ import wire
 from certs import careless, verifying
 from helpers import MEMORY_COUNTS, SLOW, status_kb, wait_until
 from pooler import PASSWORDS, PEER
-from test_tls_client import tls, trusting
+from test_tls_client import tls
 
 TENANTS = ["shop", "mill", "forge"] + [f"t{i}" for i in range(1, 9)]
 APPLICATION_DATA = 23
@@ -148,7 +147,8 @@ def test_startup_and_queries_in_one_record(single):
         c.start("shop", "app", application_name="x" * 3000)
         assert c.authenticate("app", PASSWORDS["app"]).kind == "Z"
         c.send(*(wire.query(f"SELECT {i}") for i in range(300)))
-        assert [c.until_ready()[1].row for _ in range(300)] == [[str(i)] for i in range(300)]
+        rows = [[m.row for m in c.until_ready() if m.kind == "D"] for _ in range(300)]
+        assert rows == [[[str(i)]] for i in range(300)]
 
 
 def test_query_over_many_records(single):
@@ -604,6 +604,6 @@ def test_clients_that_leave_while_they_shake_hands(secure):
 
 def test_a_client_that_does_not_believe_us(single, certs):
     """Its alert is a reason that the log tells."""
-    with single.logs(r"unknown ca|certificate unknown|bad certificate|alert"):
+    with single.logs(r"(?i)unknown ca|certificate unknown|bad certificate"):
         with pytest.raises(ssl.SSLError):
             single.wire(tls=verifying(certs.other_ca))
