@@ -38,86 +38,86 @@
 	}
 
 const struct key_word words_pool_mode[] = {
-	{ "session", POOL_SESSION, NULL },
-	{ "transaction", POOL_TRANSACTION, NULL },
-	{ "statement", POOL_STATEMENT, NULL },
-	{ NULL, 0, NULL },
+	{ "session", POOL_SESSION },
+	{ "transaction", POOL_TRANSACTION },
+	{ "statement", POOL_STATEMENT },
+	{ NULL, 0 },
 };
 
 const struct key_word words_auth_type[] = {
-	{ "any", AUTH_ANY, NULL },
-	{ "trust", AUTH_TRUST, NULL },
-	{ "plain", AUTH_PLAIN, NULL },
-	{ "md5", AUTH_MD5, NULL },
-	{ "scram-sha-256", AUTH_SCRAM_SHA_256, NULL },
-	{ "cert", AUTH_CERT, NULL },
-	{ "hba", AUTH_HBA, NULL },
-	{ "ldap", AUTH_LDAP, NULL },
-	{ "pam", AUTH_PAM, NULL },
-	{ NULL, 0, NULL },
+	{ "any", AUTH_ANY },
+	{ "trust", AUTH_TRUST },
+	{ "plain", AUTH_PLAIN },
+	{ "md5", AUTH_MD5 },
+	{ "scram-sha-256", AUTH_SCRAM_SHA_256 },
+	{ "cert", AUTH_CERT },
+	{ "hba", AUTH_HBA },
+	{ "ldap", AUTH_LDAP },
+	{ "pam", AUTH_PAM },
+	{ NULL, 0 },
 };
 
 const struct key_word words_load_balance_hosts[] = {
-	{ "round-robin", LOAD_BALANCE_ROUND_ROBIN, NULL },
-	{ "disable", LOAD_BALANCE_DISABLE, NULL },
-	{ NULL, 0, NULL },
+	{ "round-robin", LOAD_BALANCE_ROUND_ROBIN },
+	{ "disable", LOAD_BALANCE_DISABLE },
+	{ NULL, 0 },
 };
 
 static const struct key_word words_session_state[] = {
-	{ "clean", SESSION_STATE_CLEAN, NULL },
-	{ "keep", SESSION_STATE_KEEP, NULL },
-	{ NULL, 0, NULL },
+	{ "clean", SESSION_STATE_CLEAN },
+	{ "keep", SESSION_STATE_KEEP },
+	{ NULL, 0 },
 };
 
 const struct key_word words_tls_mode[] = {
-	{ "disable", TLS_DISABLE, NULL },
-	{ "allow", TLS_ALLOW, NULL },
-	{ "prefer", TLS_PREFER, NULL },
-	{ "require", TLS_REQUIRE, NULL },
-	{ "verify-ca", TLS_VERIFY_CA, NULL },
-	{ "verify-full", TLS_VERIFY_FULL, NULL },
-	{ NULL, 0, NULL },
+	{ "disable", TLS_DISABLE },
+	{ "allow", TLS_ALLOW },
+	{ "prefer", TLS_PREFER },
+	{ "require", TLS_REQUIRE },
+	{ "verify-ca", TLS_VERIFY_CA },
+	{ "verify-full", TLS_VERIFY_FULL },
+	{ NULL, 0 },
 };
 
 static const struct key_word words_negotiation[] = {
-	{ "postgres", TLS_NEGOTIATION_POSTGRES, NULL },
-	{ "direct", TLS_NEGOTIATION_DIRECT, NULL },
-	{ NULL, 0, NULL },
+	{ "postgres", TLS_NEGOTIATION_POSTGRES },
+	{ "direct", TLS_NEGOTIATION_DIRECT },
+	{ NULL, 0 },
 };
 
 static const struct key_word words_tls_protocols[] = {
-	{ "tlsv1.0", 0, NULL },
-	{ "tlsv1.1", 1, NULL },
-	{ "tlsv1.2", 2, NULL },
-	{ "tlsv1.3", 3, NULL },
-	{ "all", 4, NULL },
-	{ "secure", 5, NULL },
-	{ "default", 6, NULL },
-	{ "legacy", 7, NULL },
-	{ NULL, 0, NULL },
+	{ "tlsv1.0", 0 },
+	{ "tlsv1.1", 1 },
+	{ "tlsv1.2", 2 },
+	{ "tlsv1.3", 3 },
+	{ "all", 4 },
+	{ "secure", 5 },
+	{ "default", 6 },
+	{ "legacy", 7 },
+	{ NULL, 0 },
 };
 
 static const struct key_word words_dheparams[] = {
-	{ "auto", 0, NULL },
-	{ "legacy", 1, NULL },
-	{ "none", 2, NULL },
-	{ NULL, 0, NULL },
+	{ "auto", 0 },
+	{ "legacy", 1 },
+	{ "none", 2 },
+	{ NULL, 0 },
 };
 
 static const struct key_word words_facility[] = {
-	{ "auth", 0, NULL },
-	{ "authpriv", 1, NULL },
-	{ "daemon", 2, NULL },
-	{ "user", 3, NULL },
-	{ "local0", 4, NULL },
-	{ "local1", 5, NULL },
-	{ "local2", 6, NULL },
-	{ "local3", 7, NULL },
-	{ "local4", 8, NULL },
-	{ "local5", 9, NULL },
-	{ "local6", 10, NULL },
-	{ "local7", 11, NULL },
-	{ NULL, 0, NULL },
+	{ "auth", 0 },
+	{ "authpriv", 1 },
+	{ "daemon", 2 },
+	{ "user", 3 },
+	{ "local0", 4 },
+	{ "local1", 5 },
+	{ "local2", 6 },
+	{ "local3", 7 },
+	{ "local4", 8 },
+	{ "local5", 9 },
+	{ "local6", 10 },
+	{ "local7", 11 },
+	{ NULL, 0 },
 };
 
 #define OWNER struct config

@@ -50,7 +50,6 @@ enum key_flag {
 struct key_word {
 	const char *word;
 	int value;
-	const char *later;	/* not NULL: refused by this release, because ... */
 };
 
 /* min and max are in the text's unit.  A min of -1 is CONFIG_UNSET: the wider setting counts. */

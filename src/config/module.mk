@@ -17,6 +17,8 @@ config_sources = \
 	src/config/ini.h \
 	src/config/keys.c \
 	src/config/keys.h \
+	src/config/lines.c \
+	src/config/lines.h \
 	src/config/load.c \
 	src/config/load.h \
 	src/config/lookup.c \

@@ -67,15 +67,15 @@ static bool
 parse_bool(const struct key *k, const char *text, void *field, struct config_arena *arena)
 {
 	static const struct key_word words[] = {
-		{ "0", 0, NULL },
-		{ "1", 1, NULL },
-		{ "off", 0, NULL },
-		{ "on", 1, NULL },
-		{ "false", 0, NULL },
-		{ "true", 1, NULL },
-		{ "no", 0, NULL },
-		{ "yes", 1, NULL },
-		{ NULL, 0, NULL },
+		{ "0", 0 },
+		{ "1", 1 },
+		{ "off", 0 },
+		{ "on", 1 },
+		{ "false", 0 },
+		{ "true", 1 },
+		{ "no", 0 },
+		{ "yes", 1 },
+		{ NULL, 0 },
 	};
 
 	(void)k;
@@ -114,10 +114,10 @@ static bool
 parse_size(const struct key *k, const char *text, void *field, struct config_arena *arena)
 {
 	static const struct key_word units[] = {
-		{ "kB", 10, NULL },
-		{ "MB", 20, NULL },
-		{ "GB", 30, NULL },
-		{ NULL, 0, NULL },
+		{ "kB", 10 },
+		{ "MB", 20 },
+		{ "GB", 30 },
+		{ NULL, 0 },
 	};
 	size_t digits = strspn(text, "0123456789");
 	const char *unit = text + digits + strspn(text + digits, " ");
@@ -350,29 +350,12 @@ is_text(const struct key *k)
 	return types[k->type].print == print_text || types[k->type].print == print_check;
 }
 
-/* A word that a later release brings must not be taken in silence: it may be what keeps intruders
- * out. */
-static bool
-refuse_later_word(const struct key *k, const char *text, struct error *e)
-{
-	for (const struct key_word *w = k->words; w != NULL && w->word != NULL; w++) {
-		if (w->later == NULL || !string_equal_nocase(w->word, text))
-			continue;
-		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
-			"%s = %s is not in this release: %s", k->name, w->word, w->later);
-		return true;
-	}
-	return false;
-}
-
 bool
 value_parse(const struct key *k, void *base, const char *text, struct config_arena *arena,
 	struct error *e)
 {
 	char wanted[250];
 
-	if (refuse_later_word(k, text, e))
-		return false;
 	if (types[k->type].parse(k, text, field_of(k, base), arena))
 		return true;
 	if (k->type == KEY_DATABASE) {
@@ -451,15 +434,12 @@ append_text(char *buf, size_t size, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* Not those of a later release: they would be refused. */
 static void
 append_words(const struct key *k, char *buf, size_t size)
 {
 	const char *comma = "";
 
 	for (const struct key_word *w = k->words; w->word != NULL; w++) {
-		if (w->later != NULL)
-			continue;
 		append_text(buf, size, "%s%s", comma, w->word);
 		comma = ", ";
 	}

@@ -9,6 +9,7 @@
 #include <openssl/crypto.h>
 
 #include "build.h"
+#include "identity/identity.h"
 
 static const struct option long_options[] = {
 	{ "quiet", no_argument, NULL, 'q' },
@@ -50,6 +51,8 @@ print_version(void)
 #else
 	printf("systemd: no\n");
 #endif
+	printf("pam: %s\n", identity_has_pam() ? "yes" : "no");
+	printf("ldap: %s\n", identity_has_ldap() ? "yes" : "no");
 }
 
 void

@@ -50,9 +50,15 @@ load_ini(const uint8_t *data, size_t size, size_t *sum, struct error *e)
 	if (c == NULL)
 		return;
 	config_each_key(c, take_key, sum);
-	for (size_t i = 0; i < c->ndatabases; i++)
+	for (size_t i = 0; i < c->ndatabases; i++) {
+		enum tls_mode mode;
 		if (config_find_database(c, c->databases[i]->name) != c->databases[i])
 			abort();
+		if (config_server_tls(c, c->databases[i], &mode) != NULL || config_server_demands(c, c->databases[i]) == 0)
+			abort();
+		if (!config_same_security(c, c->databases[i], c, c->databases[i]))
+			abort();
+	}
 	free(config_make_autodb(c, "x"));
 	config_unref(&c);
 }

@@ -1,0 +1,371 @@
+#include "config/lines.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/sqlstate.h"
+#include "base/strings.h"
+#include "config/connstr.h"
+#include "config/snapshot.h"
+#include "config/value.h"
+
+#define PEER_ID_MAX 65535
+#define HOST_MAX 253
+
+/* What a section's lines are made into. */
+struct lines_section {
+	const struct key_section *keys;
+	bool (*add)(struct lines *l, const char *name, char *value, const struct ini_place *at,
+		struct error *e);
+};
+
+static bool
+refuse_key(const struct key_section *s, const char *name, struct error *e)
+{
+	const struct key *near = key_suggest(s, name);
+
+	error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "unknown key \"%.60s\" in [%s]%s%s%s",
+		name, s->name, near == NULL ? "" : ": do you mean ", near == NULL ? "" : near->name,
+		near == NULL ? "" : "?");
+	return false;
+}
+
+/* The settings of one line, into the struct at base. */
+static bool
+parse_settings(struct lines *l, const struct key_section *s, char *settings, void *base,
+	struct error *e)
+{
+	enum connstr_step step;
+	char *name, *value;
+
+	while ((step = connstr_next(&settings, &name, &value, e)) == CONNSTR_PAIR) {
+		const struct key *k = key_find(s, name);
+		if (k == NULL)
+			return refuse_key(s, name, e);
+		if (!value_parse(k, base, value, l->index->arena, e))
+			return false;
+	}
+	return step == CONNSTR_END;
+}
+
+static bool
+add_setting(struct lines *l, const char *name, char *value, const struct ini_place *at,
+	struct error *e)
+{
+	const struct key *k = key_find(&section_pgbouncer, name);
+
+	(void)at;
+	if (k == NULL)
+		return refuse_key(&section_pgbouncer, name, e);
+	return value_parse(k, l->c, value, l->c->arena, e);
+}
+
+static void
+warn_of_repeat(const char *what, const char *name, const struct ini_place *at)
+{
+	log_warning("%s:%d: %s \"%s\" is there already; this later line counts", at->file, at->line,
+		what, name);
+}
+
+static struct config_database *
+find_or_make_database(struct lines *l, const char *name, const struct ini_place *at)
+{
+	bool fallback = strcmp(name, "*") == 0;
+	struct config_database *d = fallback ? l->autodb : lookup_find(&l->index->databases, name);
+
+	if (d != NULL) {
+		warn_of_repeat("database", name, at);
+		return d;
+	}
+	d = arena_alloc(l->index->arena, sizeof(*d));
+	d->name = arena_strdup(l->index->arena, name);
+	if (fallback)
+		l->autodb = d;
+	else
+		lookup_add(&l->index->databases, l->index->arena, d->name, d);
+	return d;
+}
+
+static bool
+add_database(struct lines *l, const char *name, char *value, const struct ini_place *at,
+	struct error *e)
+{
+	struct config_database settings = l->database;
+
+	if (config_is_reserved(name)) {
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
+			"the name \"%s\" is reserved: it is the console's database", name);
+		return false;
+	}
+	if (!parse_settings(l, &section_databases, value, &settings, e))
+		return false;
+	struct config_database *d = find_or_make_database(l, name, at);
+	settings.name = d->name;
+	settings.autodb = d == l->autodb;
+	if (settings.dbname == NULL && !settings.autodb)
+		settings.dbname = settings.name;
+	*d = settings;
+	return true;
+}
+
+static struct config_user *
+make_user(struct lines *l, const char *name)
+{
+	struct config_user *u = arena_alloc(l->index->arena, sizeof(*u));
+
+	*u = l->user;
+	u->name = arena_strdup(l->index->arena, name);
+	lookup_add(&l->index->users, l->index->arena, u->name, u);
+	return u;
+}
+
+static bool
+add_user(struct lines *l, const char *name, char *value, const struct ini_place *at, struct error *e)
+{
+	struct config_user settings = l->user;
+	struct config_user *u = lookup_find(&l->index->users, name);
+
+	if (!parse_settings(l, &section_users, value, &settings, e))
+		return false;
+	if (u != NULL)
+		warn_of_repeat("user", name, at);
+	else
+		u = make_user(l, name);
+	settings.name = u->name;
+	*u = settings; /* no secret is lost: auth_file is read after the ini file */
+	return true;
+}
+
+static bool
+add_peer(struct lines *l, const char *name, char *value, const struct ini_place *at, struct error *e)
+{
+	struct config_peer settings = l->peer;
+	int64_t id;
+	char text[16];
+
+	if (!string_to_int64(name, &id) || id < 1 || id > PEER_ID_MAX) {
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
+			"\"%.60s\" is no peer: [peers] names them by numbers from 1 to %d", name,
+			PEER_ID_MAX);
+		return false;
+	}
+	if (!parse_settings(l, &section_peers, value, &settings, e))
+		return false;
+	if (settings.host == NULL) {
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "peer %d needs a host", (int)id);
+		return false;
+	}
+	snprintf(text, sizeof(text), "%d", (int)id);
+	settings.id = (int)id;
+	struct config_peer *p = lookup_find(&l->index->peers, text);
+	if (p == NULL) {
+		p = arena_alloc(l->index->arena, sizeof(*p));
+		lookup_add(&l->index->peers, l->index->arena, arena_strdup(l->index->arena, text),
+			p);
+	} else {
+		warn_of_repeat("peer", text, at);
+	}
+	*p = settings;
+	return true;
+}
+
+/* In lower case, as what clients ask for is compared with it; "*." may stand before it. */
+static bool
+fold_host(const char *name, char *host)
+{
+	size_t n = strlen(name);
+	const char *label = strncmp(name, "*.", 2) == 0 ? name + 2 : name;
+
+	if (*label == '\0' || n > HOST_MAX || label[strspn(label, "abcdefghijklmnopqrstuvwxyz"
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")] != '\0')
+		return false;
+	for (size_t i = 0; i <= n; i++)
+		host[i] = string_lower(name[i]);
+	return true;
+}
+
+static struct tls_certificate *
+find_or_make_certificate(struct lines *l, const char *host, const struct ini_place *at)
+{
+	struct config_arena *arena = l->index->arena;
+	struct tls_certificate *t = lookup_find(&l->index->certificates, host);
+
+	if (t != NULL) {
+		warn_of_repeat("certificate of", host, at);
+		return t;
+	}
+	t = arena_alloc(arena, sizeof(*t));
+	t->host = arena_strdup(arena, host);
+	lookup_add(&l->index->certificates, arena, t->host, t);
+	return t;
+}
+
+static bool
+add_certificate(struct lines *l, const char *name, char *value, const struct ini_place *at,
+	struct error *e)
+{
+	struct tls_certificate settings = l->certificate;
+	char host[HOST_MAX + 1];
+
+	if (!fold_host(name, host)) {
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
+			"\"%.60s\" is no host name like db.example.com or *.example.com", name);
+		return false;
+	}
+	if (!parse_settings(l, &section_tls_certificates, value, &settings, e))
+		return false;
+	if (settings.cert_file == NULL || settings.key_file == NULL) {
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
+			"the certificate of \"%.60s\" needs cert_file and key_file", host);
+		return false;
+	}
+	struct tls_certificate *t = find_or_make_certificate(l, host, at);
+	settings.host = t->host;
+	*t = settings;
+	return true;
+}
+
+static const struct lines_section sections[] = {
+	{ &section_pgbouncer, add_setting },
+	{ &section_databases, add_database },
+	{ &section_users, add_user },
+	{ &section_peers, add_peer },
+	{ &section_tls_certificates, add_certificate },
+};
+
+bool
+lines_enter_section(void *arg, const char *name, const struct ini_place *at, struct error *e)
+{
+	struct lines *l = arg;
+
+	(void)at;
+	for (size_t i = 0; i < lengthof(sections); i++) {
+		if (strcmp(sections[i].keys->name, name) != 0)
+			continue;
+		l->section = &sections[i];
+		l->pgbouncer_seen |= sections[i].keys == &section_pgbouncer;
+		return true;
+	}
+	error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
+		"unknown section [%.60s]: there are [pgbouncer], [databases], [users], [peers] and "
+		"[tls_certificates]",
+		name);
+	return false;
+}
+
+bool
+lines_take_pair(void *arg, char *key, char *value, const struct ini_place *at, struct error *e)
+{
+	struct lines *l = arg;
+
+	if (l->section == NULL) {
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
+			"\"%.60s\" stands before the first [section]", key);
+		return false;
+	}
+	return l->section->add(l, key, value, at, e);
+}
+
+static void
+reset_keys(const struct key_section *s, void *base, struct config_arena *arena)
+{
+	struct key_walk w = { 0, 0 };
+	const struct key *k;
+
+	while ((k = key_next(s, &w)) != NULL)
+		value_reset(k, base, arena);
+}
+
+void
+lines_begin(struct lines *l, struct config *c)
+{
+	memset(l, 0, sizeof(*l));
+	l->c = c;
+	l->index = c->index;
+	reset_keys(&section_pgbouncer, c, c->arena);
+	reset_keys(&section_databases, &l->database, c->index->arena);
+	reset_keys(&section_users, &l->user, c->index->arena);
+	reset_keys(&section_peers, &l->peer, c->index->arena);
+	reset_keys(&section_tls_certificates, &l->certificate, c->index->arena);
+}
+
+static void
+list_databases(struct lines *l)
+{
+	struct config_arena *arena = l->index->arena;
+	struct config *c = l->c;
+	const struct lookup_entry *at = NULL;
+	size_t i = 0;
+
+	if (l->autodb != NULL)
+		l->autodb->tls_slot = slots_number(&l->slots, l->autodb, arena);
+	c->autodb = l->autodb;
+	c->ndatabases = lookup_count(&l->index->databases);
+	c->databases = arena_alloc(arena, c->ndatabases * sizeof(*c->databases));
+	for (struct config_database *d; (d = lookup_next(&l->index->databases, &at)) != NULL;) {
+		d->tls_slot = slots_number(&l->slots, d, arena);
+		c->databases[i++] = d;
+	}
+	l->index->slots = slots_list(&l->slots, arena, &l->index->nslots);
+	slots_release(&l->slots);
+}
+
+static void
+list_users(struct lines *l)
+{
+	struct config *c = l->c;
+	const struct lookup_entry *at = NULL;
+	size_t i = 0;
+
+	c->nusers = lookup_count(&l->index->users);
+	c->users = arena_alloc(l->index->arena, c->nusers * sizeof(*c->users));
+	for (void *u; (u = lookup_next(&l->index->users, &at)) != NULL;)
+		c->users[i++] = u;
+}
+
+static void
+list_peers(struct lines *l)
+{
+	struct config *c = l->c;
+	const struct lookup_entry *at = NULL;
+	size_t i = 0;
+
+	c->npeers = lookup_count(&l->index->peers);
+	struct config_peer *peers = arena_alloc(l->index->arena, c->npeers * sizeof(*peers));
+	c->peers = peers;
+	for (const struct config_peer *p; (p = lookup_next(&l->index->peers, &at)) != NULL;)
+		peers[i++] = *p;
+}
+
+static void
+list_certificates(struct lines *l)
+{
+	struct config *c = l->c;
+	const struct lookup_entry *at = NULL;
+	size_t i = 0;
+
+	c->ntls_certificates = lookup_count(&l->index->certificates);
+	struct tls_certificate *list = arena_alloc(l->index->arena, c->ntls_certificates * sizeof(*list));
+	c->tls_certificates = list;
+	for (const struct tls_certificate *t; (t = lookup_next(&l->index->certificates, &at)) != NULL;)
+		list[i++] = *t;
+}
+
+struct config_user *
+lines_user(struct lines *l, const char *name)
+{
+	struct config_user *u = lookup_find(&l->index->users, name);
+
+	return u != NULL ? u : make_user(l, name);
+}
+
+void
+lines_end(struct lines *l)
+{
+	list_databases(l);
+	list_users(l);
+	list_peers(l);
+	list_certificates(l);
+}
