@@ -151,6 +151,23 @@ certificate_load(const char *cert_file, const char *key_file, struct error *e)
 	return c;
 }
 
+void
+certificate_complete(struct certificate *c, X509_STORE *authorities)
+{
+	STACK_OF(X509) *chain = NULL;
+
+	if (c->chain == NULL)
+		chain = X509_build_chain(c->leaf, NULL, authorities, 0, NULL, NULL);
+	ERR_clear_error();	/* authorities of clients need not be ours */
+	if (chain == NULL)
+		return;
+	X509_free(sk_X509_shift(chain));	/* itself */
+	if (sk_X509_num(chain) > 0)
+		c->chain = chain;
+	else
+		sk_X509_free(chain);
+}
+
 bool
 certificate_use(const struct certificate *c, SSL *ssl)
 {

@@ -27,6 +27,9 @@ struct certificate {
  * in the log.  NULL: e (F0000) names the file and what is wrong. */
 struct certificate *certificate_load(const char *cert_file, const char *key_file, struct error *e);
 
+/* Find what is to be sent behind it among these authorities, if its file held nothing more. */
+void certificate_complete(struct certificate *c, X509_STORE *authorities);
+
 /* Show it, and no other, on this connection.  false: OpenSSL does not like it. */
 bool certificate_use(const struct certificate *c, SSL *ssl);
 

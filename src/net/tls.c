@@ -262,6 +262,7 @@ add_certificate(struct tls_context *c, const struct tls_certificate *from, struc
 	cert = certificate_load(from->cert_file, from->key_file, e);
 	if (cert == NULL)
 		return false;
+	certificate_complete(cert, SSL_CTX_get_cert_store(c->ssl));
 	cert->host = memory_strdup(from->host);
 	lower(cert->host);
 	HASH_FIND_STR(c->by_host, cert->host, other);
@@ -286,6 +287,7 @@ add_own_certificate(struct tls_context *c, const struct tls_settings *s, struct 
 	c->own = certificate_load(s->cert_file, s->key_file, e);
 	if (c->own == NULL)
 		return false;
+	certificate_complete(c->own, SSL_CTX_get_cert_store(c->ssl));
 	if (SSL_CTX_use_cert_and_key(c->ssl, c->own->leaf, c->own->key, c->own->chain, 1) != 1)
 		return refuse(e, "could not use certificate file", s->cert_file);
 	return true;
@@ -351,7 +353,8 @@ set_habits(SSL_CTX *ssl)
 {
 	SSL_CTX_set_options(ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
 				 SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_TICKET);
-	SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
+	/* Chains are looked for when the files are read (certificate_complete), not at every handshake. */
+	SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
 	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_num_tickets(ssl, 0);
 	SSL_CTX_set_read_ahead(ssl, 1);

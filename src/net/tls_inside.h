@@ -33,7 +33,7 @@ struct tls {
 	int error;			/* errno of a receive that failed; 0: none did */
 	int end;			/* ended: what stream_read returns from here on */
 	unsigned receives;		/* so many recv calls, for the tests */
-	unsigned unasked;		/* bytes that were sent because of what was read */
+	unsigned unasked;		/* bytes sent because of what was read, and perhaps not fetched yet */
 	uint8_t receives_left;		/* in the call that runs now */
 	bool only_inside;		/* the next read takes what is here, nothing from the kernel */
 	bool blocked;			/* the last receive found nothing */

@@ -19,7 +19,8 @@
 
 #define HANDSHAKE_RECEIVES 8
 
-/* What a peer can make us send by what it sends, alerts, is a few bytes; one that asks for more wants our memory. */
+/* What a peer makes us send by what it sends, alerts and new keys, is a few bytes.  One that asks for so many and does
+ * not fetch them wants our memory. */
 #define UNASKED_MAX (16 * 1024)
 
 /* --- the socket, as OpenSSL sees it --- */
@@ -409,6 +410,8 @@ explain(struct tls *t, int result)
 static bool
 asks_too_much(struct tls *t, size_t before)
 {
+	if (stream_is_drained(t->stream))
+		t->unasked = 0;
 	t->unasked += (unsigned)(buffer_left(t->out) - before);
 	return t->unasked > UNASKED_MAX;
 }

@@ -23,7 +23,7 @@ must(int truth)
 const char *
 certs_path(const char *name)
 {
-	static char paths[64][128];
+	static char paths[64][400];
 	static unsigned next;
 	char *p = paths[next++ % 64];
 

@@ -15,6 +15,7 @@
 #include "net/certificate.h"
 #include "net/gather.h"
 #include "net/stream.h"
+#include "net/tls_inside.h"
 #include "net/tls_stream.h"
 #include "until.h"
 
@@ -639,6 +640,68 @@ Test(tls, http_instead_of_a_hello)
 	cr_assert_not_null(strstr(server.e.hint, "HTTP"));
 }
 
+/* --- who wants to exhaust us --- */
+
+/* Ask for new keys, n times or until the server has had enough; each of them asks for an answer. */
+static void
+ask_for_keys(int n, bool fetch_answers)
+{
+	struct buffer b = BUFFER_INIT;
+
+	for (int i = 0; i < n && server.last == -1; i++) {
+		client.stream.tls->out = &b;
+		cr_assert_eq(SSL_key_update(client.stream.tls->ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+		cr_assert_eq(SSL_do_handshake(client.stream.tls->ssl), 1);
+		if (i % 50 == 0)
+			turn(loop);
+		cr_assert_eq(send(client.stream.fd, buffer_head(&b), buffer_left(&b), 0), (ssize_t)buffer_left(&b));
+		buffer_clear(&b);
+		if (i == 0 && !fetch_answers)
+			stream_pause(&client.stream);
+	}
+	turn(loop);
+	buffer_release(&b);
+}
+
+/* Of many answers only those count that nobody has fetched. */
+Test(tls, many_new_keys)
+{
+	secure();
+	ask_for_keys(3000, true);
+	cr_assert_eq(server.last, -1);
+	say(&server, "still here");
+	expect(&client, "still here");
+}
+
+Test(tls, answers_that_nobody_fetches_do_not_pile_up)
+{
+	secure();
+	ask_for_keys(100000, false);
+	cr_assert_eq(server.last, -EPROTO);
+	cr_assert_lt(stream_backlog_size(&server.stream), 100000);
+}
+
+Test(tls, renegotiation_is_refused)
+{
+	struct buffer b = BUFFER_INIT;
+	struct tls_settings s = settings(TLS_REQUIRE);
+	SSL *ssl;
+
+	s.protocols = "tlsv1.2";
+	shake_hands(for_clients(s), trusting(TLS_REQUIRE), "db.example");
+	cr_assert_eq(client.secured, 1, "%s", client.e.message);
+	ssl = client.stream.tls->ssl;
+	SSL_clear_options(ssl, SSL_OP_NO_RENEGOTIATION);
+	cr_assert_eq(SSL_renegotiate(ssl), 1);
+	client.stream.tls->out = &b;
+	SSL_do_handshake(ssl);
+	cr_assert_gt(buffer_left(&b), 0);
+	cr_assert_eq(send(client.stream.fd, buffer_head(&b), buffer_left(&b), 0), (ssize_t)buffer_left(&b));
+	turn(loop);
+	cr_assert_eq(client.last, -EPROTO);
+	buffer_release(&b);
+}
+
 /* --- certificates of servers --- */
 
 struct trust {
@@ -712,6 +775,36 @@ Test(tls, who_trusts_nobody)
 	shake_hands(for_clients(settings(TLS_REQUIRE)), tls_context_trusting_none(), "db.example");
 	cr_assert_not_null(strstr(client.e.message, "certificate verify failed"), "%s", client.e.message);
 	cr_assert_not_null(strstr(server.e.message, "the client refused: unknown CA"), "%s", server.e.message);
+}
+
+/* As OpenSSL does by itself, at every handshake. */
+Test(tls, the_chain_is_completed_from_the_ca_file)
+{
+	struct tls_settings s = settings(TLS_REQUIRE);
+	char both[4000] = "";
+	size_t n = 0;
+
+	certs_make("middle", &(struct cert){ .name = "middle", .authority = true });
+	certs_make("it", &(struct cert){ .name = "it", .by = "middle" });
+	for (int i = 0; i < 2; i++) {
+		FILE *f = fopen(certs_path(i == 0 ? "middle.crt" : "ca.crt"), "r");
+		n += fread(both + n, 1, sizeof(both) - 1 - n, f);
+		fclose(f);
+	}
+	certs_write("both", both);
+	s.ca_file = certs_path("both");
+	s.cert_file = certs_path("it.crt");
+	s.key_file = certs_path("it.key");
+	shake_hands(for_clients(s), trusting(TLS_VERIFY_FULL), "it");
+	cr_assert_eq(client.secured, 1, "%s", client.e.message);
+	cr_assert_eq(server.secured, 1, "%s", server.e.message);
+	close_ends();
+	/* Authorities of others do no harm. */
+	s = settings(TLS_REQUIRE);
+	certs_make("other", &(struct cert){ .name = "other authority", .by = "other", .authority = true });
+	s.ca_file = certs_path("other.crt");
+	shake_hands(for_clients(s), trusting(TLS_VERIFY_FULL), "db.example");
+	cr_assert_eq(client.secured, 1, "%s", client.e.message);
 }
 
 /* --- certificates of clients --- */
