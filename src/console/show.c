@@ -64,7 +64,7 @@ count_pool(const struct pool *p, struct tally *t)
 	t->servers += pool_total(p);
 	for (int i = 0; i < PLACES; i++) {
 		TAILQ_FOREACH(server, &p->servers[i], link)
-			t->links += server->lease != NULL;
+			t->links += link_if_any(server) != NULL;
 	}
 }
 

@@ -70,7 +70,7 @@ add_client(struct report *rows, const struct client *c)
 static void
 add_server(struct report *rows, const struct server *s)
 {
-	const struct link *link = s->lease;
+	const struct link *link = link_if_any(s);
 	struct fd_row row = {
 		.task = "server",
 		.user = s->user,

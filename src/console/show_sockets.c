@@ -100,7 +100,7 @@ set_stream(struct socket_row *row, const struct stream *s, const struct inbox *i
 	row->remote_pid = peer->family == AF_UNIX ? peer->pid : 0;
 	row->pkt_avail = in->kept != NULL ? (int64_t)buffer_left(in->kept) : 0;
 	row->send_avail = (int64_t)stream_backlog_size(s);
-	row->replication = "none";
+	row->replication = replication_name(REPLICATION_NONE);
 	row->tls = authenticate_tls_text(s, "", row->tls_text);
 }
 
@@ -202,6 +202,7 @@ add_client(struct report *rows, const struct client *c, unsigned choice, usec_t 
 	if (s != NULL) {
 		state = state_of_session(s);
 		set_session(&row, s, now);
+		row.replication = replication_name(s->pool->replication);
 		set_pointers(&row, c, s->link != NULL ? s->link->server : NULL);
 	}
 	/* SOCKETS knows no idle clients. */
@@ -244,7 +245,7 @@ static void
 add_server(struct report *rows, const struct server *s, unsigned choice, usec_t now)
 {
 	const struct pool *p = s->pool;
-	const struct link *link = s->lease;
+	const struct link *link = link_if_any(s);
 	const struct session *session = link != NULL ? link->session : NULL;
 	struct socket_row row = {
 		.type = "S",
@@ -261,6 +262,7 @@ add_server(struct report *rows, const struct server *s, unsigned choice, usec_t 
 	set_state(&row, "sv_", state_of_server(s, now, choice), choice);
 	set_pointers(&row, s, session != NULL ? session->client : NULL);
 	row.remote_pid = s->backend_pid;
+	row.replication = replication_name(p->replication);
 	if (session != NULL && params_get(session->params, "application_name") != NULL)
 		row.application_name = params_get(session->params, "application_name");
 	add_row(rows, &row, choice);

@@ -1,7 +1,9 @@
 #include "pg/startup.h"
 
 #include <string.h>
+#include <strings.h>
 
+#include "base/memory.h"
 #include "base/sqlstate.h"
 #include "pg/cancel.h"
 
@@ -119,4 +121,40 @@ startup_get(const struct startup *s, const char *name)
 			found = v;
 	}
 	return found;
+}
+
+/* As PostgreSQL reads a boolean, beginnings of the words included. */
+static bool
+is_false(const char *value)
+{
+	static const char *const words[] = { "false", "no", "off", "0" };
+	size_t n = strlen(value);
+
+	for (size_t i = 0; i < lengthof(words); i++) {
+		if (n > 0 && strncasecmp(value, words[i], n) == 0 && !(n == 1 && strcasecmp(value, "o") == 0))
+			return true;
+	}
+	return false;
+}
+
+enum replication
+startup_replication(const struct startup *s)
+{
+	const char *value = startup_get(s, "replication");
+
+	if (value == NULL || is_false(value))
+		return REPLICATION_NONE;
+	return strcmp(value, "database") == 0 ? REPLICATION_LOGICAL : REPLICATION_PHYSICAL;
+}
+
+const char *
+replication_name(enum replication r)
+{
+	static const char *const names[] = {
+		[REPLICATION_NONE] = "none",
+		[REPLICATION_PHYSICAL] = "physical",
+		[REPLICATION_LOGICAL] = "logical",
+	};
+
+	return names[r];
 }

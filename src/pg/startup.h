@@ -53,6 +53,16 @@ enum startup_result startup_parse(const uint8_t *p, size_t n, size_t *size, stru
 /* The next parameter pair (borrowed); false at the end. */
 bool startup_next(struct startup *s, const char **name, const char **value);
 
+/* What a connection is for: SQL, or a walsender's commands.  Logical replication takes both. */
+enum replication {
+	REPLICATION_NONE,
+	REPLICATION_PHYSICAL,
+	REPLICATION_LOGICAL,
+};
+
+enum replication startup_replication(const struct startup *s);
+const char *replication_name(enum replication r);	/* "none", "physical", "logical" */
+
 /* The value of a parameter, the last one if it stands there twice; NULL: not there.  Does not move startup_next. */
 const char *startup_get(const struct startup *s, const char *name);
 

@@ -30,26 +30,8 @@ is_wanted(const struct pool *p)
 	       (p->nclients > 0 || p->tenant->conf->user != NULL);
 }
 
-/* May the pool itself have one more? */
-static bool
-has_room(struct pool *p)
-{
-	const struct config *c = pool_config(p);
-	int size = tenant_pool_size(p->tenant, c, p->user_conf);
-	int reserve = tenant_reserve_pool_size(p->tenant, c, p->user_conf);
-	int total = pool_total(p);
-
-	p->from_reserve = false;
-	if (size == 0 || total < size)
-		return true;
-	if (c->reserve_pool_timeout <= 0 || total >= size + reserve || pool_max_wait(p, clock_now()) < c->reserve_pool_timeout)
-		return false;
-	p->from_reserve = true;
-	return true;
-}
-
 static struct server *
-longest_idle(struct pool *p)
+longest_idle(const struct pool *p)
 {
 	struct server *s, *found = NULL;
 
@@ -69,6 +51,50 @@ evict(struct pools *ps, struct server *s)
 	ps->evicting = true;
 	server_close(s, NULL, "evicted");
 	ps->evicting = false;
+	return true;
+}
+
+/* Replication connections are in pools of their own, and count in the user's pool. */
+static int
+total_of_user(const struct pool *p)
+{
+	struct pool *other;
+	int n = 0;
+
+	if (p->is_private && p->replication == REPLICATION_NONE)
+		return pool_total(p);
+	LIST_FOREACH(other, &p->tenant->pools, link) {
+		if (other->user == p->user && (!other->is_private || other->replication != REPLICATION_NONE))
+			n += pool_total(other);
+	}
+	return n;
+}
+
+static bool
+evict_of_user(const struct pool *p)
+{
+	const struct pool *other = pool_find(p->tenant, p->user->name);
+
+	return is_waited_for(p) && other != NULL && evict(p->pools, longest_idle(other));
+}
+
+/* May the pool itself have one more? */
+static bool
+has_room(struct pool *p)
+{
+	const struct config *c = pool_config(p);
+	int size = tenant_pool_size(p->tenant, c, p->user_conf);
+	int reserve = tenant_reserve_pool_size(p->tenant, c, p->user_conf);
+	int total = total_of_user(p);
+
+	p->from_reserve = false;
+	if (size == 0 || total < size)
+		return true;
+	if (p->replication != REPLICATION_NONE && evict_of_user(p))
+		return true;
+	if (c->reserve_pool_timeout <= 0 || total >= size + reserve || pool_max_wait(p, clock_now()) < c->reserve_pool_timeout)
+		return false;
+	p->from_reserve = true;
 	return true;
 }
 
@@ -163,7 +189,7 @@ choose_host(struct tenant *t, char *buf, size_t size)
 }
 
 struct startup_parameters {
-	const char *list[12];
+	const char **list;
 	size_t n;
 };
 
@@ -172,8 +198,24 @@ add_parameter(struct startup_parameters *sp, const char *name, const char *value
 {
 	if (value == NULL)
 		return;
+	sp->list = memory_realloc(sp->list, (sp->n + 3) * sizeof(*sp->list));
 	sp->list[sp->n++] = name;
 	sp->list[sp->n++] = value;
+	sp->list[sp->n] = NULL;
+}
+
+/* Those of the database's line, then, in a replication connection, those of the client: the last one counts. */
+static void
+add_parameters(struct startup_parameters *sp, const struct pool *p)
+{
+	const struct config_database *conf = p->tenant->conf;
+
+	add_parameter(sp, "client_encoding", conf->client_encoding);
+	add_parameter(sp, "datestyle", conf->datestyle);
+	add_parameter(sp, "timezone", conf->timezone);
+	add_parameter(sp, "application_name", conf->application_name);
+	for (char **s = p->startup; s != NULL && *s != NULL; s += 2)
+		add_parameter(sp, s[0], s[1]);
 }
 
 static void
@@ -223,7 +265,7 @@ asks_for_secret(struct pool *p)
 	secret_release(&own);
 	if (auth_user == NULL)
 		auth_user = pool_config(p)->auth_user;
-	if (known || p->asked || p->is_private || auth_user == NULL || auth_user[0] == '\0')
+	if (known || p->asked || (p->is_private && p->replication == REPLICATION_NONE) || auth_user == NULL || auth_user[0] == '\0')
 		return false;
 	if (!p->asking) {
 		p->asking = true;
@@ -236,16 +278,13 @@ static void
 open_server(struct pool *p)
 {
 	const struct config_database *conf = p->tenant->conf;
-	struct startup_parameters sp = { .n = 0 };
+	struct startup_parameters sp = { .list = NULL };
 	struct secret own = { .kind = SECRET_NONE };
 	struct server_login_as as = { .user = p->user->name, .database = conf->dbname };
 	char host[256];
 	struct server *s;
 
-	add_parameter(&sp, "client_encoding", conf->client_encoding);
-	add_parameter(&sp, "datestyle", conf->datestyle);
-	add_parameter(&sp, "timezone", conf->timezone);
-	add_parameter(&sp, "application_name", conf->application_name);
+	add_parameters(&sp, p);
 	as.parameters = sp.list;
 	as.secret = choose_secret(p, &own);
 	as.keys = p->have_keys ? &p->keys : NULL;
@@ -256,6 +295,7 @@ open_server(struct pool *p)
 	s = server_open(p->pools->env, choose_host(p->tenant, host, sizeof(host)), conf->port, &as,
 			atomic_fetch_add(p->pools->next_id, 1), &pool_keeper, p);
 	secret_release(&own);
+	free(sp.list);
 	insert(p, s, PLACE_LOGIN);
 	if (p->from_reserve)
 		server_log(s, LOG_WARNING, "taking connection from reserve_pool");

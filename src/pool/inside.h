@@ -10,6 +10,9 @@ extern const struct server_keeper pool_keeper;
 
 const struct config *pool_config(const struct pool *p);
 
+/* The pool that is lent to sessions; NULL: there is none. */
+struct pool *pool_find(const struct tenant *t, const char *user);
+
 /* Move s to another list of its pool. */
 void pool_place(struct server *s, enum server_place place);
 

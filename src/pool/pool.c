@@ -61,7 +61,7 @@ find(const struct tenant *t, const char *user, bool is_private)
 	struct pool *p;
 
 	LIST_FOREACH(p, &t->pools, link) {
-		if (p->is_private == is_private && strcmp(p->user->name, user) == 0)
+		if (p->is_private == is_private && p->replication == REPLICATION_NONE && strcmp(p->user->name, user) == 0)
 			return p;
 	}
 	return NULL;
@@ -111,19 +111,68 @@ pool_open_private(struct pools *ps, struct tenant *t, const char *user)
 	return p;
 }
 
+/* All of the client's, but who it is: that is this pool's. */
+static char **
+copy_startup(const struct startup *startup)
+{
+	struct startup s = *startup;
+	char **list = NULL;
+	const char *name, *value;
+	size_t n = 0;
+
+	while (startup_next(&s, &name, &value)) {
+		if (strcmp(name, "user") == 0 || strcmp(name, "database") == 0 || strncmp(name, "_pq_.", 5) == 0)
+			continue;
+		list = memory_realloc(list, (n + 3) * sizeof(*list));
+		list[n++] = memory_strdup(name);
+		list[n++] = memory_strdup(value);
+		list[n] = NULL;
+	}
+	return list;
+}
+
+static void
+free_startup(char **list)
+{
+	for (char **p = list; p != NULL && *p != NULL; p++)
+		free(*p);
+	free(list);
+}
+
+struct pool *
+pool_open_replication(struct pools *ps, struct tenant *t, const char *user, const struct startup *startup)
+{
+	struct pool *p = add(ps, t, user);
+
+	p->is_private = true;
+	p->replication = startup_replication(startup);
+	p->startup = copy_startup(startup);
+	return p;
+}
+
 void
 pool_learn(struct pool *p, const struct secret *secret)
 {
-	bool asking = p->asking;
+	if (secret->kind == SECRET_NONE)
+		return;
+	secret_release(&p->secret);
+	secret_copy(&p->secret, secret);
+}
 
-	p->asking = false;
-	p->asked |= asking;
-	if (secret != NULL && secret->kind != SECRET_NONE) {
-		secret_release(&p->secret);
-		secret_copy(&p->secret, secret);
-	}
-	if (asking)
+void
+tenant_learn(struct tenant *t, const char *user, const struct secret *secret)
+{
+	struct pool *p;
+
+	LIST_FOREACH(p, &t->pools, link) {
+		if (!p->asking || strcmp(p->user->name, user) != 0)
+			continue;
+		p->asking = false;
+		p->asked = true;
+		if (secret != NULL)
+			pool_learn(p, secret);
 		pool_grow(p);
+	}
 }
 
 void
@@ -145,6 +194,7 @@ pool_close(struct pool **pp, const struct error *e, const char *reason)
 	memory_wipe(&p->keys, sizeof(p->keys));
 	known_keys_free(&p->known_keys);
 	secret_release(&p->secret);
+	free_startup(p->startup);
 	free(p);
 }
 
@@ -485,7 +535,7 @@ finish_login(struct server *s)
 	pool_connected(p);
 	if (p->welcome == NULL)
 		p->welcome = params_ref(s->reported);
-	s->connect_query_due = true;
+	s->connect_query_due = p->replication == REPLICATION_NONE;
 	s->checked = true;
 	pool_settle(s);
 	greet_newcomers(p);

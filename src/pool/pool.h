@@ -31,6 +31,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pg/startup.h"
 #include "server/server.h"
 #include "tenant/tenant.h"
 #include "tenant/user.h"
@@ -88,7 +89,9 @@ struct pool {
 	struct known_keys *known_keys;		/* what its password came to at the last login; NULL: nothing yet */
 	struct secret secret;			/* learned from a login or by auth_query; SECRET_NONE: nothing */
 	bool asking, asked;			/* auth_query is being, or has been, asked for it */
-	bool is_private;			/* lent to no session: its connections run auth_query */
+	bool is_private;			/* lent to no ordinary session: its connections run auth_query, or: */
+	enum replication replication;		/* of its one session; the pool goes when that has gone */
+	char **startup;				/* REPLICATION: the client's parameters, name, value, ..., NULL; owned */
 	usec_t failing_since;			/* 0: the last attempt was good */
 	usec_t retry_at;
 	int failures;
@@ -100,7 +103,7 @@ struct pool {
 struct pools_ops {
 	void (*wake)(struct pools *p, uint64_t workers);	/* a budget has room again: tell these workers */
 	void (*evict_elsewhere)(struct pools *p, const char *user);	/* other workers: drop an idle server of user */
-	void (*ask_secret)(struct pools *ps, struct pool *p);	/* nothing is known of its user's password: pool_learn */
+	void (*ask_secret)(struct pools *ps, struct pool *p);	/* nothing is known of its user's password: tenant_learn */
 };
 
 struct pools {
@@ -115,13 +118,19 @@ struct pools {
 
 /* The pool of a tenant for a server user, made if need be. */
 struct pool *pool_open(struct pools *ps, struct tenant *t, const char *user);
-struct pool *pool_find(const struct tenant *t, const char *user);	/* NULL: there is none */
 
 /* Likewise, but its connections are lent to no session (session/lookup.h): no client's settings are on them. */
 struct pool *pool_open_private(struct pools *ps, struct tenant *t, const char *user);
 
-/* What a login, or auth_query, told of the password of the pool's user: copied; NULL: nothing. */
+/* A new one for one replication connection, which is never lent to anybody else: its servers get all the startup
+ * parameters of the client.  They count in the size of the user's pool. */
+struct pool *pool_open_replication(struct pools *ps, struct tenant *t, const char *user, const struct startup *startup);
+
+/* What a login told of the password of the pool's user; copied. */
 void pool_learn(struct pool *p, const struct secret *secret);
+
+/* What pools_ops->ask_secret found, for all pools of this user that have asked; NULL: nothing. */
+void tenant_learn(struct tenant *t, const char *user, const struct secret *secret);
 
 /* Close all servers (reason for the log), refuse all waiters with e, free.  Its sessions are gone already. */
 void pool_close(struct pool **p, const struct error *e, const char *reason);

@@ -130,10 +130,23 @@ forget(struct pool *p)
 }
 
 static void
+end_replication(struct pool *p)
+{
+	struct error e;
+
+	error_set(&e, SEVERITY_FATAL, SQLSTATE_ADMIN_SHUTDOWN, "the replication connection has ended");
+	pool_close(&p, &e, "its client is gone");
+}
+
+static void
 keep_up(struct pool *p, usec_t now)
 {
 	if (is_forgotten(p, now)) {
 		forget(p);
+		return;
+	}
+	if (p->replication != REPLICATION_NONE && p->nclients == 0) {
+		end_replication(p);
 		return;
 	}
 	close_stale(p, now);

@@ -61,6 +61,7 @@ find_rule(const struct visit *v)
 	const struct hba_connection connection = {
 		.local = c->address.family == AF_UNIX,
 		.tls = stream_is_tls(&c->stream),
+		.replication = startup_replication(&c->login->startup) == REPLICATION_PHYSICAL,
 		.database = c->login->database,
 		.user = c->login->user,
 		.family = c->address.family,

@@ -45,6 +45,9 @@ extern char link_unnamed_mark[];
 
 struct link *link_of(struct server *server);		/* made if need be */
 
+/* For those who look on: NULL if no session has been lent it. */
+const struct link *link_if_any(const struct server *server);
+
 /* DISCARD ALL or DEALLOCATE ALL, the head of the pipeline, is done: forget all statements and names but those that
  * requests behind it bring. */
 void link_forget_statements(struct link *k);

@@ -119,15 +119,12 @@ static bool
 check_parameters(struct shard *s, struct client *c)
 {
 	struct login *l = c->login;
-	const char *replication = startup_get(&l->startup, "replication");
 	char bad[64];
 	bool in_options;
 
-	if (replication != NULL && strcmp(replication, "0") != 0 && strcmp(replication, "off") != 0 &&
-	    strcmp(replication, "false") != 0 && strcmp(replication, "no") != 0) {
-		client_reject(c, SQLSTATE_FEATURE_NOT_SUPPORTED, "replication connections are not supported");
-		return false;
-	}
+	/* A server of its own gets them all. */
+	if (startup_replication(&l->startup) != REPLICATION_NONE)
+		return true;
 	if (each_parameter(l, shard_config(s), is_supported, s, bad, &in_options))
 		return true;
 	if (in_options && bad[0] == '\0')
@@ -269,6 +266,16 @@ find_tenant(struct shard *s, struct client *c)
 	return t;
 }
 
+static struct pool *
+choose_pool(struct shard *s, struct tenant *t, const struct login *l)
+{
+	const char *user = t->conf->user != NULL ? t->conf->user : l->user;
+
+	if (startup_replication(&l->startup) != REPLICATION_NONE)
+		return pool_open_replication(&s->pools, t, user, &l->startup);
+	return pool_open(&s->pools, t, user);
+}
+
 void
 login_authenticated(struct client *c)
 {
@@ -286,7 +293,7 @@ login_authenticated(struct client *c)
 		client_reject(c, SQLSTATE_TOO_MANY_CONNECTIONS, "client connections exceeded (%s)", limit);
 		return;
 	}
-	session = session_new(c, t, user, t->conf->user != NULL ? t->conf->user : user->name);
+	session = session_new(c, choose_pool(s, t, c->login), user);
 	session->counted = true;
 	pass_through(session, c->login);
 	if (pool_know_welcome(session->pool, &session->wait))
@@ -355,5 +362,7 @@ login_welcome(struct session *s)
 	s->quiet_since = clock_now();
 	client_welcome(s->client, shown, c->login_notify_message);
 	params_unref(s->shard->params, &shown);
+	if (s->tunnel)
+		tunnel_begin(s);
 	client_resume(s->client);
 }

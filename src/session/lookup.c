@@ -571,10 +571,9 @@ on_found_for_pool(struct lookup *k)
 {
 	struct shard *s = k->arg;
 	struct tenant *t = tenants_find(s->tenants, k->tenant);
-	struct pool *p = t == NULL ? NULL : pool_find(t, k->user);
 
-	if (p != NULL)
-		pool_learn(p, k->result == LOOKUP_FOUND ? &k->secret : NULL);
+	if (t != NULL)
+		tenant_learn(t, k->user, k->result == LOOKUP_FOUND ? &k->secret : NULL);
 	lookup_free(&k);
 }
 
@@ -585,7 +584,7 @@ lookup_for_pool(struct pools *ps, struct pool *p)
 	struct lookup *k = lookup_new(shard_config(s), p->tenant->conf, p->user->name);
 
 	if (k == NULL) {
-		pool_learn(p, NULL);
+		tenant_learn(p->tenant, p->user->name, NULL);
 		return;
 	}
 	k->tenant = memory_strdup(p->tenant->name);

@@ -59,7 +59,7 @@ void lookups_keep(struct shard *s, usec_t now);
 /* Forget all, when the pools are closed already; nobody is told any more. */
 void lookups_release(struct shard *s);
 
-/* The pool knows nothing of its user's password: ask, then pool_learn.  For pools_ops. */
+/* The pool knows nothing of its user's password: ask, then tenant_learn.  For pools_ops. */
 void lookup_for_pool(struct pools *ps, struct pool *p);
 
 #endif

@@ -27,6 +27,7 @@ session_sources = \
 	src/session/shard.h \
 	src/session/statement.c \
 	src/session/statement.h \
+	src/session/tunnel.c \
 	src/session/upkeep.c
 
 src_libpgusher_a_SOURCES += $(session_sources)

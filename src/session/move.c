@@ -52,7 +52,7 @@ struct session_parcel {
 bool
 session_is_movable(const struct session *s)
 {
-	return s->client->state == CLIENT_READY && s->link == NULL && !s->wait.queued && !s->leaving &&
+	return s->client->state == CLIENT_READY && !s->tunnel && s->link == NULL && !s->wait.queued && !s->leaving &&
 	       !s->refusing && !s->skipping && s->request_left == 0;
 }
 
@@ -151,7 +151,7 @@ session_unpack(struct shard *shard, struct session_parcel **pp)
 		free_session_parcel(p);
 		return;
 	}
-	s = session_new(c, t, p->user, p->server_user);
+	s = session_new(c, pool_open(&shard->pools, t, p->server_user), p->user);
 	s->counted = p->counted;
 	if (s->counted)
 		t->nclients++;

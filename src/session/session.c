@@ -22,7 +22,7 @@ static const struct lease_request_ops wait_ops = {
 };
 
 struct session *
-session_new(struct client *c, struct tenant *t, struct user *user, const char *server_user)
+session_new(struct client *c, struct pool *p, struct user *user)
 {
 	struct shard *shard = container_of(c->env, struct shard, client_env);
 	struct session *s = memory_zalloc(sizeof(*s));
@@ -30,12 +30,13 @@ session_new(struct client *c, struct tenant *t, struct user *user, const char *s
 	s->shard = shard;
 	s->client = c;
 	s->user = user;
-	s->pool = pool_open(&shard->pools, t, server_user);
+	s->pool = p;
+	s->tunnel = p->replication != REPLICATION_NONE;
 	s->params = params_empty(shard->params);
 	s->wait.ops = &wait_ops;
 	s->pool->nclients++;
 	c->owner = s;
-	c->database = t->name;
+	c->database = p->tenant->name;
 	c->user = user->name;
 	return s;
 }
@@ -63,9 +64,8 @@ keep_unnamed(struct session *s, struct link *k)
 	k->unnamed_known = k->unnamed_forgets = false;
 }
 
-/* The client and the server part. */
-static struct server *
-cut(struct session *s)
+struct server *
+session_cut(struct session *s)
 {
 	struct link *k = s->link;
 
@@ -92,7 +92,7 @@ session_unlink(struct session *s, bool over)
 	const struct pipeline *p = &s->link->pipeline;
 	const char *why = p->uncertain ? "replies of a stopped COPY cannot be told apart" :
 			  p->skipping || p->open ? "its client left without Sync" : NULL;
-	struct server *server = cut(s);
+	struct server *server = session_cut(s);
 
 	if (shard_config(s->shard)->session_state == SESSION_STATE_KEEP || pool_mode(s->pool) == POOL_SESSION)
 		server->taint = 0;
@@ -112,6 +112,10 @@ on_granted(struct lease_request *r, struct server *server)
 
 	if (server == NULL) {
 		login_welcome(s);
+		return;
+	}
+	if (s->tunnel) {
+		tunnel_link(s, server);
 		return;
 	}
 	session_link(s, server);
@@ -163,7 +167,7 @@ on_server_lost(struct server *server, const struct error *e)
 	struct session *s = k->session;
 	bool told = k->fatal_told;
 
-	cut(s);
+	session_cut(s);
 	client_close(s->client, told ? NULL : e, told ? "server closed the connection" : e->message);
 }
 
@@ -190,10 +194,12 @@ on_client_drained(struct client *c)
 static void
 let_go_of_server(struct session *s)
 {
-	if (session_is_quiet(s))
+	if (s->tunnel)
+		tunnel_end(s);
+	else if (session_is_quiet(s))
 		session_unlink(s, true);
 	else
-		pool_abandon(cut(s), "its client is gone");
+		pool_abandon(session_cut(s), "its client is gone");
 }
 
 static void
@@ -255,6 +261,13 @@ const struct client_ops session_client_ops = {
 	.authenticated = login_authenticated,
 	.input = session_on_input,
 	.drained = on_client_drained,
+	.closed = on_client_closed,
+	.freed = on_client_freed,
+};
+
+const struct client_ops session_tunnel_ops = {
+	.input = tunnel_on_input,
+	.drained = tunnel_on_drained,
 	.closed = on_client_closed,
 	.freed = on_client_freed,
 };

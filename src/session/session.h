@@ -58,9 +58,11 @@ struct session {
 	bool skipping;			/* ... and the rest up to Sync */
 	bool leaving;			/* it sent Terminate; close when nothing is outstanding */
 	bool counted;			/* in the budgets and the tenant's count */
+	bool tunnel;			/* a replication connection (tunnel.c) */
 };
 
-extern const struct client_ops session_client_ops;	/* login.c: from the first byte on */
+extern const struct client_ops session_client_ops;	/* from the first byte on */
+extern const struct client_ops session_tunnel_ops;	/* of a tunnel, once it is logged in */
 extern const struct server_lessee session_lessee;
 
 /* --- login.c --- */
@@ -75,12 +77,15 @@ void login_welcome(struct session *s);
 /* --- session.c --- */
 
 /* A session for a client that has proved its password; takes the reference to user. */
-struct session *session_new(struct client *c, struct tenant *t, struct user *user, const char *server_user);
+struct session *session_new(struct client *c, struct pool *p, struct user *user);
 
 void session_link(struct session *s, struct server *server);
 
 /* Give the server back; nothing is outstanding. */
 void session_unlink(struct session *s, bool over);
+
+/* Part from the server without giving it back: it is lost, or about to be closed. */
+struct server *session_cut(struct session *s);
 
 /* Nothing that the client asked for is under way. */
 bool session_is_quiet(const struct session *s);
@@ -96,6 +101,20 @@ void session_refuse_transaction(struct session *s);
 
 /* Deadlines; may close the session. */
 void session_upkeep(struct session *s, usec_t now);
+
+/* --- tunnel.c: replication connections, whose bytes pass as they come --- */
+
+/* The client has been welcomed: get the server that was opened for it. */
+void tunnel_begin(struct session *s);
+
+/* The pool lent it. */
+void tunnel_link(struct session *s, struct server *server);
+
+/* The client is gone. */
+void tunnel_end(struct session *s);
+
+size_t tunnel_on_input(struct client *c, const uint8_t *p, size_t n);
+void tunnel_on_drained(struct client *c);
 
 /* --- request.c, reply.c --- */
 
