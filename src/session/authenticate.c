@@ -11,6 +11,7 @@
 #include "auth/digest.h"
 #include "base/memory.h"
 #include "base/sqlstate.h"
+#include "base/strings.h"
 #include "net/interfaces.h"
 
 static const char wrong_password[] = "password authentication failed";
@@ -86,7 +87,9 @@ reject(const struct visit *v, bool has_rule)
 		  address_host(&c->address, host), c->login->user, c->login->database,
 		  stream_is_tls(&c->stream) ? "SSL encryption" : "no encryption");
 	if (has_rule)
-		client_log(c, LOG_INFO, "line %d of %s rejects it", v->rule.line, v->config->auth_hba_file);
+		error_detail(&e, "It is line %d of the file.", v->rule.line);
+	client_log(c, LOG_INFO, "%s %s", e.message, e.detail);
+	e.detail[0] = '\0';		/* for the operator */
 	client_close(c, &e, "login rejected");
 }
 
@@ -133,29 +136,75 @@ check_certificate(const struct visit *v)
 	client_reject(c, SQLSTATE_INVALID_AUTHORIZATION, "certificate authentication failed");
 }
 
-static bool
-find_peer_name(const struct client *c, char *name, size_t size)
+static void
+judge_peer(const struct visit *v, const char *name)
 {
-	struct passwd pw, *found = NULL;
-	char buf[4096];
-	uid_t uid;
+	if (name != NULL && is_allowed_by_map(v, name))
+		let_in(v);
+	else
+		client_reject(v->client, SQLSTATE_INVALID_AUTHORIZATION, "unix socket login rejected");
+}
 
-	if (!address_peer_uid(c->stream.fd, &uid) || getpwuid_r(uid, &pw, buf, sizeof(buf), &found) != 0 ||
-	    found == NULL || strlen(found->pw_name) >= size)
-		return false;
-	strcpy(name, found->pw_name);
-	return true;
+static bool begin_visit(struct visit *v, const struct doorkeeper *d, void *arg, struct client *c);
+
+/* Who a uid is may be known to a directory only, and that may hang: an asker looks it up. */
+struct peer_job {
+	struct helper_job job;
+	const struct doorkeeper *d;
+	uint32_t client;
+	uid_t uid;
+	bool found;
+	char name[256];
+};
+
+static void
+work_find_name(struct helper_job *job)
+{
+	struct peer_job *pj = container_of(job, struct peer_job, job);
+	struct passwd pw, *found = NULL;
+	char buf[16384];
+
+	if (getpwuid_r(pj->uid, &pw, buf, sizeof(buf), &found) != 0 || found == NULL ||
+	    strlen(found->pw_name) >= sizeof(pj->name))
+		return;
+	string_copy(pj->name, found->pw_name, sizeof(pj->name));
+	pj->found = true;
+}
+
+static void
+done_find_name(struct helper_job *job)
+{
+	struct peer_job *pj = container_of(job, struct peer_job, job);
+	struct client *c = job->owner == NULL ? NULL : pj->d->find(job->owner, pj->client);
+	struct visit v;
+
+	/* The rules may be others by now. */
+	if (c != NULL && c->state == CLIENT_HELD && begin_visit(&v, pj->d, job->owner, c)) {
+		if (v.rule.method == HBA_PEER)
+			judge_peer(&v, pj->found ? pj->name : NULL);
+		else
+			authenticate(pj->d, job->owner, c);
+	}
+	free(pj);
 }
 
 static void
 check_peer(const struct visit *v)
 {
-	char name[256];
+	struct client_env *env = v->client->env;
+	struct peer_job *pj = memory_zalloc(sizeof(*pj));
 
-	if (find_peer_name(v->client, name, sizeof(name)) && is_allowed_by_map(v, name))
-		let_in(v);
-	else
-		client_reject(v->client, SQLSTATE_INVALID_AUTHORIZATION, "unix socket login rejected");
+	pj->d = v->d;
+	pj->client = v->client->id;
+	pj->job.work = work_find_name;
+	pj->job.done = done_find_name;
+	pj->job.owner = v->arg;
+	pj->job.reply = env->mailbox;
+	pj->job.mail.kind = env->job_mail;
+	if (address_peer_uid(v->client->stream.fd, &pj->uid) && helpers_offer(env->askers, &pj->job))
+		return;
+	free(pj);
+	judge_peer(v, NULL);
 }
 
 /* --- passwords --- */
@@ -237,7 +286,12 @@ answer_known(const struct visit *v, const struct secret *secret)
 
 /* --- auth_query --- */
 
-static bool begin_visit(struct visit *v, const struct doorkeeper *d, void *arg, struct client *c);
+/* Ours to judge, or nothing to be judged of who is known. */
+static bool
+is_by_password(enum hba_method method)
+{
+	return method == HBA_TRUST || method == HBA_PLAIN || method == HBA_MD5 || method == HBA_SCRAM_SHA_256;
+}
 
 static void
 on_found(struct lookup *k)
@@ -250,6 +304,8 @@ on_found(struct lookup *k)
 		atomic_store(&found_scram, k->secret.kind == SECRET_SCRAM);
 	if (c == NULL || c->state != CLIENT_HELD || !begin_visit(&v, d, k->arg, c))
 		;
+	else if (!is_by_password(v.rule.method))
+		authenticate(d, k->arg, c);	/* the rules are others by now */
 	else if (k->result == LOOKUP_FAILED)
 		client_close(c, &k->error, k->error.message);
 	else if (k->result == LOOKUP_FOUND)
