@@ -23,6 +23,7 @@ import pytest
 
 import pooler
 from certs import Certificate
+from directory import Directory, find_slapd, person
 from helpers import TOP, as_user, give_away, make_dir, remove_dir, run, user_name
 from postgres import Postgres
 
@@ -44,6 +45,12 @@ CREATE ROLE old LOGIN PASSWORD 'old-secret';
 SET password_encryption = 'scram-sha-256';
 CREATE ROLE mary LOGIN PASSWORD 'mary-secret';
 """
+
+PEOPLE = "".join([
+    person("mary", "mary-in-ldap"),
+    person("kim", "kim-in-ldap", employeeType="shop"),
+    person("joe", "joe-in-ldap", employeeType="visitor"),
+])
 
 
 class Block(SimpleNamespace):
@@ -111,12 +118,22 @@ def server(tls):
     made.close()
 
 
+@pytest.fixture(scope="module")
+def directory(tls):
+    """What ldap.example.com stands for."""
+    if find_slapd() is None:
+        pytest.skip("slapd is missing (Debian: apt install slapd)")
+    made = Directory(Certificate(tls / "db1.crt", tls / "db1.key"), SimpleNamespace(cert=tls / "ca.crt"), PEOPLE)
+    yield made
+    made.close()
+
+
 class Documented(pooler.Pooler):
     """pgusher with the files of an example, in a folder of its own."""
 
-    def __init__(self, pg, found, tls, **kwargs):
+    def __init__(self, pg, found, tls, directory=None, **kwargs):
         self.files = {b.file: "\n".join(b.lines) + "\n" for b in found if b.file}
-        self.tls = tls
+        self.tls, self.directory = tls, directory
         super().__init__(pg, **kwargs)
 
     def here(self, text):
@@ -128,6 +145,10 @@ class Documented(pooler.Pooler):
                               ("listen_addr = *", "listen_addr = 127.0.0.1"), ("192.0.2.7", "127.0.0.1"),
                               ("erpserver", user_name())):
             text = text.replace(word, meaning)
+        if self.directory:
+            d = self.directory
+            text = text.replace("ldapserver=ldap.example.com", f"ldapserver={d.host} ldapport={d.port}")
+            text = text.replace("ldaps://ldap.example.com", f"ldaps://{d.host}:{d.tls_port}")
         # Told the address by PGHOSTADDR, psql does not name the host.
         text = re.sub(r'"\w+\.example\.com" \((127\.0\.0\.1)\)', r'"\1"', text)
         return re.sub(r"host=(db\d\.example\.com|127\.0\.0\.1)(?! port=)", f"host={server}", text)
@@ -198,11 +219,14 @@ def test_configuration_is_read(document, name, found, server, tls):
 
 
 @pytest.mark.parametrize("document, name, found", RUNNABLE)
-def test_commands_do_what_is_said(document, name, found, server, tls):
+def test_commands_do_what_is_said(document, name, found, server, tls, request, monkeypatch):
+    directory = request.getfixturevalue("directory") if name.startswith("ldap") else None
+    if directory:
+        monkeypatch.setenv("LDAPCONF", str(directory.ldap_conf))
     for block in pick(found, "sql"):
         with server.connect("shop") as c:
             c.execute("\n".join(block.lines))
-    p = Documented(server, found, tls)
+    p = Documented(server, found, tls, directory)
     try:
         for block in pick(found, "console"):
             for command, lines in transcript(block):
