@@ -1,9 +1,10 @@
 #include "net/certificate.h"
 
-#include <errno.h>
+#include <openssl/decoder.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +13,32 @@
 #include "base/memory.h"
 #include "base/sqlstate.h"
 #include "base/strings.h"
+
+/* uthash has no memory but ours. */
+#define uthash_malloc(size) memory_alloc(size)
+#define uthash_fatal(message) (log_fatal("%s", message), abort())
+#include <uthash.h>
+
+/* Which content of a file it was. */
+struct edition {
+	struct stat stat;
+	bool known;
+};
+
+/* A certificate that somebody has, and the files it is from. */
+struct entry {
+	struct certificate certificate;
+	unsigned refs;
+	struct edition cert, key;
+	char *files;		/* the names of both */
+	UT_hash_handle hh;
+};
+
+/* Guards all of these. */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct entry *entries;
+static OSSL_DECODER_CTX *decoder;	/* kept: to find all decoders takes ten times as long as to use them */
+static EVP_PKEY *decoded;
 
 const char *
 openssl_reason(char buf[200])
@@ -89,6 +116,28 @@ load_chain(struct certificate *c, const char *file, struct error *e)
 }
 
 static bool
+make_decoder(void)
+{
+	if (decoder == NULL)
+		decoder = OSSL_DECODER_CTX_new_for_pkey(&decoded, "PEM", NULL, NULL, EVP_PKEY_KEYPAIR, NULL, NULL);
+	return decoder != NULL;
+}
+
+static EVP_PKEY *
+read_key(BIO *in, bool *asked)
+{
+	EVP_PKEY *key;
+
+	if (!make_decoder())
+		return NULL;
+	OSSL_DECODER_CTX_set_pem_password_cb(decoder, refuse_passphrase, asked);
+	OSSL_DECODER_from_bio(decoder, in);
+	key = decoded;
+	decoded = NULL;
+	return key;
+}
+
+static bool
 load_key(struct certificate *c, const char *file, struct error *e)
 {
 	bool asked = false;
@@ -97,7 +146,7 @@ load_key(struct certificate *c, const char *file, struct error *e)
 	ERR_clear_error();
 	in = BIO_new_file(file, "r");
 	if (in != NULL)
-		c->key = PEM_read_bio_PrivateKey(in, NULL, refuse_passphrase, &asked);
+		c->key = read_key(in, &asked);
 	BIO_free(in);
 	if (c->key != NULL)
 		return true;
@@ -108,6 +157,21 @@ load_key(struct certificate *c, const char *file, struct error *e)
 		error_hint(e, "Store the key without a passphrase, readable only by the user the pooler runs as.");
 	}
 	return false;
+}
+
+static bool
+load(struct certificate *c, const char *cert_file, const char *key_file, struct error *e)
+{
+	if (!load_chain(c, cert_file, e) || !load_key(c, key_file, e))
+		return false;
+	if (X509_check_private_key(c->leaf, c->key) != 1) {
+		ERR_clear_error();
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
+			  "private key file \"%s\" does not belong to certificate file \"%s\"", key_file, cert_file);
+		return false;
+	}
+	c->end_point_size = certificate_end_point(c->leaf, c->end_point);
+	return true;
 }
 
 static void
@@ -129,65 +193,128 @@ warn_of_permissions(const char *file)
 			    "if root owns it", file);
 }
 
+/* --- those that somebody has --- */
+
+static struct edition
+edition_of(const char *file)
+{
+	struct edition e = { .known = false };
+
+	e.known = stat(file, &e.stat) == 0;
+	return e;
+}
+
+static bool
+is_same_edition(const struct edition *a, const struct edition *b)
+{
+	return a->known && b->known && a->stat.st_dev == b->stat.st_dev && a->stat.st_ino == b->stat.st_ino &&
+	       a->stat.st_size == b->stat.st_size && a->stat.st_mtim.tv_sec == b->stat.st_mtim.tv_sec &&
+	       a->stat.st_mtim.tv_nsec == b->stat.st_mtim.tv_nsec && a->stat.st_ctim.tv_sec == b->stat.st_ctim.tv_sec &&
+	       a->stat.st_ctim.tv_nsec == b->stat.st_ctim.tv_nsec;
+}
+
+static char *
+join_names(const char *cert_file, const char *key_file)
+{
+	size_t n = strlen(cert_file) + strlen(key_file) + 2;
+	char *s = memory_alloc(n);
+
+	snprintf(s, n, "%s\n%s", cert_file, key_file);
+	return s;
+}
+
+static void
+free_entry(struct entry *x)
+{
+	X509_free(x->certificate.leaf);
+	sk_X509_pop_free(x->certificate.chain, X509_free);
+	EVP_PKEY_free(x->certificate.key);
+	free(x->files);
+	free(x);
+}
+
+/* The one under this name is of another edition: who has it keeps it, others will not find it. */
+static void
+put_in_place_of(struct entry *old, struct entry *x)
+{
+	if (old != NULL)
+		HASH_DEL(entries, old);
+	HASH_ADD_KEYPTR(hh, entries, x->files, strlen(x->files), x);
+	if (old != NULL)
+		old->hh.tbl = NULL;
+}
+
+static struct certificate *
+find_or_load(const char *cert_file, const char *key_file, struct error *e)
+{
+	struct entry *x = memory_zalloc(sizeof(*x)), *old;
+
+	x->refs = 1;
+	x->files = join_names(cert_file, key_file);
+	x->cert = edition_of(cert_file);
+	x->key = edition_of(key_file);
+	HASH_FIND_STR(entries, x->files, old);
+	if (old != NULL && is_same_edition(&old->cert, &x->cert) && is_same_edition(&old->key, &x->key)) {
+		free_entry(x);
+		old->refs++;
+		return &old->certificate;
+	}
+	if (!load(&x->certificate, cert_file, key_file, e)) {
+		free_entry(x);
+		return NULL;
+	}
+	put_in_place_of(old, x);
+	return &x->certificate;
+}
+
 struct certificate *
 certificate_load(const char *cert_file, const char *key_file, struct error *e)
 {
-	struct certificate *c = memory_zalloc(sizeof(*c));
+	struct certificate *c;
 
-	if (!load_chain(c, cert_file, e) || !load_key(c, key_file, e)) {
-		certificate_free(&c);
+	pthread_mutex_lock(&mutex);
+	c = find_or_load(cert_file, key_file, e);
+	pthread_mutex_unlock(&mutex);
+	if (c == NULL)
 		return NULL;
-	}
-	if (X509_check_private_key(c->leaf, c->key) != 1) {
-		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
-			  "private key file \"%s\" does not belong to certificate file \"%s\"", key_file, cert_file);
-		ERR_clear_error();
-		certificate_free(&c);
-		return NULL;
-	}
 	warn_of_dates(c, cert_file);
 	warn_of_permissions(key_file);
-	c->end_point_size = certificate_end_point(c->leaf, c->end_point);
 	return c;
 }
 
 void
-certificate_complete(struct certificate *c, X509_STORE *authorities)
+certificate_unref(struct certificate **c)
 {
-	STACK_OF(X509) *chain = NULL;
+	struct entry *x = *c == NULL ? NULL : container_of(*c, struct entry, certificate);
 
-	if (c->chain == NULL)
-		chain = X509_build_chain(c->leaf, NULL, authorities, 0, NULL, NULL);
+	*c = NULL;
+	if (x == NULL)
+		return;
+	pthread_mutex_lock(&mutex);
+	if (--x->refs == 0) {
+		if (x->hh.tbl != NULL)
+			HASH_DEL(entries, x);
+		free_entry(x);
+	}
+	pthread_mutex_unlock(&mutex);
+}
+
+STACK_OF(X509) *
+certificate_find_chain(const struct certificate *c, X509_STORE *authorities)
+{
+	STACK_OF(X509) *chain = X509_build_chain(c->leaf, NULL, authorities, 0, NULL, NULL);
+
 	ERR_clear_error();	/* authorities of clients need not be ours */
 	if (chain == NULL)
-		return;
+		return NULL;
 	X509_free(sk_X509_shift(chain));	/* itself */
 	if (sk_X509_num(chain) > 0)
-		c->chain = chain;
-	else
-		sk_X509_free(chain);
+		return chain;
+	sk_X509_free(chain);
+	return NULL;
 }
 
-bool
-certificate_use(const struct certificate *c, SSL *ssl)
-{
-	/* One of another kind of key would stay beside it, and be shown. */
-	SSL_certs_clear(ssl);
-	return SSL_use_cert_and_key(ssl, c->leaf, c->key, c->chain, 1) == 1;
-}
-
-void
-certificate_free(struct certificate **c)
-{
-	if (*c == NULL)
-		return;
-	free((*c)->host);
-	X509_free((*c)->leaf);
-	sk_X509_pop_free((*c)->chain, X509_free);
-	EVP_PKEY_free((*c)->key);
-	free(*c);
-	*c = NULL;
-}
+/* --- what it says --- */
 
 size_t
 certificate_end_point(const X509 *x, uint8_t out[TLS_BINDING_MAX])

@@ -221,10 +221,24 @@ ask_for_certificates(struct tls_context *c, const char *file, bool must, struct 
 
 /* --- certificates --- */
 
-const struct certificate *
-tls_context_find(const struct tls_context *c, const char *host)
+static void
+free_shown(struct shown **sp)
 {
-	struct certificate *found = NULL;
+	struct shown *s = *sp;
+
+	*sp = NULL;
+	if (s == NULL)
+		return;
+	free(s->host);
+	certificate_unref(&s->certificate);
+	sk_X509_pop_free(s->found, X509_free);
+	free(s);
+}
+
+static const struct shown *
+find_shown(const struct tls_context *c, const char *host)
+{
+	struct shown *found = NULL;
 	char pattern[260] = "*";
 	const char *dot = strchr(host, '.');
 
@@ -236,6 +250,47 @@ tls_context_find(const struct tls_context *c, const char *host)
 	return found;
 }
 
+/* Show this, and no other, on this connection.  false: OpenSSL does not like it. */
+static bool
+show(SSL *ssl, const struct shown *s)
+{
+	const struct certificate *c = s->certificate;
+
+	/* One of another kind of key would stay beside it, and be shown. */
+	SSL_certs_clear(ssl);
+	return SSL_use_cert_and_key(ssl, c->leaf, c->key, c->chain != NULL ? c->chain : s->found, 1) == 1;
+}
+
+/* Is its key strong enough for OpenSSL?  Better now than at a handshake. */
+static bool
+try_to_show(const struct tls_context *c, const struct shown *s)
+{
+	SSL *ssl = SSL_new(c->ssl);
+	bool ok = ssl != NULL && show(ssl, s);
+
+	SSL_free(ssl);
+	return ok;
+}
+
+static struct shown *
+load_shown(const struct tls_context *c, const char *cert_file, const char *key_file, struct error *e)
+{
+	struct shown *s = memory_zalloc(sizeof(*s));
+
+	s->certificate = certificate_load(cert_file, key_file, e);
+	if (s->certificate == NULL) {
+		free_shown(&s);
+		return NULL;
+	}
+	if (s->certificate->chain == NULL)
+		s->found = certificate_find_chain(s->certificate, SSL_CTX_get_cert_store(c->ssl));
+	if (!try_to_show(c, s)) {
+		refuse(e, "could not use certificate file", cert_file);
+		free_shown(&s);
+	}
+	return s;
+}
+
 static void
 lower(char *s)
 {
@@ -243,52 +298,41 @@ lower(char *s)
 		*s = string_lower(*s);
 }
 
-/* Is its key strong enough for OpenSSL?  Better now than at a handshake. */
 static bool
-try_certificate(const struct tls_context *c, const struct certificate *cert, const char *file, struct error *e)
+add_host(struct tls_context *c, const struct tls_certificate *from, struct error *e)
 {
-	SSL *ssl = SSL_new(c->ssl);
-	bool ok = ssl != NULL && certificate_use(cert, ssl);
+	struct shown *s = load_shown(c, from->cert_file, from->key_file, e), *other = NULL;
 
-	SSL_free(ssl);
-	return ok || refuse(e, "could not use certificate file", file);
-}
-
-static bool
-add_certificate(struct tls_context *c, const struct tls_certificate *from, struct error *e)
-{
-	struct certificate *cert, *other = NULL;
-
-	cert = certificate_load(from->cert_file, from->key_file, e);
-	if (cert == NULL)
+	if (s == NULL)
 		return false;
-	certificate_complete(cert, SSL_CTX_get_cert_store(c->ssl));
-	cert->host = memory_strdup(from->host);
-	lower(cert->host);
-	HASH_FIND_STR(c->by_host, cert->host, other);
+	s->host = memory_strdup(from->host);
+	lower(s->host);
+	HASH_FIND_STR(c->by_host, s->host, other);
 	if (other != NULL) {
-		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "host \"%s\" has two certificates", cert->host);
-		certificate_free(&cert);
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "host \"%s\" has two certificates", s->host);
+		free_shown(&s);
 		return false;
 	}
-	HASH_ADD_KEYPTR(hh, c->by_host, cert->host, strlen(cert->host), cert);
-	return try_certificate(c, cert, from->cert_file, e);
+	HASH_ADD_KEYPTR(hh, c->by_host, s->host, strlen(s->host), s);
+	return true;
 }
 
 static bool
-add_own_certificate(struct tls_context *c, const struct tls_settings *s, struct error *e)
+load_certificates(struct tls_context *c, const struct tls_settings *s, struct error *e)
 {
+	const struct certificate *own;
+
 	for (size_t i = 0; i < s->ncertificates; i++) {
-		if (!add_certificate(c, &s->certificates[i], e))
+		if (!add_host(c, &s->certificates[i], e))
 			return false;
 	}
 	if (!is_set(s->cert_file))
 		return true;
-	c->own = certificate_load(s->cert_file, s->key_file, e);
+	c->own = load_shown(c, s->cert_file, s->key_file, e);
 	if (c->own == NULL)
 		return false;
-	certificate_complete(c->own, SSL_CTX_get_cert_store(c->ssl));
-	if (SSL_CTX_use_cert_and_key(c->ssl, c->own->leaf, c->own->key, c->own->chain, 1) != 1)
+	own = c->own->certificate;
+	if (SSL_CTX_use_cert_and_key(c->ssl, own->leaf, own->key, own->chain != NULL ? own->chain : c->own->found, 1) != 1)
 		return refuse(e, "could not use certificate file", s->cert_file);
 	return true;
 }
@@ -315,7 +359,7 @@ on_server_name(SSL *ssl, int *alert, void *arg)
 {
 	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
 	struct tls *t = tls_of_ssl(ssl);
-	const struct certificate *c;
+	const struct shown *s;
 
 	(void)alert;
 	(void)arg;
@@ -323,9 +367,9 @@ on_server_name(SSL *ssl, int *alert, void *arg)
 		return SSL_TLSEXT_ERR_OK;
 	t->host = memory_strdup(name);
 	lower(t->host);
-	c = tls_context_find(t->context, t->host);
-	if (c != NULL && certificate_use(c, ssl))
-		t->shown = c;
+	s = find_shown(t->context, t->host);
+	if (s != NULL && show(ssl, s))
+		t->shown = s;
 	return SSL_TLSEXT_ERR_OK;
 }
 
@@ -353,7 +397,7 @@ set_habits(SSL_CTX *ssl)
 {
 	SSL_CTX_set_options(ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
 				 SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_TICKET);
-	/* Chains are looked for when the files are read (certificate_complete), not at every handshake. */
+	/* Chains are looked for when the files are read (certificate_find_chain), not at every handshake. */
 	SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
 	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_num_tickets(ssl, 0);
@@ -396,7 +440,7 @@ set_up(struct tls_context *c, const struct tls_settings *s, const char *ciphers,
 	}
 	return set_protocols(c, s->protocols, &protocols, e) && set_ciphers(c, s, protocols, ciphers, e) &&
 	       set_key_exchange(c, s, e) && (!is_set(s->ca_file) || load_authorities(c, s->ca_file, e)) &&
-	       add_own_certificate(c, s, e);
+	       load_certificates(c, s, e);
 }
 
 static bool
@@ -468,16 +512,16 @@ void
 tls_context_unref(struct tls_context **cp)
 {
 	struct tls_context *c = *cp;
-	struct certificate *cert, *next;
+	struct shown *s, *next;
 
 	*cp = NULL;
 	if (c == NULL || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) > 1)
 		return;
-	HASH_ITER(hh, c->by_host, cert, next) {
-		HASH_DEL(c->by_host, cert);
-		certificate_free(&cert);
+	HASH_ITER(hh, c->by_host, s, next) {
+		HASH_DEL(c->by_host, s);
+		free_shown(&s);
 	}
-	certificate_free(&c->own);
+	free_shown(&c->own);
 	SSL_CTX_free(c->ssl);
 	free(c);
 }

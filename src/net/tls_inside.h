@@ -7,17 +7,26 @@
 #include <openssl/ssl.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <uthash.h>
 
 #include "net/certificate.h"
 #include "net/tls.h"
+
+/* What is shown to the peer. */
+struct shown {
+	char *host;			/* lower case, "*.example.com" among them; NULL: to whoever asks for no other */
+	struct certificate *certificate;
+	STACK_OF(X509) *found;		/* the chain, if the certificate's file holds none; NULL: nothing found either */
+	UT_hash_handle hh;		/* by host */
+};
 
 struct tls_context {
 	atomic_uint refs;
 	SSL_CTX *ssl;
 	bool verify;			/* the peer must show a good certificate */
 	bool verify_name;
-	struct certificate *own;	/* NULL: none to show */
-	struct certificate *by_host;	/* for clients: what to show instead to who asks for it */
+	struct shown *own;		/* NULL: nothing to show */
+	struct shown *by_host;		/* for clients: what to show instead to who asks for it */
 };
 
 /* One stream's.  It knows no loop: whoever calls lends what a loop owns. */
@@ -26,7 +35,7 @@ struct tls {
 	struct tls_context *context;
 	struct stream *stream;
 	struct buffer *out;		/* lent for the call that runs now: where ciphertext goes */
-	const struct certificate *shown;	/* ours; NULL: none */
+	const struct shown *shown;	/* ours; NULL: none */
 	char *host;			/* asked for by the client, or told to the server; NULL: none */
 	uint8_t *early;			/* read before the handshake began: early_left bytes at early_at */
 	size_t early_at, early_left;
@@ -48,8 +57,5 @@ struct tls {
 
 /* Of the connection that this callback of OpenSSL is about. */
 struct tls *tls_of_ssl(SSL *ssl);
-
-/* The certificate for this host name, in lower case; NULL: none of its own. */
-const struct certificate *tls_context_find(const struct tls_context *c, const char *host);
 
 #endif

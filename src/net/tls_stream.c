@@ -566,8 +566,10 @@ tls_server_end_point(const struct stream *s, uint8_t out[TLS_BINDING_MAX])
 	const X509 *x;
 
 	if (t->accepts) {
-		memcpy(out, t->shown->end_point, t->shown->end_point_size);
-		return t->shown->end_point_size;
+		const struct certificate *c = t->shown->certificate;
+
+		memcpy(out, c->end_point, c->end_point_size);
+		return c->end_point_size;
 	}
 	x = SSL_get0_peer_certificate(t->ssl);
 	return x == NULL ? 0 : certificate_end_point(x, out);

@@ -963,7 +963,7 @@ Test(tls, the_binding_of_a_certificate_signed_with_sha1)
 	cr_assert_eq(certificate_end_point(c->leaf, ours), 32);
 	X509_digest(c->leaf, EVP_sha256(), sha256, NULL);
 	cr_assert_arr_eq(ours, sha256, 32);
-	certificate_free(&c);
+	certificate_unref(&c);
 }
 
 /* --- direct TLS --- */
@@ -1200,6 +1200,35 @@ Test(tls, a_bad_certificate_of_one_host)
 	expect_bad(&s, "a.example", "two certificates");
 	two[1] = (struct tls_certificate){ "b.example", certs_path("missing.crt"), certs_path("db.key") };
 	expect_bad(&s, "missing.crt", "No such file");
+}
+
+/* Read once; read again when it has changed, while who has the old one keeps it. */
+Test(tls, a_certificate_is_shared_until_its_file_changes)
+{
+	struct certificate *a, *b, *changed, *again;
+	struct error e = { 0 };
+
+	a = certificate_load(certs_path("db.crt"), certs_path("db.key"), &e);
+	b = certificate_load(certs_path("db.crt"), certs_path("db.key"), &e);
+	cr_assert_not_null(a);
+	cr_assert_eq(a, b);
+	certs_make("db", &(struct cert){ .name = "renewed" });
+	changed = certificate_load(certs_path("db.crt"), certs_path("db.key"), &e);
+	cr_assert_not_null(changed);
+	cr_assert_neq(changed, a);
+	certificate_unref(&b);
+	cr_assert_neq(X509_cmp(a->leaf, changed->leaf), 0);
+	again = certificate_load(certs_path("db.crt"), certs_path("db.key"), &e);
+	cr_assert_eq(again, changed);
+	certificate_unref(&again);
+	certificate_unref(&a);
+	again = certificate_load(certs_path("db.crt"), certs_path("db.key"), &e);
+	cr_assert_eq(again, changed);
+	unlink(certs_path("db.key"));
+	cr_assert_null(certificate_load(certs_path("db.crt"), certs_path("db.key"), &e));
+	certificate_unref(&again);
+	certificate_unref(&changed);
+	certificate_unref(&changed);
 }
 
 /* --- what it costs --- */
