@@ -133,10 +133,12 @@ Test(hba, unquotes)
 	    "local pre\"x y\"post \"a\"\"b\"\"c\",d\"\" \"trust\"\n"
 	    "\"local\" \"#\" \"\" trust # \" comment\n"
 	    "local \"@f\" \"@\" trust\n"
-	    "local @ \"\\\" trust\n",
+	    "local @ \"\\\" trust\n"
+	    "local \"x\"y\"z\" u trust\n",
 		{ "a b", "u,v", "unix", 1 }, { "a", "u", "unix", 0 }, { "q\"r", "\"", "unix", 2 },
 		{ "prex ypost", "a\"b\"c", "unix", 3 }, { "prex ypost", "d", "unix", 3 },
-		{ "#", "", "unix", 4 }, { "@f", "@", "unix", 5 }, { "@", "\\", "unix", 6 });
+		{ "#", "", "unix", 4 }, { "@f", "@", "unix", 5 }, { "@", "\\", "unix", 6 },
+		{ "xyz", "u", "unix", 7 });
 }
 
 Test(hba, joins_and_skips_lines)
@@ -206,11 +208,12 @@ Test(hba, takes_ipv4_in_ipv6_for_ipv4)
 	    "host b all ::/0 trust\n"
 	    "host c all ::ffff:10.0.0.0/104 trust\n"
 	    "host d all ::ffff:0:0/96 trust\n"
-	    "host e all ::fffe:0:0/95 trust\n",
+	    "host e all ::ffff:0:0/95 trust\n",
 		{ "a", "u", "::ffff:10.1.2.3", 1 }, { "a", "u", "::ffff:11.1.2.3", 0 },
 		{ "a", "u", "::fffe:10.1.2.3", 0 }, { "b", "u", "::ffff:10.1.2.3", 0 },
 		{ "c", "u", "10.1.2.3", 3 }, { "c", "u", "::ffff:10.1.2.3", 3 }, { "c", "u", "11.1.2.3", 0 },
-		{ "d", "u", "1.2.3.4", 4 }, { "d", "u", "::1", 0 }, { "e", "u", "::fffe:1.2.3.4", 5 });
+		{ "d", "u", "1.2.3.4", 4 }, { "d", "u", "::1", 0 }, { "e", "u", "::fffe:1.2.3.4", 5 },
+		{ "e", "u", "1.2.3.4", 0 }, { "e", "u", "::ffff:1.2.3.4", 0 });
 }
 
 static bool
@@ -324,6 +327,8 @@ Test(hba, walks_the_rules)
 	while ((r = hba_next(h, r)) != NULL)
 		lines = lines * 10 + r->line;
 	cr_expect_eq(lines, 134);
+	cr_expect(hba_uses(h, HBA_TRUST) && hba_uses(h, HBA_MD5) && hba_uses(h, HBA_REJECT));
+	cr_expect_not(hba_uses(h, HBA_PEER));
 	cr_expect_null(hba_next(none, NULL));
 	cr_expect_not(hba_uses(none, HBA_TRUST));
 	hba_free(&h);

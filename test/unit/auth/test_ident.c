@@ -11,7 +11,8 @@
 	"one    \"c n\" v # comment\n"              \
 	"two    cn      all\n"                      \
 	"\"t w\" a\"b\" \"all\"\n"                  \
-	"one    cn      \\\n w\n"
+	"one    cn      \\\n w\n"                    \
+	"+map   +cn     \"+u\"\n"
 
 static const struct {
 	const char *map, *system_name, *user;
@@ -31,6 +32,7 @@ static const struct {
 	{ "two", "x", "u", false },
 	{ "t w", "ab", "all", true },
 	{ "t w", "ab", "u", false },
+	{ "+map", "+cn", "+u", true },
 	{ "three", "cn", "u", false },
 	{ "", "cn", "u", false },
 };
