@@ -118,6 +118,18 @@ let_in(const struct visit *v)
 }
 
 static void
+reject_certificate(const struct visit *v)
+{
+	client_reject(v->client, SQLSTATE_INVALID_AUTHORIZATION, "certificate authentication failed");
+}
+
+static void
+reject_peer(const struct visit *v)
+{
+	client_reject(v->client, SQLSTATE_INVALID_AUTHORIZATION, "unix socket login rejected");
+}
+
+static void
 check_certificate(const struct visit *v)
 {
 	struct client *c = v->client;
@@ -133,7 +145,7 @@ check_certificate(const struct visit *v)
 		let_in(v);
 		return;
 	}
-	client_reject(c, SQLSTATE_INVALID_AUTHORIZATION, "certificate authentication failed");
+	reject_certificate(v);
 }
 
 static void
@@ -142,7 +154,7 @@ judge_peer(const struct visit *v, const char *name)
 	if (name != NULL && is_allowed_by_map(v, name))
 		let_in(v);
 	else
-		client_reject(v->client, SQLSTATE_INVALID_AUTHORIZATION, "unix socket login rejected");
+		reject_peer(v);
 }
 
 static bool begin_visit(struct visit *v, const struct doorkeeper *d, void *arg, struct client *c);
@@ -266,31 +278,73 @@ demand(const struct visit *v, const struct secret *secret, bool scram, const cha
 	client_authenticate(v->client, &demand);
 }
 
-static void
-answer_unknown(const struct visit *v)
+/* Who proves nothing by a password must still be known: a certificate says who somebody is, not that he may.  true: it
+ * was such a one. */
+static bool
+reject_unknown(const struct visit *v, const char *words_of_trust)
 {
-	if (v->rule.method == HBA_TRUST)
-		client_reject(v->client, SQLSTATE_INVALID_AUTHORIZATION, "\"trust\" authentication failed");
-	else
-		demand(v, NULL, is_stranger_asked_for_scram(v), NULL);
+	switch (v->rule.method) {
+	case HBA_TRUST:
+		client_reject(v->client, SQLSTATE_INVALID_AUTHORIZATION, "%s", words_of_trust);
+		return true;
+	case HBA_CERT:
+		client_log(v->client, LOG_INFO, "no such user");
+		reject_certificate(v);
+		return true;
+	case HBA_PEER:
+		client_log(v->client, LOG_INFO, "no such user");
+		reject_peer(v);
+		return true;
+	case HBA_REJECT:
+	case HBA_PLAIN:
+	case HBA_MD5:
+	case HBA_SCRAM_SHA_256:
+	case HBA_LDAP:
+	case HBA_PAM:
+		break;
+	}
+	return false;
 }
 
 static void
-answer_known(const struct visit *v, const struct secret *secret)
+answer_unknown(const struct visit *v)
 {
-	if (v->rule.method == HBA_TRUST)
+	if (!reject_unknown(v, "\"trust\" authentication failed"))
+		demand(v, NULL, is_stranger_asked_for_scram(v), NULL);
+}
+
+/* scram: what who has no password, which none fits, is asked for under md5; as a stranger is. */
+static void
+answer_known(const struct visit *v, const struct secret *secret, bool scram)
+{
+	switch (v->rule.method) {
+	case HBA_TRUST:
 		let_in(v);
-	else
-		demand(v, secret, secret->kind == SECRET_SCRAM, NULL);
+		break;
+	case HBA_CERT:
+		check_certificate(v);
+		break;
+	case HBA_PEER:
+		check_peer(v);
+		break;
+	case HBA_REJECT:
+	case HBA_PLAIN:
+	case HBA_MD5:
+	case HBA_SCRAM_SHA_256:
+	case HBA_LDAP:
+	case HBA_PAM:
+		demand(v, secret, secret->kind == SECRET_NONE ? scram : secret->kind == SECRET_SCRAM, NULL);
+		break;
+	}
 }
 
 /* --- auth_query --- */
 
-/* Ours to judge, or nothing to be judged of who is known. */
+/* For users whom auth_file or auth_query know.  Others have somebody else who knows them. */
 static bool
-is_by_password(enum hba_method method)
+is_for_known(enum hba_method method)
 {
-	return method == HBA_TRUST || method == HBA_PLAIN || method == HBA_MD5 || method == HBA_SCRAM_SHA_256;
+	return method != HBA_LDAP && method != HBA_PAM && method != HBA_REJECT;
 }
 
 static void
@@ -304,15 +358,13 @@ on_found(struct lookup *k)
 		atomic_store(&found_scram, k->secret.kind == SECRET_SCRAM);
 	if (c == NULL || c->state != CLIENT_HELD || !begin_visit(&v, d, k->arg, c))
 		;
-	else if (!is_by_password(v.rule.method))
+	else if (!is_for_known(v.rule.method))
 		authenticate(d, k->arg, c);	/* the rules are others by now */
 	else if (k->result == LOOKUP_FAILED)
 		client_close(c, &k->error, k->error.message);
 	else if (k->result == LOOKUP_FOUND)
-		answer_known(&v, &k->secret);
-	else if (v.rule.method == HBA_TRUST)
-		client_reject(c, SQLSTATE_INVALID_AUTHORIZATION, "no such user");
-	else
+		answer_known(&v, &k->secret, atomic_load(&found_scram));
+	else if (!reject_unknown(&v, "no such user"))
 		demand(&v, NULL, atomic_load(&found_scram), "no such user");
 	lookup_free(&k);
 }
@@ -338,12 +390,12 @@ look_up(const struct visit *v)
 }
 
 static void
-ask_for_password(const struct visit *v)
+find_user(const struct visit *v)
 {
 	const struct config_user *u = config_find_user(v->config, v->client->login->user);
 
 	if (u != NULL && u->in_auth_file)
-		answer_known(v, &u->secret);
+		answer_known(v, &u->secret, is_stranger_asked_for_scram(v));
 	else if (!look_up(v))
 		answer_unknown(v);
 }
@@ -399,23 +451,8 @@ authenticate(const struct doorkeeper *d, void *arg, struct client *c)
 		admit_anybody(&v);
 		return;
 	}
-	switch (v.rule.method) {
-	case HBA_CERT:
-		check_certificate(&v);
-		return;
-	case HBA_PEER:
-		check_peer(&v);
-		return;
-	case HBA_PAM:
-	case HBA_LDAP:
+	if (is_for_known(v.rule.method))
+		find_user(&v);
+	else
 		demand(&v, NULL, false, NULL);
-		return;
-	case HBA_REJECT:
-	case HBA_TRUST:
-	case HBA_PLAIN:
-	case HBA_MD5:
-	case HBA_SCRAM_SHA_256:
-		ask_for_password(&v);
-		return;
-	}
 }

@@ -2,10 +2,10 @@
  * authenticate: how a client has to prove who it is.
  *
  *	authenticate ── auth_type, or the first hba rule that fits
- *	      ├ reject, trust, cert, peer: decided here
+ *	      ├ reject
  *	      ├ pam, ldap: the client's password is for somebody else to judge
- *	      └ a password that we know: auth_file, else auth_query (session/lookup.h)
- *	                                                    └──> authenticate_found
+ *	      └ a user that we know: auth_file, else auth_query (session/lookup.h); then
+ *	        trust, cert, peer are decided here, others by its password
  *	 ──> client_authenticate, or client_reject
  *
  * Used by the shards and by the console.
