@@ -137,7 +137,7 @@ static const struct key keys_login[] = {
 			"warning says if they are." },
 	{ TEXT(admin_users, ""),
 		.help = "Users who may run every command on the console, separated by commas. "
-			"With auth_type any every user may." },
+			"With auth_type any the name is all that it takes, and all others may SHOW." },
 	{ TEXT(stats_users, ""),
 		.help = "Users who may run SHOW on the console and nothing else, separated by "
 			"commas." },
