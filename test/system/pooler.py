@@ -83,7 +83,7 @@ class Pooler:
         """databases: name -> options or None, added to a line for each database of pg; {pg} stands for its address.
         certificates: host name -> Certificate, for [tls_certificates].
         console: how to connect to it, where the Unix socket is no way in.
-        settings: keys of [pgbouncer]; one that is None is left out."""
+        settings: keys of [pgbouncer]; one that is None is left out, and so is a user whose secret is None."""
         self.pg = pg
         self.dir = make_dir("pgu-")
         self.ini_path = self.dir / "pgusher.ini"
@@ -120,7 +120,8 @@ class Pooler:
     def write(self):
         self.ini_path.write_text(self.ini())
         self.userlist_path.write_text("".join(
-            '"%s" "%s"\n' % (u.replace('"', '""'), s.replace('"', '""')) for u, s in self.userlist.items()))
+            '"%s" "%s"\n' % (u.replace('"', '""'), s.replace('"', '""')) for u, s in self.userlist.items()
+            if s is not None))
         for path in (self.ini_path, self.userlist_path):
             give_away(path)
         self.userlist_path.chmod(0o600)

@@ -5,6 +5,7 @@ an error in it fails the test when the server is closed.
 """
 
 import base64
+import functools
 import hashlib
 import hmac
 import os
@@ -313,6 +314,7 @@ class Connection:
 
 # ---- SCRAM, the client's side ----
 
+@functools.lru_cache
 def scram_keys(password, salt, rounds):
     salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, rounds)
     client_key = hmac.digest(salted, b"Client Key", "sha256")
