@@ -182,6 +182,22 @@ begin_scram(struct server *s, struct reader *r)
 	send_scram_first(s, bound ? SCRAM_MECHANISM_PLUS : SCRAM_MECHANISM);
 }
 
+/* What was wrong is in the detail, which the line about closing does not show. */
+static void
+fail_scram(struct server *s, const struct error *e)
+{
+	struct error own;
+
+	error_set(&own, SEVERITY_FATAL, e->sqlstate, "server login failed: %s", e->message);
+	if (e->detail[0] != '\0') {
+		error_detail(&own, "%s", e->detail);
+		server_log(s, LOG_WARNING, "%s: %s", e->message, e->detail);
+	}
+	if (e->hint[0] != '\0')
+		error_hint(&own, "%s", e->hint);
+	server_close(s, &own, own.message);
+}
+
 static void
 finish_scram(struct server *s)
 {
@@ -243,7 +259,7 @@ continue_scram(struct server *s, struct reader *r)
 	struct error e;
 
 	if (!scram_client_challenge(l->scram, reader_bytes(r, n), n, &from.salt, &from.salt_size, &from.iterations, &e)) {
-		server_login_fail(s, e.sqlstate, e.message);
+		fail_scram(s, &e);
 		return;
 	}
 	l->step = STEP_SCRAM_PROVING;
@@ -267,7 +283,7 @@ verify_scram(struct server *s, struct reader *r)
 	struct error e;
 
 	if (!scram_client_verify(l->scram, reader_bytes(r, n), n, &e)) {
-		server_login_fail(s, e.sqlstate, e.message);
+		fail_scram(s, &e);
 		return;
 	}
 	l->step = STEP_SCRAM_VERIFIED;

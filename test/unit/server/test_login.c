@@ -128,6 +128,7 @@ Test(server_login, a_server_that_proves_nothing)
 	request(AUTHENTICATION_SASL_FINAL, final, strlen(final));
 	expect_closed("wrong proof");
 	cr_assert_eq(seen.ready, 0);
+	cr_assert_str_neq(seen.error.hint, "", "what to do");
 }
 
 Test(server_login, without_a_password)
@@ -202,6 +203,7 @@ Test(server_login, iterations_without_end)
 			 iterations[i]);
 		request(AUTHENTICATION_SASL_CONTINUE, challenge, strlen(challenge));
 		expect_closed("iterations");
+		cr_assert_str_eq(seen.error.detail, "The iteration count is not a number from 1 to 1000000.");
 	}
 }
 
