@@ -262,3 +262,23 @@ Test(helpers_threads, who_hangs_is_left_behind)
 	while (atomic_load(&discarded) < 2)
 		cr_assert_lt(clock_now() - start, 20 * USEC_PER_SEC);
 }
+
+Test(helpers_threads, what_was_not_begun_can_be_taken_back)
+{
+	struct task *first, *tasks[3];
+
+	for (int i = 0; i < MOST; i++)
+		helpers_submit(helpers, &(first = new_task(true))->job);
+	await_at_work(MOST);
+	for (int i = 0; i < 3; i++)
+		helpers_submit(helpers, &(tasks[i] = new_task(false))->job);
+	cr_assert_not(helpers_withdraw(helpers, &first->job), "it is at work");
+	cr_assert(helpers_withdraw(helpers, &tasks[1]->job));
+	cr_assert_not(helpers_withdraw(helpers, &tasks[1]->job));
+	free(tasks[1]);
+	cr_assert(helpers_withdraw(helpers, &tasks[2]->job), "the last of the queue");
+	free(tasks[2]);
+	helpers_submit(helpers, &new_task(false)->job);
+	open_gate(MOST);
+	await_finished(MOST + 2);
+}

@@ -147,3 +147,21 @@ Test(inbox, memory_grows_with_what_has_come)
 	}
 	cr_assert_lt(in.kept->cap, 8 * LOOP_SCRATCH);
 }
+
+/* What was read stands in the scratch until the next read; a login may not leave it there. */
+Test(inbox, what_was_secret_is_wiped_from_the_scratch)
+{
+	const uint8_t *p;
+	ssize_t n;
+
+	send_text("a secret");
+	n = inbox_read(&in, &from, 0, &p);
+	inbox_keep(&in, p, (size_t)n, 2);
+	inbox_wipe_scratch(loop, p, (size_t)n);
+	cr_assert_null(memmem(loop_scratch(loop), LOOP_SCRATCH, "secret", 6));
+	/* What is kept is no longer there, and stays. */
+	cr_assert_eq(inbox_kept(&in, &p), 6);
+	inbox_wipe_scratch(loop, p, 6);
+	cr_assert_eq(memcmp(p, "secret", 6), 0);
+	inbox_keep(&in, p, 6, 6);
+}
