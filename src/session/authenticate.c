@@ -358,7 +358,7 @@ on_found(struct lookup *k)
 		atomic_store(&found_scram, k->secret.kind == SECRET_SCRAM);
 	if (c == NULL || c->state != CLIENT_HELD || !begin_visit(&v, d, k->arg, c))
 		;
-	else if (!is_for_known(v.rule.method))
+	else if (!is_for_known(v.rule.method) || v.config->auth_type == AUTH_ANY)
 		authenticate(d, k->arg, c);	/* the rules are others by now */
 	else if (k->result == LOOKUP_FAILED)
 		client_close(c, &k->error, k->error.message);
