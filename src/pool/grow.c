@@ -239,6 +239,13 @@ line_password(const struct pool *p)
 	return conf->user == NULL || strcmp(conf->user, p->user->name) == 0 ? conf->password : NULL;
 }
 
+/* A verifier opens nothing by itself: a password that a client has shown goes before it. */
+static bool
+is_of_use(const struct secret *listed, const struct secret *learned)
+{
+	return listed->kind != SECRET_NONE && (listed->kind != SECRET_SCRAM || learned->kind != SECRET_PLAIN);
+}
+
 /* What to log in with, from the most to the least explicit. own: room for one that is made here. */
 static const struct secret *
 choose_secret(const struct pool *p, struct secret *own)
@@ -249,7 +256,7 @@ choose_secret(const struct pool *p, struct secret *own)
 		secret_parse(own, password);
 		return own;
 	}
-	if (p->user_conf != NULL && p->user_conf->secret.kind != SECRET_NONE)
+	if (p->user_conf != NULL && is_of_use(&p->user_conf->secret, &p->secret))
 		return &p->user_conf->secret;
 	return p->secret.kind != SECRET_NONE ? &p->secret : NULL;
 }
