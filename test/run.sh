@@ -58,10 +58,14 @@ needed=(
 wanted=(
 	prometheus-pgbouncer-exporter python3-psycopg2
 	slapd ldap-utils libpam-pwdfile testssl.sh
-	golang-go golang-github-lib-pq-dev golang-github-jackc-pgx-v4-dev
+	golang-go golang-github-lib-pq-dev
 	default-jdk-headless libpostgresql-jdbc-java
-	nodejs node-pg
+	nodejs
 )
+# Debian's node-pg goes with Debian's node only; for others npm has it.
+export NODE_PATH=/usr/share/nodejs:$out/node/node_modules
+has_node_pg() { node -e 'require("pg")' 2>/dev/null; }
+has_node_pg || wanted+=(node-pg)
 
 missing_of() {
 	local p
@@ -100,6 +104,8 @@ install_packages() {
 			{ tail -n 20 "$out/apt.log"; die "could not install: ${missing[*]}"; }
 	fi
 	[ ${#optional[@]} = 0 ] || install_optional "${optional[@]}"
+	has_node_pg || ! command -v npm >/dev/null ||
+		npm install --prefix "$out/node" --no-audit --no-fund pg@8 >>"$out/apt.log" 2>&1
 }
 
 # ---- counting -----------------------------------------------------------------
