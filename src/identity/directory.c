@@ -284,21 +284,17 @@ add_host(struct buffer *b, const char *host, size_t n, int port)
 }
 
 char *
-directory_uris(const struct directory *d, const char *servers)
+directory_next_uri(const struct directory *d, const char **servers)
 {
+	const char *host = *servers + strspn(*servers, " \t");
+	size_t n = strcspn(host, " \t");
 	struct buffer b = BUFFER_INIT;
-	int port = d->port != 0 ? d->port : d->ldaps ? LDAPS_PORT : LDAP_PORT;
 
-	for (const char *p = servers; p != NULL && *p != '\0';) {
-		size_t n = strcspn(p, " \t");
-
-		if (n > 0) {
-			add(&b, buffer_left(&b) == 0 ? "" : " ");
-			add(&b, d->ldaps ? "ldaps://" : "ldap://");
-			add_host(&b, p, n, port);
-		}
-		p += n + strspn(p + n, " \t");
-	}
+	*servers = host + n;
+	if (n == 0)
+		return NULL;
+	add(&b, "ldap://");
+	add_host(&b, host, n, d->port != 0 ? d->port : d->ldaps ? LDAPS_PORT : LDAP_PORT);
 	return take_string(&b);
 }
 

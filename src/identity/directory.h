@@ -54,8 +54,9 @@ bool directory_parse(struct directory *d, const char *options, struct error *e);
 /* Wipes it. */
 void directory_release(struct directory *d);
 
-/* "ldap://a:389 ldap://b:389"; owned by the caller.  servers: directory.servers, or what DNS said ("name:port"). */
-char *directory_uris(const struct directory *d, const char *servers);
+/* "ldap://a:389" for the first of these servers, which is taken off; NULL: none is left.  Owned by the caller.
+ * servers: directory.servers, or what DNS said ("name:port").  (TLS is not the URI's business here.) */
+char *directory_next_uri(const struct directory *d, const char **servers);
 
 /* Who binds (simple bind), and what is searched (search + bind); owned by the caller. */
 char *directory_user_dn(const struct directory *d, const char *user);

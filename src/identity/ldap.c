@@ -9,69 +9,71 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
+#include "identity/deadline.h"
 #include "identity/directory.h"
 #endif
 #include "base/sqlstate.h"
 
 #ifdef HAVE_LDAP
 
+#define REPLY_MAX (256 << 10)		/* bytes of one message of a directory; a DN is all that we want of it */
+
 /* One question and what is needed to ask it. */
 struct query {
 	struct directory directory;
-	LDAP *ld;
 	const char *user, *password;
 	struct error *e;
+	char *uri;	/* who is asked */
+	LDAP *ld;
+	struct deadline deadline;
+	bool no_answer;	/* from there: another server may do better */
 };
 
-/* What can be mended by trying later is told apart from what somebody must mend. */
+/* What can be mended by trying later, or elsewhere, is told apart from what somebody must mend. */
+static bool
+is_outage(int rc)
+{
+	switch (rc) {
+	case LDAP_SERVER_DOWN:
+	case LDAP_TIMEOUT:
+	case LDAP_CONNECT_ERROR:
+	case LDAP_BUSY:
+	case LDAP_UNAVAILABLE:
+	case LDAP_TIMELIMIT_EXCEEDED:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static enum identity_verdict
 fail(struct query *q, int rc, const char *what)
 {
-	bool later = rc == LDAP_SERVER_DOWN || rc == LDAP_TIMEOUT || rc == LDAP_CONNECT_ERROR ||
-		rc == LDAP_BUSY || rc == LDAP_UNAVAILABLE || rc == LDAP_TIMELIMIT_EXCEEDED;
+	bool late = q->deadline.at != 0 && clock_now() >= q->deadline.at;
+	char *more = NULL;
 
-	error_set(q->e, SEVERITY_FATAL, later ? SQLSTATE_CANNOT_CONNECT_NOW : SQLSTATE_CONFIG_FILE,
-		"LDAP server cannot be asked");
-	error_detail(q->e, "%s: %s.", what, ldap_err2string(rc));
+	if (late)
+		rc = LDAP_TIMEOUT;
+	q->no_answer = is_outage(rc);
+	if (q->ld != NULL && !late)
+		ldap_get_option(q->ld, LDAP_OPT_DIAGNOSTIC_MESSAGE, &more);
+	error_set(q->e, SEVERITY_FATAL, q->no_answer ? SQLSTATE_CANNOT_CONNECT_NOW : SQLSTATE_CONFIG_FILE,
+		"LDAP server %.100s: %s: %s%s%.150s", q->uri + strlen("ldap://"), what, ldap_err2string(rc),
+		more != NULL && *more != '\0' ? ": " : "", more != NULL ? more : "");
+	ldap_memfree(more);
 	return IDENTITY_FAILED;
 }
 
 static enum identity_verdict
-fail_plainly(struct query *q, const char *detail)
+fail_plainly(struct query *q, const char *why)
 {
-	error_set(q->e, SEVERITY_FATAL, SQLSTATE_CONFIG_FILE, "LDAP server cannot be asked");
-	error_detail(q->e, "%s", detail);
+	error_set(q->e, SEVERITY_FATAL, SQLSTATE_CONFIG_FILE, "LDAP: %s", why);
 	return IDENTITY_FAILED;
 }
 
 /* ---- connecting ---- */
-
-/* libldap reads its ldap.conf at the first call; two threads must not be the first. */
-static void
-load_library(void)
-{
-	LDAPAPIInfo info = { .ldapai_info_version = LDAP_API_INFO_VERSION };
-
-	if (ldap_get_option(NULL, LDAP_OPT_API_INFO, &info) == LDAP_OPT_SUCCESS) {
-		ldap_memvfree((void **)info.ldapai_extensions);
-		ldap_memfree(info.ldapai_vendor_name);
-	}
-}
-
-/* Who serves the base DN, by the SRV records of its domain; NULL: nobody known. */
-static char *
-find_servers(const struct directory *d)
-{
-	char *domain = NULL, *servers = NULL;
-
-	if (ldap_dn2domain(d->base, &domain) != LDAP_SUCCESS || domain == NULL)
-		return NULL;
-	if (ldap_domain2hostlist(domain, &servers) != LDAP_SUCCESS)
-		servers = NULL;
-	ldap_memfree(domain);
-	return servers;
-}
 
 static int
 set_options(LDAP *ld)
@@ -96,40 +98,72 @@ set_options(LDAP *ld)
 	return LDAP_SUCCESS;
 }
 
-static enum identity_verdict
-open_handle(struct query *q)
+static void
+start_step(struct query *q)
 {
-	struct directory *d = &q->directory;
-	char *found = d->servers == NULL ? find_servers(d) : NULL;
-	char *uris;
-	int rc;
+	q->deadline.at = clock_now() + IDENTITY_TIMEOUT * USEC_PER_SEC;
+}
 
-	if (d->servers == NULL && found == NULL)
-		return fail_plainly(q, "No ldapserver is given, and DNS names none for the ldapbasedn.");
-	uris = directory_uris(d, found != NULL ? found : d->servers);
-	ldap_memfree(found);
-	rc = ldap_initialize(&q->ld, uris);
-	free(uris);
-	if (rc == LDAP_SUCCESS)
-		rc = set_options(q->ld);
-	return rc == LDAP_SUCCESS ? IDENTITY_FITS : fail(q, rc, "Preparing the connection");
+/* From here on it is our deadline that counts, on a socket that blocks. */
+static int
+watch_socket(struct query *q)
+{
+	const struct timeval never = { .tv_sec = -1 };
+	ber_len_t most = REPLY_MAX;
+	Sockbuf *sb = NULL;
+
+	if (ldap_set_option(q->ld, LDAP_OPT_NETWORK_TIMEOUT, &never) != LDAP_OPT_SUCCESS ||
+	    ldap_get_option(q->ld, LDAP_OPT_SOCKBUF, &sb) != LDAP_OPT_SUCCESS || sb == NULL ||
+	    ber_sockbuf_ctrl(sb, LBER_SB_OPT_SET_MAX_INCOMING, &most) != 1 ||
+	    deadline_watch(&q->deadline, sb) != 0)
+		return LDAP_LOCAL_ERROR;
+	return LDAP_SUCCESS;
+}
+
+static int
+ask_for_tls(LDAP *ld)
+{
+	char *oid = NULL;
+	struct berval *data = NULL;
+	int rc = ldap_extended_operation_s(ld, LDAP_EXOP_START_TLS, NULL, NULL, NULL, &oid, &data);
+
+	ldap_memfree(oid);
+	ber_bvfree(data);
+	return rc;
 }
 
 static enum identity_verdict
-connect_directory(struct query *q)
+connect_server(struct query *q)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	int rc;
+	int rc = ldap_initialize(&q->ld, q->uri);
 
-	pthread_once(&once, load_library);
-	if (q->directory.ldaps && q->directory.start_tls)
-		return fail_plainly(q, "ldaptls=1 does not go with ldaps, which has TLS already.");
-	if (open_handle(q) != IDENTITY_FITS)
-		return IDENTITY_FAILED;
-	if (!q->directory.start_tls)
-		return IDENTITY_FITS;
-	rc = ldap_start_tls_s(q->ld, NULL, NULL);
-	return rc == LDAP_SUCCESS ? IDENTITY_FITS : fail(q, rc, "Starting TLS");
+	q->deadline.at = 0;
+	if (rc == LDAP_SUCCESS)
+		rc = set_options(q->ld);
+	if (rc == LDAP_SUCCESS)
+		rc = ldap_connect(q->ld);
+	if (rc == LDAP_SUCCESS)
+		rc = watch_socket(q);
+	return rc == LDAP_SUCCESS ? IDENTITY_FITS : fail(q, rc, "cannot connect");
+}
+
+static bool
+wants_tls(const struct directory *d)
+{
+	return d->ldaps || d->start_tls;
+}
+
+static enum identity_verdict
+secure(struct query *q)
+{
+	int rc = LDAP_SUCCESS;
+
+	start_step(q);
+	if (q->directory.start_tls)
+		rc = ask_for_tls(q->ld);
+	if (rc == LDAP_SUCCESS)
+		rc = ldap_install_tls(q->ld);
+	return rc == LDAP_SUCCESS ? IDENTITY_FITS : fail(q, rc, "cannot start TLS");
 }
 
 /* ---- asking ---- */
@@ -137,11 +171,16 @@ connect_directory(struct query *q)
 static int
 bind_as(struct query *q, const char *dn, const char *password)
 {
-	struct berval *cred = ber_str2bv(password, 0, 1, NULL);
+	struct berval *cred;
 	int rc;
 
+	/* libldap would connect again on its own, without TLS. */
+	if (wants_tls(&q->directory) && !ldap_tls_inplace(q->ld))
+		return LDAP_SERVER_DOWN;
+	cred = ber_str2bv(password, 0, 1, NULL);
 	if (cred == NULL)
 		return LDAP_NO_MEMORY;
+	start_step(q);
 	rc = ldap_sasl_bind_s(q->ld, dn, LDAP_SASL_SIMPLE, cred, NULL, NULL, NULL);
 	memory_wipe(cred->bv_val, cred->bv_len);
 	ber_bvfree(cred);
@@ -177,57 +216,98 @@ try_bind(struct query *q, const char *dn)
 	rc = bind_as(q, dn, q->password);
 	if (rc == LDAP_SUCCESS)
 		return IDENTITY_FITS;
-	return is_refusal(rc) ? IDENTITY_REFUSED : fail(q, rc, "Binding as the user");
+	return is_refusal(rc) ? IDENTITY_REFUSED : fail(q, rc, "cannot bind as the user");
 }
 
-static enum identity_verdict
-search(struct query *q, LDAPMessage **found)
+static int
+start_search(struct query *q, int *id)
 {
-	struct directory *d = &q->directory;
+	const struct directory *d = &q->directory;
 	struct timeval patience = { .tv_sec = IDENTITY_TIMEOUT };
 	char none[] = LDAP_NO_ATTRS, *attributes[] = { none, NULL };
 	char *filter = directory_user_filter(d, q->user);
 	int rc;
 
+	start_step(q);
 	/* Two are enough to see that a name is not unique. */
-	rc = ldap_search_ext_s(q->ld, d->base, d->scope, filter, attributes, 0, NULL, NULL, &patience, 2, found);
+	rc = ldap_search_ext(q->ld, d->base, d->scope, filter, attributes, 0, NULL, NULL, &patience, 2, id);
 	free(filter);
-	if (rc == LDAP_SUCCESS || rc == LDAP_SIZELIMIT_EXCEEDED)
-		return IDENTITY_FITS;
-	return fail(q, rc, "Searching the user");
+	return rc;
+}
+
+/* The next message; *type: LDAP_RES_..., or -1 for an error. */
+static LDAPMessage *
+next_reply(struct query *q, int id, int *type)
+{
+	usec_t left = q->deadline.at - clock_now();
+	struct timeval patience = { .tv_sec = left / USEC_PER_SEC, .tv_usec = left % USEC_PER_SEC };
+	LDAPMessage *m = NULL;
+	int rc = LDAP_TIMEOUT;
+
+	*type = left > 0 ? ldap_result(q->ld, id, LDAP_MSG_ONE, &patience, &m) : 0;
+	if (*type < 0)
+		ldap_get_option(q->ld, LDAP_OPT_RESULT_CODE, &rc);
+	if (*type <= 0) {
+		*type = -1;
+		fail(q, rc, "cannot search");
+	}
+	return m;
 }
 
 static enum identity_verdict
-bind_found(struct query *q, LDAPMessage *found)
+end_search(struct query *q, LDAPMessage *m, const char *dn)
+{
+	int rc = LDAP_OTHER, parsed = ldap_parse_result(q->ld, m, &rc, NULL, NULL, NULL, NULL, 0);
+
+	if (parsed != LDAP_SUCCESS || rc != LDAP_SUCCESS)
+		return fail(q, parsed != LDAP_SUCCESS ? parsed : rc, "cannot search");
+	return dn != NULL ? IDENTITY_FITS : IDENTITY_REFUSED;
+}
+
+/* *dn: of the one entry, also if the search ends with something else than FITS. */
+static enum identity_verdict
+read_entries(struct query *q, int id, char **dn)
 {
 	enum identity_verdict v;
-	char *dn;
+	LDAPMessage *m;
+	int type;
 
-	if (ldap_count_entries(q->ld, found) != 1)
-		return IDENTITY_REFUSED;
-	dn = ldap_get_dn(q->ld, ldap_first_entry(q->ld, found));
-	if (dn == NULL)
-		return fail(q, LDAP_DECODING_ERROR, "Reading the user's DN");
-	v = try_bind(q, dn);
-	ldap_memfree(dn);
+	while ((m = next_reply(q, id, &type)) != NULL && type != LDAP_RES_SEARCH_RESULT) {
+		bool entry = type == LDAP_RES_SEARCH_ENTRY, second = entry && *dn != NULL;
+
+		if (entry && !second)
+			*dn = ldap_get_dn(q->ld, m);
+		ldap_msgfree(m);
+		if (second)
+			return fail_plainly(q, "several entries fit the user");
+		if (entry && *dn == NULL)
+			return fail(q, LDAP_DECODING_ERROR, "cannot read the user's DN");
+	}
+	if (m == NULL)
+		return IDENTITY_FAILED;
+	v = end_search(q, m, *dn);
+	ldap_msgfree(m);
 	return v;
 }
 
 static enum identity_verdict
 ask_by_search(struct query *q)
 {
-	struct directory *d = &q->directory;
-	LDAPMessage *found = NULL;
+	const struct directory *d = &q->directory;
 	enum identity_verdict v;
-	int rc;
+	char *dn = NULL;
+	int id = 0, rc;
 
 	rc = bind_as(q, d->bind_dn != NULL ? d->bind_dn : "", d->bind_password != NULL ? d->bind_password : "");
 	if (rc != LDAP_SUCCESS)
-		return fail(q, rc, "Binding in order to search (ldapbinddn)");
-	v = search(q, &found);
+		return fail(q, rc, "cannot bind in order to search");
+	rc = start_search(q, &id);
+	if (rc != LDAP_SUCCESS)
+		return fail(q, rc, "cannot search");
+	v = read_entries(q, id, &dn);
 	if (v == IDENTITY_FITS)
-		v = bind_found(q, found);
-	ldap_msgfree(found);
+		v = try_bind(q, dn);
+	ldap_memfree(dn);
 	return v;
 }
 
@@ -241,9 +321,88 @@ ask_simply(struct query *q)
 	return v;
 }
 
+/* ---- one server after another ---- */
+
+static enum identity_verdict
+ask_server(struct query *q)
+{
+	enum identity_verdict v = connect_server(q);
+
+	if (v == IDENTITY_FITS && wants_tls(&q->directory))
+		v = secure(q);
+	if (v == IDENTITY_FITS)
+		v = q->directory.base != NULL ? ask_by_search(q) : ask_simply(q);
+	if (q->ld != NULL)
+		ldap_unbind_ext(q->ld, NULL, NULL);
+	q->ld = NULL;
+	return v;
+}
+
+static enum identity_verdict
+ask_servers(struct query *q, const char *servers)
+{
+	enum identity_verdict v = fail_plainly(q, "no server is named");
+
+	do {
+		q->uri = directory_next_uri(&q->directory, &servers);
+		if (q->uri == NULL)
+			break;
+		q->no_answer = false;
+		v = ask_server(q);
+		free(q->uri);
+	} while (q->no_answer);
+	return v;
+}
+
+/* Who serves the base DN, by the SRV records of its domain; NULL: nobody known. */
+static char *
+find_servers(const struct directory *d)
+{
+	char *domain = NULL, *servers = NULL;
+
+	if (ldap_dn2domain(d->base, &domain) != LDAP_SUCCESS || domain == NULL)
+		return NULL;
+	if (ldap_domain2hostlist(domain, &servers) != LDAP_SUCCESS)
+		servers = NULL;
+	ldap_memfree(domain);
+	return servers;
+}
+
+static enum identity_verdict
+ask(struct query *q)
+{
+	const struct directory *d = &q->directory;
+	enum identity_verdict v;
+	char *found;
+
+	if (d->ldaps && d->start_tls)
+		return fail_plainly(q, "ldaptls=1 does not go with ldaps, which has TLS already");
+	if (d->servers != NULL)
+		return ask_servers(q, d->servers);
+	found = find_servers(d);
+	if (found == NULL)
+		return fail_plainly(q, "no ldapserver is given, and DNS names none for the base DN");
+	v = ask_servers(q, found);
+	ldap_memfree(found);
+	return v;
+}
+
+/* libldap reads its ldap.conf at the first call; two threads must not be the first. */
+static void
+load_library(void)
+{
+	LDAPAPIInfo info = { .ldapai_info_version = LDAP_API_INFO_VERSION };
+
+	if (ldap_get_option(NULL, LDAP_OPT_API_INFO, &info) == LDAP_OPT_SUCCESS) {
+		ldap_memvfree((void **)info.ldapai_extensions);
+		ldap_memfree(info.ldapai_vendor_name);
+	}
+}
+
 enum identity_verdict
 ldap_check(const char *options, const char *user, const char *password, struct error *e)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct query q = { .user = user, .password = password, .e = e };
 	enum identity_verdict v;
 
@@ -251,11 +410,8 @@ ldap_check(const char *options, const char *user, const char *password, struct e
 		return IDENTITY_REFUSED;
 	if (!directory_parse(&q.directory, options, e))
 		return IDENTITY_FAILED;
-	v = connect_directory(&q);
-	if (v == IDENTITY_FITS)
-		v = q.directory.base != NULL ? ask_by_search(&q) : ask_simply(&q);
-	if (q.ld != NULL)
-		ldap_unbind_ext(q.ld, NULL, NULL);
+	pthread_once(&once, load_library);
+	v = ask(&q);
 	directory_release(&q.directory);
 	return v;
 }

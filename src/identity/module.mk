@@ -1,4 +1,6 @@
 identity_sources = \
+	src/identity/deadline.c \
+	src/identity/deadline.h \
 	src/identity/directory.c \
 	src/identity/directory.h \
 	src/identity/identity.h \

@@ -125,10 +125,9 @@ is_refusal(int rc)
 }
 
 static enum identity_verdict
-fail(struct error *e, const char *detail)
+fail(struct error *e, const char *why)
 {
-	error_set(e, SEVERITY_FATAL, SQLSTATE_CONFIG_FILE, "PAM cannot be asked");
-	error_detail(e, "Service \"%s\": %.200s.", SERVICE, detail);
+	error_set(e, SEVERITY_FATAL, SQLSTATE_CONFIG_FILE, "PAM service \"%s\": %.200s", SERVICE, why);
 	error_hint(e, "See /etc/pam.d/%s.", SERVICE);
 	return IDENTITY_FAILED;
 }
@@ -159,8 +158,8 @@ pam_check(const char *user, const char *password, const char *host, struct error
 	char *copy;
 
 	if (!take_turn()) {
-		error_set(e, SEVERITY_FATAL, SQLSTATE_CANNOT_CONNECT_NOW, "PAM cannot be asked");
-		error_detail(e, "It has not answered for another login yet.");
+		error_set(e, SEVERITY_FATAL, SQLSTATE_CANNOT_CONNECT_NOW,
+			"PAM service \"%s\": another login is still being checked", SERVICE);
 		return IDENTITY_FAILED;
 	}
 	copy = memory_strdup(password);
