@@ -12,13 +12,9 @@ A block without such a word is not looked at.
 """
 
 import re
-import shlex
 import socket
-import subprocess
-from pathlib import Path
 from types import SimpleNamespace
 
-import psycopg
 import pytest
 
 import pooler
