@@ -16,11 +16,14 @@
 #define uthash_fatal(message) (log_fatal("%s", message), abort())
 #include "net/tls_inside.h"
 
-/* Forward secrecy and authenticated encryption only; what TLS 1.2 has besides is weak by today's standards. */
-#define STRONG_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:!aNULL:!aDSS:!PSK:!SRP"
+/* Forward secrecy and authenticated encryption only; what TLS 1.2 has besides is weak by today's standards.  DHE is
+ * strong, but its primes are everybody's, and it costs us a hundred times what it costs who asks for it: it is for those
+ * who want no curves. */
+#define STRONG_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!aDSS:!PSK:!SRP"
+#define CURVELESS_CIPHERS "DHE+AESGCM:DHE+CHACHA20:!aNULL:!aDSS:!PSK:!SRP"
 
 /* TLS 1.0 and 1.1, for who asks for them, know none of those. */
-#define OLD_CIPHERS STRONG_CIPHERS ":ECDHE+AES:DHE+AES:AES:@SECLEVEL=0"
+#define OLD_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:ECDHE+AES:DHE+AES:AES:!aNULL:!aDSS:!PSK:!SRP"
 
 /* Servers are chosen by the operator; older ones are still to be reached. */
 #define SERVER_CIPHERS "DEFAULT"
@@ -145,20 +148,29 @@ set_protocols(struct tls_context *c, const char *text, unsigned *set, struct err
 	return true;
 }
 
+/* What the words for "you choose" mean. */
+static const char *
+standard_ciphers(unsigned protocols, bool curves, const char *standard)
+{
+	if ((protocols & ~(unsigned)TLS_SECURE) != 0)
+		return OLD_CIPHERS;
+	return curves ? standard : CURVELESS_CIPHERS;
+}
+
 static bool
 set_ciphers(struct tls_context *c, const struct tls_settings *s, unsigned protocols, const char *standard,
 	    struct error *e)
 {
 	bool old = (protocols & ~(unsigned)TLS_SECURE) != 0;
+	bool curves = !is_set(s->ecdhcurve) || !is_one_of(s->ecdhcurve, "none");
 	const char *list = is_set(s->ciphers) ? s->ciphers : "default";
 	char text[2000];
 
 	if (is_one_of(list, "default,secure,fast,normal"))
-		list = old ? OLD_CIPHERS : standard;
+		list = standard_ciphers(protocols, curves, standard);
 	else if (is_one_of(list, "all"))
 		list = "ALL";
-	snprintf(text, sizeof(text), "%s%s%s", list, old ? ":@SECLEVEL=0" : "",
-		 is_set(s->ecdhcurve) && is_one_of(s->ecdhcurve, "none") ? ":!kECDHE" : "");
+	snprintf(text, sizeof(text), "%s%s%s", list, old ? ":@SECLEVEL=0" : "", curves ? "" : ":!kECDHE");
 	if (strlen(text) == sizeof(text) - 1 || SSL_CTX_set_cipher_list(c->ssl, text) != 1)
 		return refuse(e, "failed to set the ciphers", list);
 	if (is_set(s->ciphers13) && SSL_CTX_set_ciphersuites(c->ssl, s->ciphers13) != 1)

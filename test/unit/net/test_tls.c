@@ -1047,33 +1047,43 @@ struct rule {
 	const char *protocols, *ciphers, *ciphers13, *curve, *dh;	/* of the server; the client takes all */
 	const char *client_protocols;
 	const char *version, *cipher;	/* NULL: no handshake; cipher NULL: any */
+	const char *key;		/* of the server; NULL: EC */
 };
 
 #define OLD "tlsv1.0,tlsv1.1,tlsv1.2,tlsv1.3"
 
 static const struct rule rules[] = {
-	{ NULL, NULL, NULL, NULL, NULL, NULL, "TLSv1.3", NULL },
-	{ "secure", "", "", "auto", "auto", OLD, "TLSv1.3", NULL },
-	{ "tlsv1.2", NULL, NULL, NULL, NULL, OLD, "TLSv1.2", "ECDHE-ECDSA-AES256-GCM-SHA384" },
-	{ "tlsv1.2", "secure", NULL, "P-384", "none", OLD, "TLSv1.2", NULL },
-	{ "tlsv1.2", "fast", NULL, "none", NULL, "tlsv1.2", NULL, NULL },	/* the key is for ECDSA */
-	{ "secure", NULL, NULL, NULL, NULL, "tlsv1.0,tlsv1.1", NULL, NULL },
-	{ "all", NULL, NULL, NULL, NULL, "tlsv1.1", "TLSv1.1", NULL },
-	{ "tlsv1.0", NULL, NULL, NULL, NULL, OLD, "TLSv1", NULL },
-	{ "!tlsv1.3", NULL, NULL, NULL, NULL, OLD, "TLSv1.2", NULL },
-	{ "all, !tlsv1.3 : !tlsv1.2", NULL, NULL, NULL, NULL, OLD, "TLSv1.1", NULL },
-	{ "tlsv1.3", NULL, "TLS_CHACHA20_POLY1305_SHA256", NULL, NULL, NULL, "TLSv1.3", "TLS_CHACHA20_POLY1305_SHA256" },
+	{ NULL, NULL, NULL, NULL, NULL, NULL, "TLSv1.3", NULL, NULL },
+	{ "secure", "", "", "auto", "auto", OLD, "TLSv1.3", NULL, NULL },
+	{ "tlsv1.2", NULL, NULL, NULL, NULL, OLD, "TLSv1.2", "ECDHE-ECDSA-AES256-GCM-SHA384", NULL },
+	{ "tlsv1.2", "secure", NULL, "P-384", "none", OLD, "TLSv1.2", NULL, NULL },
+	{ "tlsv1.2", "fast", NULL, "none", NULL, "tlsv1.2", NULL, NULL, NULL },	/* the key is for ECDSA */
+	{ "tlsv1.2", "fast", NULL, "none", NULL, "tlsv1.2", "TLSv1.2", "DHE-RSA-AES256-GCM-SHA384", "RSA" },
+	{ "tlsv1.2", "DHE-RSA-AES128-GCM-SHA256", NULL, NULL, "auto", NULL, "TLSv1.2", NULL, "RSA" },
+	{ "tlsv1.2", "DHE-RSA-AES128-GCM-SHA256", NULL, NULL, "none", NULL, NULL, NULL, "RSA" },
+	{ "secure", NULL, NULL, NULL, NULL, "tlsv1.0,tlsv1.1", NULL, NULL, NULL },
+	{ "all", NULL, NULL, NULL, NULL, "tlsv1.1", "TLSv1.1", NULL, NULL },
+	{ "tlsv1.0", NULL, NULL, NULL, NULL, OLD, "TLSv1", NULL, NULL },
+	{ "!tlsv1.3", NULL, NULL, NULL, NULL, OLD, "TLSv1.2", NULL, NULL },
+	{ "all, !tlsv1.3 : !tlsv1.2", NULL, NULL, NULL, NULL, OLD, "TLSv1.1", NULL, NULL },
+	{ "tlsv1.3", NULL, "TLS_CHACHA20_POLY1305_SHA256", NULL, NULL, NULL, "TLSv1.3", "TLS_CHACHA20_POLY1305_SHA256",
+	  NULL },
 	{ "tlsv1.2", "ECDHE-ECDSA-AES128-GCM-SHA256", NULL, NULL, NULL, NULL, "TLSv1.2",
-	  "ECDHE-ECDSA-AES128-GCM-SHA256" },
-	{ "tlsv1.2", "all", NULL, "prime256v1", "legacy", NULL, "TLSv1.2", NULL },
+	  "ECDHE-ECDSA-AES128-GCM-SHA256", NULL },
+	{ "tlsv1.2", "all", NULL, "prime256v1", "legacy", NULL, "TLSv1.2", NULL, NULL },
 };
 
 Test(tls, protocols_and_ciphers)
 {
+	certs_make("rsa", &(struct cert){ .name = "rsa", .key = "RSA" });
 	for (size_t i = 0; i < lengthof(rules); i++) {
 		const struct rule *r = &rules[i];
 		struct tls_settings s = settings(TLS_REQUIRE), of_client = { .mode = TLS_REQUIRE };
 
+		if (r->key != NULL) {
+			s.cert_file = certs_path("rsa.crt");
+			s.key_file = certs_path("rsa.key");
+		}
 		s.protocols = r->protocols;
 		s.ciphers = r->ciphers;
 		s.ciphers13 = r->ciphers13;
@@ -1096,7 +1106,7 @@ Test(tls, weak_ciphers_are_refused)
 {
 	static const char *const weak[] = {
 		"AES128-GCM-SHA256", "ECDHE-RSA-AES256-SHA384", "ECDHE-RSA-AES128-SHA", "DHE-RSA-AES256-SHA256",
-		"AES256-SHA", "aNULL:eNULL:@SECLEVEL=0",
+		"DHE-RSA-AES256-GCM-SHA384", "AES256-SHA", "aNULL:eNULL:@SECLEVEL=0",
 	};
 
 	certs_make("rsa", &(struct cert){ .name = "rsa", .key = "RSA" });
