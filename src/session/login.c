@@ -154,11 +154,9 @@ static const struct config_database *
 find_database(void *arg, const struct client *c)
 {
 	struct login *l = c->login;
-	struct tenant *t;
 
 	l->route_error.sqlstate[0] = '\0';
-	t = shard_open_tenant(arg, l->database, &l->route_error);
-	return t == NULL ? NULL : t->conf;
+	return shard_line(arg, l->database, &l->route_error);
 }
 
 static void
@@ -355,8 +353,11 @@ login_welcome(struct session *s)
 
 	for (size_t i = 0; i < params_count(welcome); i++)
 		set_parameter(s, params_name(welcome, i), params_value(welcome, i));
-	each_parameter(s->client->login, c, set_parameter, s, bad, &in_options);
-	add_host_to_name(s);
+	/* A tunnel's server has had all that the client asked for, and has said what came of it. */
+	if (!s->tunnel) {
+		each_parameter(s->client->login, c, set_parameter, s, bad, &in_options);
+		add_host_to_name(s);
+	}
 	shown = shown_parameters(s);
 	s->pool->tenant->traffic.client_login_count++;
 	s->quiet_since = clock_now();

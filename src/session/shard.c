@@ -11,6 +11,9 @@
 #include "session/lookup.h"
 #include "session/session.h"
 
+/* How long a database is remembered that "*" made and nobody has ever come to. */
+#define STRANGER_MEMORY (5 * USEC_PER_SEC)
+
 /* What PostgreSQL reports and a session may set; further ones by track_extra_parameters. */
 #define TRACKED "client_encoding,DateStyle,TimeZone,standard_conforming_strings,application_name"
 
@@ -252,6 +255,13 @@ shard_set_config(struct shard *s, const struct config *c)
 
 /* --- pausing --- */
 
+const struct config_database *
+shard_line(struct shard *s, const char *name, struct error *e)
+{
+	free(s->at_door);
+	return tenants_line(s->tenants, name, &s->at_door, e);
+}
+
 struct tenant *
 shard_open_tenant(struct shard *s, const char *name, struct error *e)
 {
@@ -381,6 +391,7 @@ shard_free(struct shard *s)
 {
 	verifiers_free(&s->client_env.verifiers);
 	tenants_free(&s->tenants);
+	free(s->at_door);
 	params_table_free(&s->params);
 	free(s->tracked);
 }
@@ -399,16 +410,41 @@ keep_sessions(struct shard *s, usec_t now)
 	}
 }
 
+/* By clients, or by those who look up a user there. */
 static bool
-has_clients(const struct tenant *t)
+is_in_use(const struct tenant *t)
 {
 	struct pool *p;
 
 	LIST_FOREACH(p, &t->pools, link) {
-		if (p->nclients > 0)
+		if (p->nclients > 0 || (t->conf != NULL && (p->nwaiters > 0 || p->count[PLACE_ACTIVE] > 0)))
 			return true;
 	}
 	return false;
+}
+
+/* Where strangers are looked up in the database that they ask for, one is made of any name: it must connect to stay. */
+static bool
+has_connected(const struct tenant *t)
+{
+	struct pool *p;
+
+	LIST_FOREACH(p, &t->pools, link) {
+		if (p->welcome != NULL)
+			return true;
+	}
+	return t->traffic.client_login_count > 0;
+}
+
+/* Made by "*", and idle for too long? */
+static bool
+is_forgotten(const struct tenant *t, const struct config *c, usec_t now)
+{
+	usec_t idle = now - t->idle_since;
+
+	if (t->autodb == NULL || t->paused || t->disabled)
+		return false;
+	return (c->autodb_idle_timeout > 0 && idle > c->autodb_idle_timeout) || (idle > STRANGER_MEMORY && !has_connected(t));
 }
 
 /* Tenants whose line is gone, and those that "*" made and nobody uses. */
@@ -422,14 +458,13 @@ drop_unused_tenants(struct shard *s, usec_t now)
 	error_set(&e, SEVERITY_FATAL, SQLSTATE_ADMIN_SHUTDOWN, "cleaning up idle pool");
 	for (; t != NULL; t = next) {
 		next = tenants_next(s->tenants, t);
-		if (has_clients(t)) {
+		if (is_in_use(t)) {
 			t->idle_since = 0;
 			continue;
 		}
 		if (t->idle_since == 0)
 			t->idle_since = now;
-		if (t->conf == NULL || (t->autodb != NULL && c->autodb_idle_timeout > 0 && !t->paused && !t->disabled &&
-					now - t->idle_since > c->autodb_idle_timeout))
+		if (t->conf == NULL || is_forgotten(t, c, now))
 			drop_tenant(s, t, &e);
 	}
 }

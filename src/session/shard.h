@@ -58,6 +58,7 @@ struct shard {
 	struct client_set clients;	/* all of them, by id */
 	size_t nclients;
 	struct search *searches;	/* session/lookup.h */
+	struct config_database *at_door;	/* what "*" makes for who logs in just now; owned */
 	bool paused;			/* PAUSE of all, those that come later included */
 };
 
@@ -114,6 +115,10 @@ void shard_refuse_waiters(struct shard *s, const struct error *e);
 
 /* Is nothing connected to PostgreSQL for this tenant, or (NULL) for any? */
 bool shard_is_quiet(struct shard *s, const struct tenant *t);
+
+/* The line of the database that somebody asks for who has proved nothing yet: no tenant is made.  Good until the next
+ * call.  NULL: e (3D000) says why. */
+const struct config_database *shard_line(struct shard *s, const char *name, struct error *e);
 
 /* The tenant in use of this name; made if it is configured. NULL: e (3D000) says so. */
 struct tenant *shard_open_tenant(struct shard *s, const char *name, struct error *e);

@@ -121,21 +121,29 @@ tenants_find(struct tenants *t, const char *name)
 	return tenant;
 }
 
+const struct config_database *
+tenants_line(struct tenants *t, const char *name, struct config_database **made, struct error *e)
+{
+	struct tenant *tenant = tenants_find(t, name);
+	const struct config_database *conf;
+
+	*made = NULL;
+	conf = tenant != NULL ? tenant->conf : find_line(t->config, name, made);
+	if (conf == NULL)
+		error_set(e, SEVERITY_FATAL, SQLSTATE_INVALID_CATALOG_NAME, "no such database: %s", name);
+	return conf;
+}
+
 struct tenant *
 tenants_open(struct tenants *t, const char *name, struct error *e)
 {
 	struct tenant *tenant = tenants_find(t, name);
-	const struct config_database *conf;
 	struct config_database *autodb;
+	const struct config_database *conf = tenants_line(t, name, &autodb, e);
 	size_t size = strlen(name) + 1;
 
-	if (tenant != NULL && tenant->conf != NULL)
-		return tenant;
-	conf = tenant != NULL ? NULL : find_line(t->config, name, &autodb);
-	if (conf == NULL) {
-		error_set(e, SEVERITY_FATAL, SQLSTATE_INVALID_CATALOG_NAME, "no such database: %s", name);
-		return NULL;
-	}
+	if (conf == NULL || tenant != NULL)
+		return conf == NULL ? NULL : tenant;
 	tenant = memory_zalloc(sizeof(*tenant) + size);
 	memcpy(tenant->name, name, size);
 	if (autodb != NULL) {

@@ -56,6 +56,11 @@ void tenants_set_config(struct tenants *t, const struct config *c);
 /* The tenant in use of this name, or NULL. */
 struct tenant *tenants_find(struct tenants *t, const char *name);
 
+/* The line of a tenant of this name, and no tenant is made; NULL: e (3D000) says that there is none.
+ * *made: what the line is in, if "*" gives it: the caller's to free(), and no longer good than name. */
+const struct config_database *tenants_line(struct tenants *t, const char *name, struct config_database **made,
+					   struct error *e);
+
 /* The tenant of this name, made if the configuration knows it ("*" included). NULL: e (3D000) says so. */
 struct tenant *tenants_open(struct tenants *t, const char *name, struct error *e);
 

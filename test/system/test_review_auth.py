@@ -2,23 +2,18 @@
 
 import os
 import re
-import time
 
-import psycopg
 import pytest
 
 import wire
 from certs import careless
-from helpers import MEMORY_COUNTS, SLOW, wait_until
-from pooler import PASSWORDS, PEER
+from helpers import MEMORY_COUNTS, SLOW, give_away, make_dir, remove_dir, wait_until
 from postgres import ROLES, SUPERUSER
 from test_tls_client import tls
 
 pytestmark = pytest.mark.ours("it is no review of somebody else's house")
 
 NOT_IN_FILE = {**dict.fromkeys(ROLES), SUPERUSER: ""}
-
-AUTH_ROW = wire.message("2")  # BindComplete
 
 
 def asked(name, secret):
@@ -54,3 +49,113 @@ def test_any_wants_a_forced_user_though_it_came_meanwhile(pgusher, fake_server):
         m = c.authenticate("app2", "x")
         assert m.kind == "E", "let in without a forced user"
         assert c.auth_codes == []
+
+
+# ---- what a stranger can make it keep ----
+
+def known_databases(p):
+    return {r["name"] for r in p.console("SHOW DATABASES")}
+
+
+@pytest.fixture
+def rules():
+    folder = make_dir("pgu-rules-")
+    (folder / "hba").write_text("local all all trust\nhost all all all md5\n")
+    give_away(folder / "hba")
+    yield folder / "hba"
+    remove_dir(folder)
+
+
+@pytest.mark.parametrize("auth_type", ["md5", "scram-sha-256", "hba"])
+def test_strangers_make_no_databases(pgusher, rules, auth_type):
+    """With a "*" line any name is a database's: none is remembered for who did not get in."""
+    p = pgusher(auth_type=auth_type, auth_hba_file=rules, databases={"*": "{pg}", "shop": None})
+    before = known_databases(p)
+    for i in range(20):
+        assert p.refused(f"made up {i}", f"guess{i}", password="wrong")["C"] == "28P01"
+    assert known_databases(p) == before
+    assert "made up 3" not in "".join(re.findall(".*registered new auto-database.*", p.log()))
+    with p.wire("shop") as c:
+        assert c.query("SELECT 1") == [["1"]]
+    assert known_databases(p) == before | {"shop"}
+
+
+def test_databases_that_only_strangers_asked_for_are_forgotten(pgusher):
+    """Where each database looks up its own users, it must be asked; nothing of that stays."""
+    p = pgusher(auth_type="md5", auth_user=SUPERUSER, userlist=NOT_IN_FILE, databases={"*": "{pg}"})
+    for i in range(20):
+        p.refused(f"made up {i}", f"guess{i}", password="wrong")
+    wait_until(lambda: not [d for d in known_databases(p) if d.startswith("made up")], 15 * SLOW,
+               "databases of strangers are forgotten")
+    totals = {r["list"]: r["items"] for r in p.console("SHOW LISTS")}
+    assert totals["pools"] <= 1
+
+
+def resident(p):
+    with open(f"/proc/{p.pid}/statm") as f:
+        return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_lookups_of_who_has_left_are_no_pile(pgusher, fake_server):
+    """Names that are asked for and never waited for, while the place that knows them is slow."""
+    server = fake_server(lambda c: c.accept() and c.server.stall(60))
+    p = pgusher(auth_type="md5", auth_user=SUPERUSER, userlist=NOT_IN_FILE, auth_dbname="keys", workers=1,
+                databases={"keys": server.address})
+    start_lookup(p, server, "shop", "first").close()
+    before = resident(p)
+    for i in range(4000):
+        with p.wire() as c:
+            c.start("shop", f"{i}" + "x" * 9000)
+    with p.wire() as c:  # behind all of them
+        c.send(wire.ssl_request())
+        assert c.read(1) == b"N"
+    grown = resident(p) - before
+    assert not MEMORY_COUNTS or grown < 40e6, f"{grown / 1e6:.0f} MB for nobody"
+    server.release.set()
+    assert p.console("SHOW VERSION")
+
+
+# ---- what stays in memory ----
+
+def memory_of(p):
+    with open(f"/proc/{p.pid}/maps") as maps, open(f"/proc/{p.pid}/mem", "rb", 0) as memory:
+        for line in maps:
+            span, rights, _, _, _, *path = line.split()
+            if "w" not in rights or path and path[0] in ("[vvar]", "[vsyscall]"):
+                continue
+            first, last = (int(x, 16) for x in span.split("-"))
+            try:
+                memory.seek(first)
+                yield " ".join(path), memory.read(last - first)
+            except OSError:
+                continue
+
+
+def places(p, secret):
+    return [where or "heap?" for where, text in memory_of(p) for _ in range(text.count(secret.encode()))]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may read the memory of others")
+@pytest.mark.parametrize("encrypted", [False, True])
+@pytest.mark.parametrize("way", ["wrong", "right", "gone", "pipelined"])
+def test_no_password_stays(pgusher, certs, encrypted, way):
+    """In clear, so that it passes through every buffer; ours to check, so that nobody needs it afterwards."""
+    word = f"Xq7-{way}-{'tls' if encrypted else 'plain'}-" + "zK9" * 10
+    p = pgusher(auth_type="plain", workers=1, userlist={"app": wire.scram_verifier(word)},
+                databases={"shop": "{pg} user=app2 password=app2-secret"}, **tls(certs, "allow"))
+    given = "not-" + word if way == "wrong" else word
+    for _ in range(3):
+        with p.wire(tls=careless() if encrypted else None) as c:
+            if way == "pipelined":
+                c.send(wire.startup({"user": "app", "database": "shop"}) + wire.message("p", wire.cstr(given)))
+                c.expect("R")
+                c.expect("R")
+            elif way == "gone":
+                c.start("shop", "app")
+                c.expect("R")
+                c.send(wire.message("p", wire.cstr(given)))
+            else:
+                assert c.login("shop", "app", given).kind == ("E" if way == "wrong" else "Z")
+                assert way == "wrong" or c.query("SELECT 1") == [["1"]]
+    wait_until(lambda: not p.clients("shop"), 5, "they are gone")
+    assert not places(p, given)
