@@ -383,13 +383,21 @@ pool_refuse_all(struct pool *p, const struct error *e)
 
 /* --- coming back --- */
 
+bool
+pool_is_outdated(const struct server *s)
+{
+	const struct tenant *t = ((const struct pool *)s->pool)->tenant;
+
+	return s->close_needed || s->generation != t->generation || t->conf == NULL;
+}
+
 const char *
 pool_why_close(const struct server *s, usec_t now)
 {
 	const struct pool *p = s->pool;
 	usec_t lifetime = tenant_server_lifetime(p->tenant, pool_config(p));
 
-	if (s->close_needed || s->generation != p->tenant->generation || p->tenant->conf == NULL)
+	if (pool_is_outdated(s))
 		return "database configuration changed";
 	if (now - s->connected_at > lifetime && (lifetime > 0 || s->used))
 		return "server lifetime over";

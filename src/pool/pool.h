@@ -158,7 +158,10 @@ void pool_abandon(struct server *s, const char *reason);
 typedef void pool_cancel_done_fn(void *arg, const char *outcome);
 void pool_cancel(struct server *s, pool_cancel_done_fn *done, void *arg);
 
-/* Is s not to be lent again (RECONNECT, changed configuration, age)? */
+/* Is s not what it should be any more (RECONNECT, changed configuration)? */
+bool pool_is_outdated(const struct server *s);
+
+/* Is s not to be lent again (that, or age)? */
 bool pool_must_close(const struct server *s);
 
 /* Take the longest idle server out of the pool, to move it; NULL: none is idle.  The user's budget stays taken. */

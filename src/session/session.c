@@ -320,10 +320,10 @@ session_cancel(struct session *s, struct client *by)
 	struct cancel_ticket *ticket;
 	struct error e;
 
-	if (s->wait.queued && s->client->state == CLIENT_READY) {
+	if (s->wait.queued && s->client->state == CLIENT_READY && !s->tunnel) {
 		error_set(&e, SEVERITY_ERROR, SQLSTATE_QUERY_CANCELED, "canceling statement due to user request");
 		session_refuse(s, &e);
-	} else if (s->link != NULL && !pipeline_is_empty(&s->link->pipeline)) {
+	} else if (s->link != NULL && (s->tunnel || !pipeline_is_empty(&s->link->pipeline))) {
 		ticket = memory_zalloc(sizeof(*ticket));
 		ticket->shard = s->shard;
 		ticket->id = by->id;

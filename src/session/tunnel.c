@@ -4,10 +4,11 @@
  *
  * It has the session's welcome, its place in the limits and its end, but no
  * pipeline: COPY in both directions has no requests and replies to be told
- * apart, and the server is lent to nobody else.
+ * apart, and the server is lent to nobody else.  Of what the server says, only
+ * the lengths are looked at: words of ours may come between two messages, but
+ * not into one, where they would be taken for WAL.
  */
-#include <string.h>
-
+#include "pg/frame.h"
 #include "session/link.h"
 #include "session/session.h"
 
@@ -16,7 +17,6 @@ tunnel_on_input(struct client *c, const uint8_t *p, size_t n)
 {
 	struct session *s = c->owner;
 
-	s->quiet_since = clock_recent();
 	if (s->link == NULL) {
 		stream_pause(&c->stream);
 		return 0;
@@ -36,16 +36,53 @@ tunnel_on_drained(struct client *c)
 		server_resume(s->link->server);
 }
 
+/* Go over messages up to the end, or to a head that is not whole: returns how far.  false: that is no message. */
+static bool
+measure(struct link *k, const uint8_t *p, size_t n, size_t *used)
+{
+	struct frame f;
+
+	for (*used = 0; *used < n;) {
+		size_t step = n - *used;
+
+		if (k->reply_left == 0) {
+			switch (frame_peek(p + *used, step, &f)) {
+			case FRAME_SHORT:
+				return true;
+			case FRAME_INVALID:
+				return false;
+			case FRAME_OK:
+				k->reply_left = f.size;
+				break;
+			}
+		}
+		if (step > k->reply_left)
+			step = k->reply_left;
+		k->reply_left -= step;
+		*used += step;
+	}
+	return true;
+}
+
 static size_t
 on_reply(struct server *server, const uint8_t *p, size_t n)
 {
-	struct session *s = ((struct link *)server->lease)->session;
+	struct link *k = server->lease;
+	struct session *s = k->session;
+	bool full = false;
+	size_t used;
 
-	s->quiet_since = clock_recent();
-	s->pool->tenant->traffic.sent += (int64_t)n;
-	if (!stream_send_bytes(&s->client->stream, p, n))
+	if (!measure(k, p, n, &used)) {
+		server_close(server, NULL, "malformed message from server");
+		return n;
+	}
+	s->client->mid_message = k->reply_left > 0;
+	s->pool->tenant->traffic.sent += (int64_t)used;
+	if (used > 0)
+		full = !stream_send_bytes(&s->client->stream, p, used);
+	if (full)
 		stream_pause(&server->stream);
-	return n;
+	return used;
 }
 
 static void

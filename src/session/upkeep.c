@@ -18,14 +18,29 @@ has_passed(const struct deadline *d, usec_t now)
 	return d->limit > 0 && d->since > 0 && now - d->since > d->limit;
 }
 
-/* A server whose time is over is taken from a session that does nothing with it (server_fast_close). */
+/* A server whose time is over is taken from a session that does nothing with it (server_fast_close).  A tunnel would
+ * keep for ever what RECONNECT or a new configuration wants to go; but it may be as old as it likes. */
 static bool
 is_to_be_closed(const struct session *s)
 {
 	const struct server *server = s->link->server;
 
+	if (s->tunnel)
+		return pool_is_outdated(server);
 	return shard_config(s->shard)->server_fast_close && session_is_quiet(s) &&
 	       !s->link->pipeline.open && server->transaction == TRANSACTION_IDLE && pool_must_close(server);
+}
+
+/* What a tunnel's server says last is the server's own: its client is to hear it from us. */
+static void
+close_server(struct session *s)
+{
+	static const char reason[] = "database configuration changed";
+
+	if (s->tunnel)
+		client_reject(s->client, SQLSTATE_ADMIN_SHUTDOWN, "%s", reason);
+	else
+		server_close(s->link->server, NULL, reason);
 }
 
 void
@@ -35,7 +50,8 @@ session_upkeep(struct session *s, usec_t now)
 	const struct config_user *u = s->pool->user_conf;
 	bool linked = s->link != NULL;
 	bool idle_in_transaction = linked && session_is_quiet(s) && s->transaction_since > 0;
-	bool idle = s->client->state == CLIENT_READY && s->query_since == 0 && s->transaction_since == 0;
+	bool idle = s->client->state == CLIENT_READY && s->query_since == 0 && s->transaction_since == 0 &&
+		    !s->tunnel;	/* what it does is not known; PostgreSQL has wal_sender_timeout */
 	const struct deadline deadlines[] = {
 		{ user_query_timeout(c, u), linked ? s->query_since : 0, SQLSTATE_QUERY_CANCELED, "query timeout" },
 		{ user_transaction_timeout(c, u), linked ? s->transaction_since : 0, SQLSTATE_TRANSACTION_TIMEOUT,
@@ -55,7 +71,7 @@ session_upkeep(struct session *s, usec_t now)
 		}
 	}
 	if (linked && is_to_be_closed(s))
-		server_close(s->link->server, NULL, "database configuration changed");
+		close_server(s);
 	else if (s->client->stream.paused && stream_peer_gone(&s->client->stream) && (s->wait.queued || linked))
 		client_close(s->client, NULL, "client unexpected eof");
 }

@@ -138,7 +138,8 @@ test_unit_session_run_SOURCES = \
 	test/unit/session/test_reply.c \
 	test/unit/session/test_request.c \
 	test/unit/session/test_session.c \
-	test/unit/session/test_statement.c
+	test/unit/session/test_statement.c \
+	test/unit/session/test_tunnel.c
 
 unit_programs += test/unit/stats/run
 test_unit_stats_run_SOURCES = \
