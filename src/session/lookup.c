@@ -17,7 +17,9 @@
 
 #define UNKNOWN_GOOD_FOR USEC_PER_SEC
 #define UNKNOWN_MAX 10000		/* names of a shard that are remembered */
+#define UNKNOWN_LENGTH 255		/* ... and no longer ones: PostgreSQL's have 63 bytes */
 #define PATIENCE (30 * USEC_PER_SEC)	/* of a search; those who log in have client_login_timeout */
+#define LOOKUPS_OF_POOLS 100		/* beside those of max_login_clients */
 #define ANSWER_MAX (256 * 1024)		/* of one message: a row with a password is far smaller */
 
 /* What the client is told when it is not its fault; the log has the rest. */
@@ -28,9 +30,17 @@ static const struct error config_error = {
 	.hint = "The pooler's log says more.",
 };
 
+/* Who asks and leaves is not heard of here: what it asked must not pile up. */
+static const struct error crowded_error = {
+	.severity = SEVERITY_FATAL,
+	.sqlstate = SQLSTATE_TOO_MANY_CONNECTIONS,
+	.message = "too many users wait for auth_query (max_login_clients)",
+};
+
 /* One name being looked up, for all who ask for it. */
 struct search {
 	UT_hash_handle hh;
+	TAILQ_ENTRY(search) link;	/* while it waits for a server */
 	LIST_HEAD(, lookup) askers;
 	struct shard *shard;
 	struct pool *pool;		/* while it waits or runs */
@@ -42,10 +52,10 @@ struct search {
 	bool answered;			/* something came back: too late to try again */
 	bool retried;
 	bool failed;
+	bool waiting;			/* in shard->waiting_searches */
 	bool leaving;			/* its memory goes at the end of the turn */
 	struct secret secret;
-	char *user;
-	char *query;
+	const char *auth_user, *query, *user;	/* in key */
 	struct deferred deferred, retry;
 	char key[];			/* database NUL auth_user NUL query NUL user NUL */
 };
@@ -105,9 +115,23 @@ on_end(struct deferred *d)
 	struct search *q = container_of(d, struct search, deferred);
 
 	secret_release(&q->secret);
-	free(q->user);
-	free(q->query);
 	free(q);
+}
+
+static void
+begin_to_wait(struct search *q)
+{
+	q->waiting = true;
+	TAILQ_INSERT_TAIL(&q->shard->waiting_searches, q, link);
+}
+
+static void
+end_waiting(struct search *q)
+{
+	if (!q->waiting)
+		return;
+	q->waiting = false;
+	TAILQ_REMOVE(&q->shard->waiting_searches, q, link);
 }
 
 static void
@@ -116,8 +140,29 @@ drop(struct search *q)
 	if (q->leaving)
 		return;
 	q->leaving = true;
+	end_waiting(q);
 	HASH_DEL(q->shard->searches, q);
 	loop_defer(q->shard->loop, &q->deferred, on_end);
+}
+
+static void
+add_asker(struct search *q, struct lookup *k)
+{
+	LIST_INSERT_HEAD(&q->askers, k, link);
+	q->shard->nlookups++;
+}
+
+/* NULL: there is none. */
+static struct lookup *
+take_asker(struct search *q)
+{
+	struct lookup *k = LIST_FIRST(&q->askers);
+
+	if (k == NULL)
+		return NULL;
+	LIST_REMOVE(k, link);
+	q->shard->nlookups--;
+	return k;
 }
 
 static void
@@ -125,8 +170,7 @@ answer_all(struct search *q, enum lookup_result result, const struct error *e)
 {
 	struct lookup *k;
 
-	while ((k = LIST_FIRST(&q->askers)) != NULL) {
-		LIST_REMOVE(k, link);
+	while ((k = take_asker(q)) != NULL) {
 		if (result == LOOKUP_FOUND)
 			secret_copy(&k->secret, &q->secret);
 		give_back(q->shard, k, result, e);
@@ -152,7 +196,7 @@ conclude(struct search *q)
 	} else {
 		answer_all(q, LOOKUP_UNKNOWN, NULL);
 		q->unknown_until = clock_now() + UNKNOWN_GOOD_FOR;
-		if (HASH_COUNT(q->shard->searches) > UNKNOWN_MAX)
+		if (HASH_COUNT(q->shard->searches) > UNKNOWN_MAX || strlen(q->user) > UNKNOWN_LENGTH)
 			drop(q);
 	}
 }
@@ -267,6 +311,7 @@ take_message(struct search *q, uint8_t type, const uint8_t *body, size_t n)
 static size_t
 on_input(struct server *s, const uint8_t *p, size_t n)
 {
+	struct loop *loop = s->env->loop;
 	struct search *q = s->lease;
 	size_t used = 0;
 	struct frame f;
@@ -288,6 +333,7 @@ on_input(struct server *s, const uint8_t *p, size_t n)
 		if (s->want > 0)
 			return used;
 		take_message(q, f.type, p + used + FRAME_HEADER, f.size - FRAME_HEADER);
+		inbox_wipe_scratch(loop, p + used, f.size);
 		used += f.size;
 	}
 	return used;
@@ -306,7 +352,6 @@ static void
 on_retry(struct deferred *d)
 {
 	struct search *q = container_of(d, struct search, retry);
-	const char *auth_user = q->key + strlen(q->key) + 1;
 	struct tenant *t = tenants_find(q->shard->tenants, q->key);
 
 	if (q->leaving)
@@ -315,7 +360,7 @@ on_retry(struct deferred *d)
 		fail(q, &config_error);
 		return;
 	}
-	q->pool = pool_open_private(&q->shard->pools, t, auth_user);
+	q->pool = pool_open_private(&q->shard->pools, t, q->auth_user);
 	start(q);
 }
 
@@ -376,6 +421,7 @@ send_query(struct search *q)
 static void
 run_on(struct search *q, struct server *s)
 {
+	end_waiting(q);
 	q->server = s;
 	q->answered = false;
 	s->lease = q;
@@ -422,6 +468,8 @@ start(struct search *q)
 	s = pool_acquire(q->pool, &q->wait);
 	if (s != NULL)
 		run_on(q, s);
+	else
+		begin_to_wait(q);
 }
 
 /* --- serving --- */
@@ -463,9 +511,10 @@ add_search(struct shard *s, const struct lookup *k)
 
 	q->shard = s;
 	q->since = clock_now();
-	q->user = memory_strdup(k->user);
-	q->query = memory_strdup(k->query);
 	write_key(k, q->key);
+	q->auth_user = q->key + strlen(q->key) + 1;
+	q->query = q->auth_user + strlen(q->auth_user) + 1;
+	q->user = q->query + strlen(q->query) + 1;
 	LIST_INIT(&q->askers);
 	HASH_ADD(hh, s->searches, key, size, q);
 	return q;
@@ -493,9 +542,25 @@ find_database(struct shard *s, struct lookup *k)
 	return t;
 }
 
+/* Whoever asked first and has no answer yet is the likeliest to have left; as with max_login_clients, it has to go. */
+static bool
+make_room(struct shard *s)
+{
+	struct search *oldest = TAILQ_FIRST(&s->waiting_searches);
+
+	if (s->nlookups - LOOKUPS_OF_POOLS < shard_config(s)->max_login_clients)
+		return true;
+	if (oldest == NULL)
+		return false;
+	pool_forget(oldest->pool, &oldest->wait);
+	fail(oldest, &crowded_error);
+	return true;
+}
+
 void
 lookup_serve(struct shard *s, struct lookup *k)
 {
+	bool has_room = make_room(s);
 	struct search *q = find_search(s, k);
 	struct tenant *t;
 
@@ -507,15 +572,19 @@ lookup_serve(struct shard *s, struct lookup *k)
 		drop(q);
 		q = NULL;
 	}
+	if (!has_room) {
+		give_back(s, k, LOOKUP_FAILED, &crowded_error);
+		return;
+	}
 	if (q != NULL) {
-		LIST_INSERT_HEAD(&q->askers, k, link);
+		add_asker(q, k);
 		return;
 	}
 	t = find_database(s, k);
 	if (t == NULL)
 		return;
 	q = add_search(s, k);
-	LIST_INSERT_HEAD(&q->askers, k, link);
+	add_asker(q, k);
 	q->pool = pool_open_private(&s->pools, t, k->auth_user);
 	start(q);
 }
@@ -554,12 +623,10 @@ lookups_release(struct shard *s)
 	struct search *q, *next;
 
 	HASH_ITER(hh, s->searches, q, next) {
-		while (!LIST_EMPTY(&q->askers)) {
-			struct lookup *k = LIST_FIRST(&q->askers);
+		struct lookup *k;
 
-			LIST_REMOVE(k, link);
+		while ((k = take_asker(q)) != NULL)
 			lookup_free(&k);
-		}
 		drop(q);
 	}
 }

@@ -87,6 +87,7 @@ shard_init(struct shard *s, int index, int nworkers, struct loop *l, struct mail
 		.job_mail = job_mail,
 	};
 	TAILQ_INIT(&s->client_env.logins);
+	TAILQ_INIT(&s->waiting_searches);
 	s->server_env = (struct server_env){
 		.loop = l,
 		.helpers = commons->helpers,

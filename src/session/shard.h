@@ -58,6 +58,8 @@ struct shard {
 	struct client_set clients;	/* all of them, by id */
 	size_t nclients;
 	struct search *searches;	/* session/lookup.h */
+	TAILQ_HEAD(search_list, search) waiting_searches;	/* of these, that wait for a server; oldest first */
+	int nlookups;			/* that wait for the answer to a search */
 	struct config_database *at_door;	/* what "*" makes for who logs in just now; owned */
 	bool paused;			/* PAUSE of all, those that come later included */
 };
