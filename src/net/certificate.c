@@ -127,13 +127,20 @@ static EVP_PKEY *
 read_key(BIO *in, bool *asked)
 {
 	EVP_PKEY *key;
+	int at;
 
 	if (!make_decoder())
 		return NULL;
 	OSSL_DECODER_CTX_set_pem_password_cb(decoder, refuse_passphrase, asked);
-	OSSL_DECODER_from_bio(decoder, in);
+	/* What stands before it (EC PARAMETERS, a certificate) is passed over. */
+	do {
+		at = BIO_tell(in);
+		OSSL_DECODER_from_bio(decoder, in);
+	} while (decoded == NULL && !*asked && BIO_tell(in) > at && !BIO_eof(in));
 	key = decoded;
 	decoded = NULL;
+	if (key != NULL)
+		ERR_clear_error();
 	return key;
 }
 

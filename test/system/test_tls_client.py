@@ -10,7 +10,7 @@ import pytest
 
 import wire
 from certs import careless, verifying
-from helpers import SLOW, make_dir, remove_dir
+from helpers import SLOW, make_dir, remove_dir, run
 from pooler import PASSWORDS, PEER
 
 
@@ -375,6 +375,22 @@ def test_kinds_of_keys(pgusher, certs, kind):
     p = pgusher(**tls(certs, certificate=certs.local(kind)))
     with p.connect(**trusting(certs)) as c:
         assert c.execute("SELECT 1").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("before", ["ecparam", "certificate"])
+def test_key_behind_other_things_in_its_file(pgusher, certs, folder, before):
+    """As `openssl ecparam -genkey` writes it, and as others keep certificate and key in one file."""
+    mine = certs.server.copy_to(folder)
+    key = mine.key.read_text()
+    if before == "ecparam":
+        run(["openssl", "ec", "-in", certs.server.key, "-out", folder / "old"])
+        key = run(["openssl", "ecparam", "-name", "prime256v1"]).stdout + (folder / "old").read_text()
+        assert "BEGIN EC PARAMETERS" in key and "BEGIN EC PRIVATE KEY" in key
+    else:
+        key = mine.cert.read_text() + key
+    mine.key.write_text(key)
+    p = pgusher(**tls(certs, certificate=mine))
+    assert shown_certificate(p) == certs.server.der
 
 
 # ---- renewal ----
