@@ -76,33 +76,62 @@ count_used(const struct pool *p, usec_t now)
 	return n;
 }
 
+/* Searches for passwords (session/lookup.h) wait, too, but nobody's session does. */
 static void
-add_pool(struct report *rows, const struct pool *p, usec_t now)
+count(struct pool_row *row, const struct pool *p, usec_t now)
 {
-	const struct config_database *conf = p->tenant->conf;
 	int waiting = p->nwaiters + count_newcomers(p), used = count_used(p, now);
-	usec_t wait = longest_wait(p, now);
 
-	report_add(rows,
-		&(struct pool_row){
-			.database = p->tenant->name,
-			.user = p->user->name,
-			.cl_active = p->nclients - waiting,
-			.cl_waiting = waiting,
-			.cl_active_cancel_req = p->cancels_active,
-			.cl_waiting_cancel_req = p->cancels_waiting,
-			.sv_active = p->count[PLACE_ACTIVE],
-			.sv_active_cancel = p->cancels_active,
-			.sv_being_canceled = p->count[PLACE_HELD],
-			.sv_idle = p->count[PLACE_IDLE] - used,
-			.sv_used = used,
-			.sv_tested = p->count[PLACE_TESTED],
-			.sv_login = p->count[PLACE_LOGIN],
-			.maxwait = wait / USEC_PER_SEC,
-			.maxwait_us = wait % USEC_PER_SEC,
-			.pool_mode = pool_mode_name(pool_mode(p)),
-			.load_balance_hosts = conf != NULL ? show_load_balance(conf) : NULL,
-		});
+	row->cl_active += p->nclients > waiting ? p->nclients - waiting : 0;
+	row->cl_waiting += waiting;
+	row->cl_active_cancel_req += p->cancels_active;
+	row->cl_waiting_cancel_req += p->cancels_waiting;
+	row->sv_active += p->count[PLACE_ACTIVE];
+	row->sv_active_cancel += p->cancels_active;
+	row->sv_being_canceled += p->count[PLACE_HELD];
+	row->sv_idle += p->count[PLACE_IDLE] - used;
+	row->sv_used += used;
+	row->sv_tested += p->count[PLACE_TESTED];
+	row->sv_login += p->count[PLACE_LOGIN];
+}
+
+/* From `first` on: what people call a pool are all of a user, those for passwords and for replication included. */
+static void
+add_pools(struct report *rows, const struct pool *first, usec_t now)
+{
+	const struct config_database *conf = first->tenant->conf;
+	struct pool_row row = {
+		.database = first->tenant->name,
+		.user = first->user->name,
+		.pool_mode = pool_mode_name(pool_mode(first)),
+		.load_balance_hosts = conf != NULL ? show_load_balance(conf) : NULL,
+	};
+	usec_t longest = 0;
+
+	for (const struct pool *p = first; p != NULL; p = LIST_NEXT(p, link)) {
+		usec_t wait = longest_wait(p, now);
+
+		if (p->user != first->user)
+			continue;
+		count(&row, p, now);
+		if (wait > longest)
+			longest = wait;
+	}
+	row.maxwait = longest / USEC_PER_SEC;
+	row.maxwait_us = longest % USEC_PER_SEC;
+	report_add(rows, &row);
+}
+
+static bool
+is_first_of_user(const struct pool *p)
+{
+	const struct pool *other;
+
+	LIST_FOREACH(other, &p->tenant->pools, link) {
+		if (other->user == p->user)
+			break;
+	}
+	return other == p;
 }
 
 static void
@@ -113,8 +142,10 @@ look(const struct report_kind *kind, struct shard *s, struct part *part)
 
 	(void)kind;
 	while ((t = tenants_next(s->tenants, t)) != NULL) {
-		LIST_FOREACH(p, &t->pools, link)
-			add_pool(&part->rows, p, clock_now());
+		LIST_FOREACH(p, &t->pools, link) {
+			if (is_first_of_user(p))
+				add_pools(&part->rows, p, clock_now());
+		}
 	}
 }
 

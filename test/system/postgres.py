@@ -64,13 +64,14 @@ def find_bindir():
 
 
 class Postgres:
-    """certificate: speak TLS with it; client_ca: the authority whose clients' certificates it believes."""
+    """certificate: speak TLS with it; client_ca: the authority whose clients' certificates it believes.
+    conf: further lines of postgresql.conf."""
 
     host = "127.0.0.1"
 
-    def __init__(self, databases=DATABASES, hba=HBA, certificate=None, client_ca=None):
+    def __init__(self, databases=DATABASES, hba=HBA, certificate=None, client_ca=None, conf=""):
         self.databases, self.hba = databases, hba
-        self.certificate, self.client_ca = certificate, client_ca
+        self.certificate, self.client_ca, self.conf = certificate, client_ca, conf
         self.bindir = find_bindir()
         self.dir = make_dir("pgu-pg-")
         self.data = self.dir / "data"
@@ -85,7 +86,7 @@ class Postgres:
         run([f"{self.bindir}/initdb", "-D", self.data, "-U", SUPERUSER, "-A", "trust", "-E", "UTF8",
              "--locale=C", "--no-sync", "--no-instructions"], cwd=self.dir, **as_user())
         with open(self.data / "postgresql.conf", "a") as f:
-            f.write(CONF + f"unix_socket_directories = '{self.dir}'\n" + self.tls_conf())
+            f.write(CONF + f"unix_socket_directories = '{self.dir}'\n" + self.tls_conf() + self.conf)
         (self.data / "pg_hba.conf").write_text(self.hba)
 
     def tls_conf(self):
