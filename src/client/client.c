@@ -193,6 +193,7 @@ client_welcome(struct client *c, const struct params *shown, const char *notice)
 	struct buffer *b;
 
 	login_free(&c->login);
+	stream_receive_secrets(&c->stream, false);
 	gather_begin(g, &c->stream);
 	b = gather_write(g);
 	write_parameters(b, shown);

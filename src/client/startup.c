@@ -27,6 +27,7 @@ begin_tls(struct client *c, bool direct, const uint8_t *first, size_t n)
 	l->ssl_answered = l->gss_answered = true;
 	client_enter(c, CLIENT_SECURING);
 	stream_accept_tls(&c->stream, c->env->tls, direct, first, n);
+	stream_receive_secrets(&c->stream, true);
 }
 
 void

@@ -202,6 +202,13 @@ stream_connect_tls(struct stream *s, struct tls_context *c, const char *host, bo
 	tell_of_inside(s);
 }
 
+void
+stream_receive_secrets(struct stream *s, bool secret)
+{
+	if (s->tls != NULL)
+		tls_wipe_behind(s->tls, secret);
+}
+
 /* --- life --- */
 
 static void

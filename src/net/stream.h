@@ -94,6 +94,10 @@ void stream_resume(struct stream *s);
 void stream_accept_tls(struct stream *s, struct tls_context *c, bool direct, const void *first, size_t n);
 void stream_connect_tls(struct stream *s, struct tls_context *c, const char *host, bool direct);
 
+/* Is what is received a secret?  Then TLS, which decrypts in its own buffers, wipes them behind each read.  That costs
+ * a little: for logins, not for queries.  At first it is none. */
+void stream_receive_secrets(struct stream *s, bool secret);
+
 static inline bool
 stream_is_tls(const struct stream *s)
 {

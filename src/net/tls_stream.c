@@ -231,6 +231,15 @@ tls_only_inside(struct tls *t, bool only)
 	t->only_inside = only;
 }
 
+void
+tls_wipe_behind(struct tls *t, bool wipe)
+{
+	if (wipe)
+		SSL_set_options(t->ssl, SSL_OP_CLEANSE_PLAINTEXT);
+	else
+		SSL_clear_options(t->ssl, SSL_OP_CLEANSE_PLAINTEXT);
+}
+
 static void
 begin_call(struct tls *t, size_t receives, struct buffer *out)
 {

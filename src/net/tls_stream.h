@@ -44,6 +44,9 @@ bool tls_has_ended(const struct tls *t);
  * has more to say must not keep the others waiting. */
 void tls_only_inside(struct tls *t, bool only);
 
+/* See stream_receive_secrets. */
+void tls_wipe_behind(struct tls *t, bool wipe);
+
 bool tls_is_secured(const struct tls *t);
 enum tls_progress tls_handshake(struct tls *t, struct buffer *out, struct error *e);
 

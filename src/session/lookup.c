@@ -426,6 +426,7 @@ run_on(struct search *q, struct server *s)
 	q->answered = false;
 	s->lease = q;
 	server_lease(s, &lessee);
+	stream_receive_secrets(&s->stream, true);
 	send_query(q);
 }
 
