@@ -356,13 +356,13 @@ def test_logical_subscriber(p, master, subscriber):
     wait_until(lambda: subscriber() == 3000, 10, "what is new comes")
     assert kinds_of(p.clients("shop")) == kinds_of(p.servers("shop")) == ["logical"]
     # RECONNECT ends it; it comes again by itself, and misses nothing.
-    old = {row["ptr"] for row in p.servers("shop")}
+    old = {row["remote_pid"] for row in p.servers("shop")}
     with p.logs("closing because: database configuration changed"):
         p.console("RECONNECT shop")
     with master.connect("shop") as shop:
         shop.execute("INSERT INTO followed SELECT generate_series(3001, 4000)")
     wait_until(lambda: subscriber() == 4000, 20, "it has come back")
-    assert not old & {row["ptr"] for row in p.servers("shop") if row["replication"] == "logical"}
+    assert not old & {row["remote_pid"] for row in p.servers("shop") if row["replication"] == "logical"}
     master.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_replication")
     with master.connect("shop") as shop:
         shop.execute("INSERT INTO followed SELECT generate_series(4001, 5000)")
