@@ -6,8 +6,9 @@ import re
 import pytest
 
 import wire
-from certs import careless
+from certs import careless, serving
 from helpers import MEMORY_COUNTS, SLOW, give_away, make_dir, remove_dir, wait_until
+from pooler import PASSWORDS
 from postgres import ROLES, SUPERUSER
 from test_tls_client import tls
 
@@ -158,4 +159,23 @@ def test_no_password_stays(pgusher, certs, encrypted, way):
                 assert c.login("shop", "app", given).kind == ("E" if way == "wrong" else "Z")
                 assert way == "wrong" or c.query("SELECT 1") == [["1"]]
     wait_until(lambda: not p.clients("shop"), 5, "they are gone")
+    assert places(p, PASSWORDS["admin"]), "nothing is found where there is something"
     assert not places(p, given)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may read the memory of others")
+@pytest.mark.parametrize("encrypted", [False, True])
+@pytest.mark.parametrize("auth_type", ["plain", "md5", "scram-sha-256"])
+def test_nothing_of_a_lookup_stays(pgusher, fake_server, certs, auth_type, encrypted):
+    """auth_query gives a password in clear; the server's user is another."""
+    word = f"Lw4-{auth_type}-{encrypted}-" + "jU6" * 10
+    server = fake_server(asked("app2", word), tls=serving(certs.server) if encrypted else None)
+    server.release.set()
+    p = pgusher(auth_type=auth_type, auth_user=SUPERUSER, userlist=NOT_IN_FILE, auth_dbname="keys", workers=1,
+                databases={"shop": "{pg} user=app password=app-secret",
+                           "keys": f"{server.address} server_tls_sslmode={'require' if encrypted else 'disable'}"})
+    for given in (word, word, "wrong", word):
+        with p.wire() as c:
+            assert c.login("shop", "app2", given).kind == ("E" if given == "wrong" else "Z")
+    wait_until(lambda: not p.clients("shop"), 5, "they are gone")
+    assert not places(p, word)
