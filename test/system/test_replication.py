@@ -354,7 +354,8 @@ def test_logical_subscriber(p, master, subscriber):
     with master.connect("shop") as shop:
         shop.execute("INSERT INTO followed SELECT generate_series(1001, 3000)")
     wait_until(lambda: subscriber() == 3000, 10, "what is new comes")
-    assert kinds_of(p.clients("shop")) == kinds_of(p.servers("shop")) == ["logical"]
+    wait_until(lambda: kinds_of(p.clients("shop")) == kinds_of(p.servers("shop")) == ["logical"], 10,
+               "the first copy's connection has gone")
     # RECONNECT ends it; it comes again by itself, and misses nothing.
     old = {row["remote_pid"] for row in p.servers("shop")}
     with p.logs("closing because: database configuration changed"):
