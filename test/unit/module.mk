@@ -85,6 +85,7 @@ test_unit_net_run_SOURCES = \
 	test/unit/net/test_mailbox.c \
 	test/unit/net/test_stream.c \
 	test/unit/net/test_tls.c \
+	test/unit/net/test_tls_threads.c \
 	test/unit/net/until.c \
 	test/unit/net/until.h
 

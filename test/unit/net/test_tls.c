@@ -2,7 +2,9 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <event2/util.h>
 #include <malloc.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -581,6 +583,57 @@ Test(tls, a_broken_record_is_an_error)
 	/* And it stays one; what is sent is swallowed. */
 	cr_assert_eq(stream_read(&server.stream, (uint8_t[10]){ 0 }, 10), -EPROTO);
 	cr_assert(stream_send_bytes(&server.stream, "x", 1));
+}
+
+static void
+connect_over_tcp(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t size = sizeof(a);
+	int listening = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	cr_assert_eq(bind(listening, (struct sockaddr *)&a, sizeof(a)), 0);
+	cr_assert_eq(listen(listening, 1), 0);
+	getsockname(listening, (struct sockaddr *)&a, &size);
+	cr_assert_eq(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	evutil_make_socket_nonblocking(fd);
+	open_end(&client, fd, loop);
+	open_end(&server, accept4(listening, NULL, NULL, SOCK_NONBLOCK), loop);
+	close(listening);
+}
+
+static void
+reset(void)
+{
+	struct linger hard = { .l_onoff = 1 };
+
+	setsockopt(client.stream.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+	client.stream.broken = true;	/* without a farewell */
+	stream_close(&client.stream);
+}
+
+Test(tls, a_reset_is_an_error)
+{
+	struct tls_context *c = for_clients(settings(TLS_REQUIRE)), *s = trusting(TLS_REQUIRE);
+
+	connect_over_tcp();
+	stream_accept_tls(&server.stream, c, false, NULL, 0);
+	stream_connect_tls(&client.stream, s, "db.example", false);
+	until(loop, is_over, NULL);
+	cr_assert_eq(server.secured, 1);
+	reset();
+	cr_assert(until(loop, server_has_ended, NULL));
+	cr_assert_eq(server.last, -ECONNRESET);
+	cr_assert(stream_send_bytes(&server.stream, "x", 1));
+	close_ends();
+
+	connect_over_tcp();
+	stream_accept_tls(&server.stream, c, false, NULL, 0);
+	reset();
+	cr_assert(until(loop, server_has_ended, NULL));
+	cr_assert_str_eq(server.e.message, "TLS handshake failed: Connection reset by peer");
+	tls_context_unref(&c);
+	tls_context_unref(&s);
 }
 
 Test(tls, a_peer_that_breaks_a_backlog)
