@@ -163,7 +163,10 @@ secure(struct query *q)
 		rc = ask_for_tls(q->ld);
 	if (rc == LDAP_SUCCESS)
 		rc = ldap_install_tls(q->ld);
-	return rc == LDAP_SUCCESS ? IDENTITY_FITS : fail(q, rc, "cannot start TLS");
+	if (rc == LDAP_SUCCESS)
+		return IDENTITY_FITS;
+	return fail(q, rc, rc != LDAP_CONNECT_ERROR ? "cannot start TLS" :
+		"cannot start TLS (is its certificate believed? see TLS_CACERT in ldap.conf)");
 }
 
 /* ---- asking ---- */
@@ -387,16 +390,19 @@ ask(struct query *q)
 	return v;
 }
 
-/* libldap reads its ldap.conf at the first call; two threads must not be the first. */
+/* libldap reads its ldap.conf at the first call, and makes its locks for TLS at the first handshake: two threads must
+ * not be the first.  That a file for TLS is missing shows when TLS is wanted. */
 static void
 load_library(void)
 {
 	LDAPAPIInfo info = { .ldapai_info_version = LDAP_API_INFO_VERSION };
+	const int client = 0;
 
 	if (ldap_get_option(NULL, LDAP_OPT_API_INFO, &info) == LDAP_OPT_SUCCESS) {
 		ldap_memvfree((void **)info.ldapai_extensions);
 		ldap_memfree(info.ldapai_vendor_name);
 	}
+	ldap_set_option(NULL, LDAP_OPT_X_TLS_NEWCTX, &client);
 }
 
 enum identity_verdict
