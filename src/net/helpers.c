@@ -73,6 +73,7 @@ run_helper(void *arg)
 	struct helper_job *job;
 	bool last;
 
+	pthread_setname_np(pthread_self(), "helper");
 	pthread_mutex_lock(&h->lock);
 	while ((job = next_job(h)) != NULL) {
 		pthread_mutex_unlock(&h->lock);
