@@ -312,6 +312,18 @@ list_databases(struct lines *l)
 	slots_release(&l->slots);
 }
 
+static int
+share_of_scram(const struct config *c)
+{
+	size_t all = 0, scram = 0;
+
+	for (size_t i = 0; i < c->nusers; i++) {
+		all += c->users[i]->in_auth_file;
+		scram += c->users[i]->in_auth_file && c->users[i]->secret.kind == SECRET_SCRAM;
+	}
+	return all == 0 ? 0 : (int)(scram * 256 / all);
+}
+
 static void
 list_users(struct lines *l)
 {
@@ -323,6 +335,7 @@ list_users(struct lines *l)
 	c->users = arena_alloc(l->index->arena, c->nusers * sizeof(*c->users));
 	for (void *u; (u = lookup_next(&l->index->users, &at)) != NULL;)
 		c->users[i++] = u;
+	c->scram_share = share_of_scram(c);
 }
 
 static void

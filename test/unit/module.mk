@@ -127,6 +127,7 @@ test_unit_session_run_SOURCES = \
 	test/unit/session/harness.h \
 	test/unit/session/talk.c \
 	test/unit/session/talk.h \
+	test/unit/session/test_authenticate.c \
 	test/unit/session/test_cancel.c \
 	test/unit/session/test_login.c \
 	test/unit/session/test_lookup.c \

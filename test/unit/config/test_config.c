@@ -308,6 +308,36 @@ Test(config, users_of_both_files_are_one)
 	config_unref(&c);
 }
 
+/* Strangers are asked for SCRAM as often as users are. */
+Test(config, the_share_of_scram_in_the_auth_file)
+{
+#define SCRAM "\"SCRAM-SHA-256$4096:c2FsdA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:" \
+	"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"\n"
+	static const struct {
+		const char *users;
+		int share;
+	} cases[] = {
+		{ "", 0 },
+		{ "\"a\" \"secret\"\n\"b\" \"\"\n", 0 },
+		{ "\"a\" " SCRAM, 256 },
+		{ "\"a\" " SCRAM "\"b\" " SCRAM, 256 },
+		{ "\"a\" " SCRAM "\"b\" \"secret\"\n", 128 },
+		{ "\"a\" " SCRAM "\"b\" \"x\"\n\"c\" \"x\"\n\"d\" \"md500112233445566778899aabbccddeeff\"\n", 64 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct error e;
+
+		files_write("users.txt", cases[i].users);
+		const struct config *c = files_load("[pgbouncer]\nauth_file = users.txt\n[users]\nz = pool_size=1\n");
+		cr_assert_eq(c->scram_share, cases[i].share, "case %zu: %d", i, c->scram_share);
+		const struct config *set = config_with(c, "max_client_conn", "7", &e);
+		cr_assert_eq(set->scram_share, cases[i].share);
+		config_unref(&set);
+		config_unref(&c);
+	}
+}
+
 Test(config, an_auth_file_with_a_fault_is_an_error)
 {
 	files_write("users.txt", "\"a\" \"b\"\n\"c\"\n");

@@ -254,3 +254,85 @@ Test(startup, cancel_keys_of_every_length)
 		buffer_release(&b);
 	}
 }
+
+/* As PostgreSQL reads it: "database", or a boolean and the beginnings of its words. */
+Test(startup, replication)
+{
+	static const struct {
+		const char *value;
+		enum replication replication;
+	} cases[] = {
+		{ "database", REPLICATION_LOGICAL },
+		{ "true", REPLICATION_PHYSICAL },
+		{ "t", REPLICATION_PHYSICAL },
+		{ "TRU", REPLICATION_PHYSICAL },
+		{ "yes", REPLICATION_PHYSICAL },
+		{ "y", REPLICATION_PHYSICAL },
+		{ "on", REPLICATION_PHYSICAL },
+		{ "1", REPLICATION_PHYSICAL },
+		{ "false", REPLICATION_NONE },
+		{ "fal", REPLICATION_NONE },
+		{ "F", REPLICATION_NONE },
+		{ "no", REPLICATION_NONE },
+		{ "N", REPLICATION_NONE },
+		{ "off", REPLICATION_NONE },
+		{ "Of", REPLICATION_NONE },
+		{ "0", REPLICATION_NONE },
+		/* No boolean: PostgreSQL is to say so. */
+		{ "", REPLICATION_PHYSICAL },
+		{ "o", REPLICATION_PHYSICAL },
+		{ "O", REPLICATION_PHYSICAL },
+		{ "falsee", REPLICATION_PHYSICAL },
+		{ "offf", REPLICATION_PHYSICAL },
+		{ "00", REPLICATION_PHYSICAL },
+		{ " off", REPLICATION_PHYSICAL },
+		{ "none", REPLICATION_PHYSICAL },
+		{ "Database", REPLICATION_PHYSICAL },
+		{ "databases", REPLICATION_PHYSICAL },
+		{ "data", REPLICATION_PHYSICAL },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct buffer body = BUFFER_INIT, b;
+		struct startup s;
+		struct error e;
+		size_t size;
+
+		writer_string(&body, "replication");
+		writer_string(&body, cases[i].value);
+		writer_u8(&body, 0);
+		b = make_packet(STARTUP_VERSION_3_0, (const char *)buffer_head(&body), buffer_left(&body));
+		cr_assert_eq(startup_parse(buffer_head(&b), buffer_left(&b), &size, &s, &e), STARTUP_OK);
+		cr_assert_eq(startup_replication(&s), cases[i].replication, "\"%s\"", cases[i].value);
+		buffer_release(&body);
+		buffer_release(&b);
+	}
+}
+
+Test(startup, replication_that_is_not_there_or_there_twice)
+{
+	static const struct {
+		const char *body;
+		size_t n;
+		enum replication replication;
+	} cases[] = {
+		{ "\0", 1, REPLICATION_NONE },
+		{ "Replication\0database\0", 22, REPLICATION_NONE },
+		{ "replication\0database\0replication\0off\0", 38, REPLICATION_NONE },
+		{ "replication\0off\0replication\0database\0", 38, REPLICATION_LOGICAL },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct buffer b = make_packet(STARTUP_VERSION_3_0, cases[i].body, cases[i].n);
+		struct startup s;
+		struct error e;
+		size_t size;
+
+		cr_assert_eq(startup_parse(buffer_head(&b), buffer_left(&b), &size, &s, &e), STARTUP_OK, "case %zu", i);
+		cr_assert_eq(startup_replication(&s), cases[i].replication, "case %zu", i);
+		buffer_release(&b);
+	}
+	cr_assert_str_eq(replication_name(REPLICATION_NONE), "none");
+	cr_assert_str_eq(replication_name(REPLICATION_PHYSICAL), "physical");
+	cr_assert_str_eq(replication_name(REPLICATION_LOGICAL), "logical");
+}
