@@ -17,8 +17,8 @@
 #include "net/tls_inside.h"
 
 /* Forward secrecy and authenticated encryption only; what TLS 1.2 has besides is weak by today's standards.  DHE is
- * strong, but its primes are everybody's, and it costs us a hundred times what it costs who asks for it: it is for those
- * who want no curves. */
+ * strong, but its primes are everybody's, and a handshake costs us more than who asks for it: it is for those who want
+ * no curves. */
 #define STRONG_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!aDSS:!PSK:!SRP"
 #define CURVELESS_CIPHERS "DHE+AESGCM:DHE+CHACHA20:!aNULL:!aDSS:!PSK:!SRP"
 
