@@ -2,12 +2,13 @@
 
 import os
 import re
+import ssl
 
 import pytest
 
 import wire
 from certs import careless, serving
-from helpers import MEMORY_COUNTS, SLOW, give_away, make_dir, remove_dir, wait_until
+from helpers import MEMORY_COUNTS, SLOW, give_away, make_dir, remove_dir, run, wait_until
 from pooler import PASSWORDS
 from postgres import ROLES, SUPERUSER
 from test_tls_client import tls
@@ -179,3 +180,50 @@ def test_nothing_of_a_lookup_stays(pgusher, fake_server, certs, auth_type, encry
             assert c.login("shop", "app2", given).kind == ("E" if given == "wrong" else "Z")
     wait_until(lambda: not p.clients("shop"), 5, "they are gone")
     assert not places(p, word)
+
+
+# ---- certificates that TLS itself lets pass, because it does not insist on any ----
+
+@pytest.fixture(scope="module")
+def by_certificate(module_pgusher, certs):
+    folder = make_dir("pgu-rules-")
+    (folder / "hba").write_text("local all all trust\nhostssl all all all cert\nhost all all all reject\n")
+    give_away(folder / "hba")
+    yield module_pgusher(auth_type="hba", auth_hba_file=folder / "hba", **tls(certs, "prefer", ca=certs.ca))
+    remove_dir(folder)
+
+
+def bad_certificates(certs):
+    """Of somebody who calls himself app.  The last one is what makes the others bad ones."""
+    impostor = certs.authority("impostor authority")
+    chained = certs.ca.issue("app")
+    mine = impostor.issue("app")
+    return {
+        "of another authority": impostor.issue("app"),
+        "signed by itself": type(mine)(impostor.cert, impostor.key),
+        "expired": certs.ca.issue("app", days=-1),
+        "made by one that is no authority": sub_issue(certs, chained, "app"),
+        "for another name": certs.client("app2"),
+        "none": None,
+        "good": certs.client("app"),
+    }
+
+
+def sub_issue(certs, issuer, name):
+    """Signed with the key of an ordinary certificate, which is shown too."""
+    made = certs.ca.issue(name)
+    request = made.cert.with_suffix(".csr")
+    extensions = made.cert.with_suffix(".ext")
+    run(["openssl", "x509", "-req", "-in", request, "-CA", issuer.cert, "-CAkey", issuer.key, "-sha256",
+         "-set_serial", "7", "-extfile", extensions, "-days", "5", "-out", made.cert])
+    made.cert.write_text(made.cert.read_text() + issuer.cert.read_text())
+    return made
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_bad_certificates_are_none(by_certificate, certs, version):
+    for what, certificate in bad_certificates(certs).items():
+        with by_certificate.wire(tls=careless(client=certificate, lowest=version, highest=version)) as c:
+            m = c.login("shop", "app", "app-secret")
+            assert (m.kind == "Z") == (what == "good"), what
+            assert c.auth_codes == ([0] if what == "good" else []), what
