@@ -125,7 +125,7 @@ void
 stage_begin(void)
 {
 	cancel_init();
-	log_set_stderr(getenv("DBG") != NULL);
+	log_set_stderr(false);
 	loop = loop_new();
 	env = (struct client_env){
 		.loop = loop,
