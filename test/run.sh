@@ -57,7 +57,7 @@ needed=(
 # Their tests are skipped, in words, where these are missing.
 wanted=(
 	prometheus-pgbouncer-exporter python3-psycopg2
-	slapd ldap-utils libpam-pwdfile testssl.sh
+	slapd libpam-pwdfile testssl.sh
 	golang-go golang-github-lib-pq-dev
 	default-jdk-headless libpostgresql-jdbc-java
 	nodejs
