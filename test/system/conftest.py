@@ -18,7 +18,10 @@ def pytest_report_header():
 
 
 def pytest_collection_modifyitems(items):
-    """With a PgBouncer under test, leave out what it can't do."""
+    """With a PgBouncer under test, leave out what it can't do; with TLS everywhere, what knows that there is none."""
+    for item in items:
+        if pooler.TLS and item.get_closest_marker("plain"):
+            item.add_marker(pytest.mark.skip(reason="says what is so without TLS"))
     if pooler.PEER is None:
         return
     for item in items:
@@ -30,7 +33,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def postgres():
-    server = Postgres()
+    server = Postgres(certificate=pooler.TLS.server if pooler.TLS else None)
     yield server
     server.close()
 

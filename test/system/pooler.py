@@ -1,6 +1,7 @@
 """The program under test: writes its files, starts it, asks its console, ends it and looks for what it left behind.
 
 PGUSHER_EXE chooses the binary; a PgBouncer can stand in, to check the tests themselves against a known pooler.
+PGUSHER_TEST_TLS=1 puts TLS under the tests that know nothing of it: clients (not over Unix sockets) and PostgreSQL.
 """
 
 import atexit
@@ -15,6 +16,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 import wire
+from certs import Certificates, careless
 from helpers import (SLOW, TOP, as_user, end_with_us, free_port, give_away, make_dir, remove_dir, run,
                      session_processes, wait_until)
 from postgres import ROLES
@@ -30,6 +32,12 @@ def reachable(exe):
 
 PASSWORDS = {role: password for role, (password, _) in ROLES.items()}
 PASSWORDS.update(admin="admin-secret", stats="stats-secret", other="other-secret")
+
+TLS = None  # the certificates, when all is to speak TLS
+if os.environ.get("PGUSHER_TEST_TLS"):
+    TLS = Certificates()
+    atexit.register(TLS.close)
+SSLMODE = "prefer" if TLS else "disable"
 
 EXE = os.environ.get("PGUSHER_EXE") or next(
     (str(p) for p in (TOP / "src/pgusher", TOP / "build/src/pgusher") if p.exists()), str(TOP / "src/pgusher"))
@@ -106,6 +114,9 @@ class Pooler:
             "auth_type": "trust", "auth_file": self.userlist_path, "admin_users": "admin", "stats_users": "stats",
             "logfile": self.log_path, "server_login_retry": 1,
         }
+        if TLS and "client_tls_sslmode" not in settings:
+            self.settings.update(client_tls_sslmode="allow", client_tls_cert_file=TLS.server.cert,
+                                 client_tls_key_file=TLS.server.key)
         self.settings.update(settings)
         self.write()
         if start:
@@ -284,7 +295,7 @@ class Pooler:
     # ---- clients ----
 
     def parameters(self, dbname, user, **kwargs):
-        p = {"host": self.host, "port": self.port, "dbname": dbname, "user": user, "sslmode": "disable",
+        p = {"host": self.host, "port": self.port, "dbname": dbname, "user": user, "sslmode": SSLMODE,
              "gssencmode": "disable", "connect_timeout": int(20 * SLOW)}
         if PASSWORDS.get(user):
             p["password"] = PASSWORDS[user]
@@ -312,6 +323,8 @@ class Pooler:
 
     def wire(self, dbname=None, user="app", host=None, tls=None, direct=False, name="localhost", **kwargs):
         """A scripted client; logged in when a database is named.  tls, direct, name: see wire.Client.connect."""
+        if TLS and self.settings["client_tls_sslmode"] == "allow" and not str(host).startswith("/"):
+            tls = tls or careless()
         c = wire.Client.connect(host or self.host, self.port, tls, direct, name)
         if dbname:
             reply = c.login(dbname, user, PASSWORDS.get(user, ""), **kwargs)
@@ -322,13 +335,13 @@ class Pooler:
         address = {"host": self.host, "port": self.port, **kwargs}
         return run(["psql", "-X", "-A", "-t", "-h", str(address["host"]), "-p", str(address["port"]), "-U", user,
                     "-d", dbname, *args, "-c", query], check=check,
-                   env={**self.environment(), "PGPASSWORD": PASSWORDS.get(user, ""), "PGSSLMODE": "disable",
+                   env={**self.environment(), "PGPASSWORD": PASSWORDS.get(user, ""), "PGSSLMODE": SSLMODE,
                         "PGGSSENCMODE": "disable", **(env or {})})
 
     def pgbench(self, *args, dbname="shop", user="app", check=True, timeout=60):
         return run([f"{self.pg.bindir}/pgbench", "-n", "-h", self.host, "-p", str(self.port), "-U", user,
                     *map(str, args), dbname], check=check, timeout=timeout,
-                   env={**self.environment(), "PGPASSWORD": PASSWORDS.get(user, ""), "PGSSLMODE": "disable",
+                   env={**self.environment(), "PGPASSWORD": PASSWORDS.get(user, ""), "PGSSLMODE": SSLMODE,
                         "PGGSSENCMODE": "disable"})
 
     # ---- console ----

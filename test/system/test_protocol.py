@@ -184,6 +184,7 @@ def test_protocol_3_2_gets_a_long_key_or_a_negotiation(shared):
 
 # ---- SSL and GSS requests ----
 
+@pytest.mark.plain("asks for TLS itself")
 @pytest.mark.parametrize("requests", [
     [wire.ssl_request()], [wire.gssenc_request()], [wire.ssl_request(), wire.gssenc_request()],
     [wire.gssenc_request(), wire.ssl_request()]], ids=["ssl", "gss", "ssl+gss", "gss+ssl"])
@@ -196,6 +197,7 @@ def test_encryption_is_answered_no(shared, requests):
         assert c.login("shop", "app").kind == "Z"
 
 
+@pytest.mark.plain("asks for TLS itself")
 @pytest.mark.ours("answers them without end")
 @pytest.mark.parametrize("request_", [wire.ssl_request(), wire.gssenc_request()], ids=["ssl", "gss"])
 def test_encryption_is_answered_only_once(shared, request_):
@@ -311,6 +313,7 @@ def test_query_of_many_megabytes_in_small_pieces(shared):
         assert c.until_ready()[1].row == [str(3 << 20)]
 
 
+@pytest.mark.plain("has its hands in the socket")
 def test_client_that_sends_and_never_reads(pgusher):
     """Answers nobody reads stop the flow instead of filling memory."""
     p = pgusher(pool_mode="transaction")

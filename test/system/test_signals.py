@@ -46,6 +46,7 @@ def test_quiet_writes_only_the_logfile(pgusher):
     assert p.stderr_path.read_text() == "" and "shop/app@127.0.0.1" in p.log()
 
 
+@pytest.mark.plain("a line says tls=no")
 def test_lines_of_the_log(pgusher):
     p = pgusher(pool_mode="transaction")
     with p.wire("shop") as c:
