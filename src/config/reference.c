@@ -149,6 +149,17 @@ static const char *const manual_databases[] = {
 	"and",
 	".B pgusher",
 	"are those of the console and can't be used here.",
+	".PP",
+	"A replication connection has a server connection of its own, whatever the",
+	".BR pool_mode ,",
+	"which is opened with all the startup parameters of the client and closed after it.",
+	"It counts in the size of its user's pool; an idle connection of that pool makes",
+	"room for it.",
+	"A standby, and programs like pg_basebackup and pg_receivewal, ask for a database",
+	"called",
+	".BR replication ,",
+	"which needs a line too, unless there is",
+	".BR * .",
 };
 
 static const char *const manual_users[] = {
@@ -259,7 +270,7 @@ static const char *const manual_end[] = {
 	"(without).",
 	"Databases are names,",
 	".B all",
-	"(but not replication),",
+	"(but not physical replication),",
 	".B sameuser",
 	"or",
 	".BR replication ;",

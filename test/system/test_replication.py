@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -368,3 +369,18 @@ def test_logical_subscriber(p, master, subscriber):
     with master.connect("shop") as shop:
         shop.execute("INSERT INTO followed SELECT generate_series(4001, 5000)")
     wait_until(lambda: subscriber() == 5000, 20, "it has come back again")
+
+
+def test_pause_waits_for_it_and_reconnect_ends_it(p):
+    with replicate(p, "database") as c, ThreadPoolExecutor(1) as pool:
+        pause = pool.submit(p.console, "PAUSE shop")
+        try:
+            wait_until(lambda: any(r["name"] == "shop" and r["paused"] for r in p.console("SHOW DATABASES")))
+            assert c.query("SELECT 1") == [["1"]]
+            assert not pause.done()
+            p.console("RECONNECT shop")
+            assert c.expect("E").code == "57P01"
+            pause.result(10 * SLOW)
+        finally:
+            p.console("RESUME shop")
+    assert p.value("SELECT 2") == 2
