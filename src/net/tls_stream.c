@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -83,6 +85,9 @@ on_bio_write(BIO *b, const char *buf, int n)
 
 	BIO_clear_retry_flags(b);
 	buffer_append(t->out, buf, (size_t)n);
+	/* The answer to a flight of the handshake can't be there before it is sent. */
+	if (!t->secured)
+		t->receives_left = 0;
 	return n;
 }
 
@@ -365,6 +370,17 @@ fail_with_reason(struct tls *t, struct error *e)
 	return TLS_FAILED;
 }
 
+/* With TLS 1.3 the handshake ends with the client's word, and we say nothing.  A client that has not switched off
+ * Nagle's algorithm keeps its first message until that is acknowledged, which the kernel puts off by 40 ms. */
+static void
+acknowledge(const struct tls *t)
+{
+	int yes = 1;
+
+	if (t->accepts)
+		(void)setsockopt(t->stream->fd, IPPROTO_TCP, TCP_QUICKACK, &yes, sizeof(yes));
+}
+
 static enum tls_progress
 finish(struct tls *t, struct error *e)
 {
@@ -374,6 +390,7 @@ finish(struct tls *t, struct error *e)
 	SSL_get0_alpn_selected(t->ssl, &protocol, &n);
 	if (t->direct && n == 0)
 		return fail(t, e, "the server did not confirm the protocol \"postgresql\" (ALPN)");
+	acknowledge(t);
 	t->secured = true;
 	t->inside = t->early_left > 0 || SSL_has_pending(t->ssl);
 	return TLS_SECURED;

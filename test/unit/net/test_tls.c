@@ -261,6 +261,14 @@ Test(tls, one_receive_a_record_and_one_record_a_send)
 	cr_assert_eq(client.reads - reads, 10);
 }
 
+/* The server receives the client's hello and its last word, the client a flight. */
+Test(tls, a_handshake_receives_nothing_in_vain)
+{
+	secure();
+	cr_assert_eq(tls_receives(server.stream.tls), 2);
+	cr_assert_eq(tls_receives(client.stream.tls), 1);
+}
+
 /* --- bulk --- */
 
 #define BULK (10 * 1000 * 1000)
@@ -610,6 +618,31 @@ reset(void)
 	setsockopt(client.stream.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
 	client.stream.broken = true;	/* without a farewell */
 	stream_close(&client.stream);
+}
+
+/* The client writes its first request behind its last word of the handshake, and Nagle's algorithm is on. */
+Test(tls, the_first_request_need_not_wait_for_a_delayed_acknowledgement)
+{
+	usec_t best = USEC_PER_SEC;
+
+	for (int i = 0; i < 5; i++) {
+		struct tls_context *c = for_clients(settings(TLS_REQUIRE)), *s = trusting(TLS_REQUIRE);
+		usec_t start;
+
+		connect_over_tcp();
+		stream_accept_tls(&server.stream, c, false, NULL, 0);
+		stream_connect_tls(&client.stream, s, "db.example", false);
+		tls_context_unref(&c);
+		tls_context_unref(&s);
+		until(loop, is_over, NULL);
+		start = clock_now();
+		say(&client, "first");
+		while (buffer_left(&server.got) == 0)
+			turn(loop);
+		best = clock_now() - start < best ? clock_now() - start : best;
+		close_ends();
+	}
+	cr_assert_lt(best, 30 * USEC_PER_MSEC);
 }
 
 Test(tls, a_reset_is_an_error)
