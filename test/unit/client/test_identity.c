@@ -4,6 +4,7 @@
 #include "stage.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "identity/identity.h"
@@ -13,6 +14,7 @@
 static struct {
 	pthread_mutex_t lock;	/* held: they hang */
 	enum identity_verdict verdict;
+	atomic_int begun;
 	int asked;
 	char user[100], password[100], host[100], options[200];
 } others = { .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -22,6 +24,7 @@ decide(const char *user, const char *password, struct error *e)
 {
 	enum identity_verdict verdict;
 
+	atomic_fetch_add(&others.begun, 1);
 	pthread_mutex_lock(&others.lock);
 	others.asked++;
 	snprintf(others.user, sizeof(others.user), "%s", user);
@@ -200,15 +203,23 @@ free_job(struct helper_job *job)
 	free(job);
 }
 
+static bool
+has_begun(void *arg)
+{
+	return atomic_load(&others.begun) >= *(int *)arg;
+}
+
 /* Behind so many questions that it would take too long, one is refused. */
 Test(client_identity, too_many_questions)
 {
 	others.verdict = IDENTITY_FITS;
 	pthread_mutex_lock(&others.lock);
-	for (int i = 0; i < 2; i++) {
+	/* Both threads are to hang, not to find a question withdrawn. */
+	for (int i = 1; i <= 2; i++) {
 		demand_with(LOGIN_LDAP, NULL);
 		try("secret");
 		cr_assert_not_null(client->login->job);
+		cr_assert(until(loop, has_begun, &i));
 	}
 	for (int i = 0; i < HELPERS_QUEUE; i++) {
 		struct helper_job *job = memory_zalloc(sizeof(*job));
