@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
+#include <sys/socket.h>
 
 static bool
 wait_for(const struct deadline *d, short events)
@@ -21,6 +22,12 @@ wait_for(const struct deadline *d, short events)
 	if (n == 0)
 		errno = ETIMEDOUT;
 	return n > 0;
+}
+
+static bool
+is_temporary(int error)
+{
+	return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
 }
 
 static int
@@ -43,16 +50,34 @@ control(Sockbuf_IO_Desc *layer, int option, void *arg)
 	return LBER_SBIOD_CTRL_NEXT(layer, option, arg);
 }
 
+/* The socket blocks, as libldap is then content to wait, but a call must not: what is ready may be less than wanted. */
+
 static ber_slen_t
-read_in_time(Sockbuf_IO_Desc *layer, void *buf, ber_len_t n)
+read_in_time(Sockbuf_IO_Desc *layer, void *buf, ber_len_t size)
 {
-	return wait_for(layer->sbiod_pvt, POLLIN) ? LBER_SBIOD_READ_NEXT(layer, buf, n) : -1;
+	const struct deadline *d = layer->sbiod_pvt;
+	ssize_t n = -1;
+
+	while (wait_for(d, POLLIN)) {
+		n = recv(d->fd, buf, size, MSG_DONTWAIT);
+		if (n >= 0 || !is_temporary(errno))
+			break;
+	}
+	return n;
 }
 
 static ber_slen_t
-write_in_time(Sockbuf_IO_Desc *layer, void *buf, ber_len_t n)
+write_in_time(Sockbuf_IO_Desc *layer, void *buf, ber_len_t size)
 {
-	return wait_for(layer->sbiod_pvt, POLLOUT) ? LBER_SBIOD_WRITE_NEXT(layer, buf, n) : -1;
+	const struct deadline *d = layer->sbiod_pvt;
+	ssize_t n = -1;
+
+	while (wait_for(d, POLLOUT)) {
+		n = send(d->fd, buf, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n >= 0 || !is_temporary(errno))
+			break;
+	}
+	return n;
 }
 
 static int
@@ -71,7 +96,7 @@ static Sockbuf_IO layer_io = {
 	.sbi_close = close_layer,
 };
 
-/* Above the socket, below TLS. */
+/* Above the socket (which still knows its descriptor, and closes it), below TLS. */
 int
 deadline_watch(struct deadline *d, Sockbuf *sb)
 {

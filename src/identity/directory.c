@@ -267,16 +267,15 @@ take_string(struct buffer *b)
 
 /* host may bring a port of its own; an IPv6 address wants brackets. */
 static void
-add_host(struct buffer *b, const char *host, size_t n, int port)
+add_host(struct buffer *b, const char *host, int port)
 {
-	const char *end = host + n;
-	const char *bracket = memrchr(host, ']', n), *from = bracket != NULL ? bracket : host;
-	const char *colon = memchr(from, ':', (size_t)(end - from));
-	bool bare6 = bracket == NULL && colon != NULL && memchr(colon + 1, ':', (size_t)(end - colon - 1)) != NULL;
+	const char *bracket = strrchr(host, ']');
+	const char *colon = strchr(bracket != NULL ? bracket : host, ':');
+	bool bare6 = bracket == NULL && colon != NULL && strchr(colon + 1, ':') != NULL;
 	char number[16];
 
 	add(b, bare6 ? "[" : "");
-	buffer_append(b, host, n);
+	add(b, host);
 	add(b, bare6 ? "]" : "");
 	snprintf(number, sizeof(number), ":%d", port);
 	if (colon == NULL || bare6)
@@ -286,15 +285,18 @@ add_host(struct buffer *b, const char *host, size_t n, int port)
 char *
 directory_next_uri(const struct directory *d, const char **servers)
 {
-	const char *host = *servers + strspn(*servers, " \t");
-	size_t n = strcspn(host, " \t");
+	const char *start = *servers + strspn(*servers, " \t");
+	size_t n = strcspn(start, " \t");
 	struct buffer b = BUFFER_INIT;
+	char *host;
 
-	*servers = host + n;
+	*servers = start + n;
 	if (n == 0)
 		return NULL;
+	host = memory_strndup(start, n);
 	add(&b, "ldap://");
-	add_host(&b, host, n, d->port != 0 ? d->port : d->ldaps ? LDAPS_PORT : LDAP_PORT);
+	add_host(&b, host, d->port != 0 ? d->port : d->ldaps ? LDAPS_PORT : LDAP_PORT);
+	free(host);
 	return take_string(&b);
 }
 

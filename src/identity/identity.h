@@ -23,10 +23,12 @@ enum identity_verdict {
 };
 
 /* Ask PAM's service "pgbouncer" (account checks too: expired, locked).  host: the client's address, for PAM_RHOST;
- * NULL for a Unix socket. */
+ * NULL for a Unix socket.  One is asked at a time; who has waited for its turn for IDENTITY_TIMEOUT has FAILED. */
 enum identity_verdict pam_check(const char *user, const char *password, const char *host, struct error *e);
 
-/* Options as in pg_hba.conf (ldapserver ldapport ldapscheme ldaptls ldapprefix ldapsuffix ldapbasedn ldapbinddn
+/* What TLS believes is libldap's ldap.conf to say, which is read once in the life of the process, as are the files
+ * that it names.  Several servers are asked in turn, the next when one does not answer.
+ * Options as in pg_hba.conf (ldapserver ldapport ldapscheme ldaptls ldapprefix ldapsuffix ldapbasedn ldapbinddn
  * ldapbindpasswd ldapsearchattribute ldapsearchfilter ldapurl), as `name="value" name=value ...`.  An empty password
  * is refused without asking: a directory takes it for an anonymous bind. */
 enum identity_verdict ldap_check(const char *options, const char *user, const char *password, struct error *e);

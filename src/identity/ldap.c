@@ -48,21 +48,33 @@ is_outage(int rc)
 	}
 }
 
+/* libldap has no better words for a certificate that it refuses. */
+static const char *
+details(const char *diagnostic)
+{
+	if (diagnostic == NULL)
+		return "";
+	return strcmp(diagnostic, "(unknown error code)") != 0 ? diagnostic :
+		"the certificate is not believed (see TLS_CACERT in ldap.conf)";
+}
+
 static enum identity_verdict
 fail(struct query *q, int rc, const char *what)
 {
 	bool late = q->deadline.at != 0 && clock_now() >= q->deadline.at;
-	char *more = NULL;
+	char *diagnostic = NULL;
+	const char *more;
 
 	if (late)
 		rc = LDAP_TIMEOUT;
 	q->no_answer = is_outage(rc);
 	if (q->ld != NULL && !late)
-		ldap_get_option(q->ld, LDAP_OPT_DIAGNOSTIC_MESSAGE, &more);
+		ldap_get_option(q->ld, LDAP_OPT_DIAGNOSTIC_MESSAGE, &diagnostic);
+	more = details(diagnostic);
 	error_set(q->e, SEVERITY_FATAL, q->no_answer ? SQLSTATE_CANNOT_CONNECT_NOW : SQLSTATE_CONFIG_FILE,
 		"LDAP server %.100s: %s: %s%s%.150s", q->uri + strlen("ldap://"), what, ldap_err2string(rc),
-		more != NULL && *more != '\0' ? ": " : "", more != NULL ? more : "");
-	ldap_memfree(more);
+		*more != '\0' ? ": " : "", more);
+	ldap_memfree(diagnostic);
 	return IDENTITY_FAILED;
 }
 
@@ -163,10 +175,7 @@ secure(struct query *q)
 		rc = ask_for_tls(q->ld);
 	if (rc == LDAP_SUCCESS)
 		rc = ldap_install_tls(q->ld);
-	if (rc == LDAP_SUCCESS)
-		return IDENTITY_FITS;
-	return fail(q, rc, rc != LDAP_CONNECT_ERROR ? "cannot start TLS" :
-		"cannot start TLS (is its certificate believed? see TLS_CACERT in ldap.conf)");
+	return rc == LDAP_SUCCESS ? IDENTITY_FITS : fail(q, rc, "cannot start TLS");
 }
 
 /* ---- asking ---- */

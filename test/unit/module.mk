@@ -70,6 +70,7 @@ test_unit_console_run_SOURCES = \
 
 unit_programs += test/unit/identity/run
 test_unit_identity_run_SOURCES = \
+	test/unit/identity/test_deadline.c \
 	test/unit/identity/test_directory.c
 
 unit_programs += test/unit/net/run
