@@ -65,6 +65,8 @@ enum login_method {
 struct login_demand {
 	enum login_method method;
 	const struct secret *secret;	/* NULL: the user is not known, or may not: nothing fits.  PAM and LDAP need none */
+	bool as_scram;			/* LOGIN_PLAIN, if nothing fits: others are checked with a SCRAM verifier, which takes
+					 * its time, and so this one is, too */
 	const char *ldap_options;	/* LOGIN_LDAP: see identity/identity.h */
 	const char *refusal;		/* what the client is told when it does not fit (28P01); static text, never NULL */
 	const char *reason;		/* why nothing fits, for the log only; NULL: as refusal.  Static text.  With PAM
@@ -113,6 +115,7 @@ struct login {
 
 	enum login_method method;
 	bool known;			/* something fits */
+	bool as_scram;			/* of the demand */
 	const char *refusal, *reason;	/* of the demand */
 	char *ldap_options;
 	struct secret secret;

@@ -216,6 +216,7 @@ client_authenticate(struct client *c, const struct login_demand *demand)
 
 	l->method = demand->method;
 	l->known = something_fits(demand);
+	l->as_scram = demand->as_scram;
 	l->refusal = demand->refusal;
 	l->reason = demand->reason;
 	if (demand->secret != NULL)

@@ -65,10 +65,24 @@ on_verified(struct verifier_wait *w, const struct scram_verifier *v)
 {
 	struct client *c = container_of(w, struct login, verifier)->client;
 
-	if (v != NULL)
+	if (v != NULL && c->login->known)
 		login_accept(c);
 	else
 		login_refuse(c, NULL);
+}
+
+/* A secret that nothing fits. */
+static void
+mock_secret(struct client *c)
+{
+	struct login *l = c->login;
+	struct scram_verifier v;
+	char text[400];
+
+	verifiers_mock(l->user, c->env->scram_iterations, &v);
+	secret_format_scram(&v, text, sizeof(text));
+	secret_release(&l->secret);
+	secret_parse(&l->secret, text);
 }
 
 static void
@@ -77,13 +91,17 @@ check_ourselves(struct client *c)
 	struct login *l = c->login;
 	bool fits;
 
-	if (l->known && l->secret.kind == SECRET_SCRAM) {
+	if (l->as_scram && (!l->known || l->secret.kind == SECRET_NONE)) {
+		l->known = false;
+		mock_secret(c);
+	}
+	if (l->secret.kind == SECRET_SCRAM) {
 		l->verifier.done = on_verified;
-		fits = verifiers_check(c->env->verifiers, &l->secret, l->password, &l->verifier) != NULL;
-		if (!fits) {
+		if (verifiers_check(c->env->verifiers, &l->secret, l->password, &l->verifier) == NULL) {
 			client_enter(c, CLIENT_HELD);
 			return;
 		}
+		fits = l->known;
 	} else {
 		fits = l->known && password_verify(&l->secret, l->user, l->password);
 	}

@@ -246,7 +246,7 @@ is_stranger_asked_for_scram(const struct visit *v)
 /* What auth_query found last: those whom it does not find are asked for that. */
 static atomic_bool found_scram = true;
 
-/* scram: under md5. */
+/* scram: what it is asked for under md5, and how long its password is looked at under plain. */
 static void
 demand(const struct visit *v, const struct secret *secret, bool scram, const char *reason)
 {
@@ -255,6 +255,7 @@ demand(const struct visit *v, const struct secret *secret, bool scram, const cha
 	switch (v->rule.method) {
 	case HBA_PLAIN:
 		demand.method = LOGIN_PLAIN;
+		demand.as_scram = scram;
 		break;
 	case HBA_SCRAM_SHA_256:
 		demand.method = LOGIN_SCRAM;

@@ -106,6 +106,27 @@ Test(client_login, unknown_users_can_not_be_told)
 	cr_assert_eq(verifiers_hashes(env.verifiers), 0);
 }
 
+/* Where users have SCRAM verifiers, a password in clear is hashed to be checked: a stranger's, too. */
+Test(client_login, a_password_of_a_stranger_takes_its_time)
+{
+	const struct secret none = { .kind = SECRET_NONE };
+	struct login_demand d = { .method = LOGIN_PLAIN, .refusal = "no", .as_scram = true };
+
+	for (int i = 0; i < 3; i++) {
+		arrive();
+		forget_failures();
+		tell_startup(STARTUP_VERSION_3_0, alice);
+		d.secret = i == 1 ? &none : NULL;
+		d.as_scram = i < 2;
+		client_authenticate(client, &d);
+		try("secret");
+		expect_refused("28P01", "a stranger");
+		cr_assert_eq(verifiers_hashes(env.verifiers), i == 0 ? 1 : 2);
+	}
+	cr_assert_eq(verifiers_count(env.verifiers), 0);
+	cr_assert_eq(seen.authenticated, 0);
+}
+
 Test(client_login, a_refusal_waits)
 {
 	static const struct {
