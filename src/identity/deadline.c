@@ -50,7 +50,7 @@ control(Sockbuf_IO_Desc *layer, int option, void *arg)
 	return LBER_SBIOD_CTRL_NEXT(layer, option, arg);
 }
 
-/* The socket blocks, as libldap is then content to wait, but a call must not: what is ready may be less than wanted. */
+/* The socket blocks, as libldap is content to wait then; but a call must not: less may be ready than is wanted. */
 
 static ber_slen_t
 read_in_time(Sockbuf_IO_Desc *layer, void *buf, ber_len_t size)

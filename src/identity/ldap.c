@@ -399,8 +399,8 @@ ask(struct query *q)
 	return v;
 }
 
-/* libldap reads its ldap.conf at the first call, and makes its locks for TLS at the first handshake: two threads must
- * not be the first.  That a file for TLS is missing shows when TLS is wanted. */
+/* libldap reads its ldap.conf at the first call, and makes its locks for TLS at the first handshake: two threads
+ * must not be the first.  That a file for TLS is missing shows when TLS is wanted. */
 static void
 load_library(void)
 {

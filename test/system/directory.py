@@ -138,7 +138,7 @@ class Directory:
 
 
 class Silence:
-    """A port where connections are taken and nothing is ever said, or a beginning; ends: and then they are closed."""
+    """A port where connections are taken and no more than a beginning is said; ends: and then they are closed."""
 
     host = "127.0.0.1"
 

@@ -1,4 +1,4 @@
-"""Passwords that an LDAP server checks: both ways to find a user, TLS, hostile names, and servers that are no help."""
+"""Passwords that an LDAP server checks: both ways to find a user, TLS, hostile names, servers that are no help."""
 
 import itertools
 import socket
@@ -60,7 +60,7 @@ def module_monkeypatch():
 
 @pytest.fixture(scope="module")
 def people(postgres):
-    """Roles for those of the directory; who comes in without one is told so, which is not the refusal that we expect."""
+    """Roles for all: who comes in without one is told so, which is not the refusal that we expect."""
     with postgres.connect() as c:
         for name in SECRETS.keys() - {r[0] for r in c.execute("SELECT rolname FROM pg_roles").fetchall()}:
             c.execute(f'CREATE ROLE "{name}" LOGIN')
