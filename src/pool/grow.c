@@ -239,11 +239,18 @@ line_password(const struct pool *p)
 	return conf->user == NULL || strcmp(conf->user, p->user->name) == 0 ? conf->password : NULL;
 }
 
-/* A verifier opens nothing by itself: a password that a client has shown goes before it. */
+/* A verifier opens nothing by itself, and an md5 hash not everything: a password that a client has shown goes before. */
 static bool
 is_of_use(const struct secret *listed, const struct secret *learned)
 {
-	return listed->kind != SECRET_NONE && (listed->kind != SECRET_SCRAM || learned->kind != SECRET_PLAIN);
+	return listed->kind == SECRET_PLAIN || (listed->kind != SECRET_NONE && learned->kind != SECRET_PLAIN);
+}
+
+bool
+pool_wants_secret(const struct pool *p)
+{
+	return p->tenant->conf != NULL && line_password(p) == NULL &&
+	       (p->user_conf == NULL || p->user_conf->secret.kind != SECRET_PLAIN);
 }
 
 /* What to log in with, from the most to the least explicit. own: room for one that is made here. */

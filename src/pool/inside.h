@@ -19,6 +19,9 @@ void pool_place(struct server *s, enum server_place place);
 /* Lend idle servers to waiters; grow if somebody still waits. */
 void pool_serve(struct pool *p);
 
+/* Is a password of its user of any use, or does the configuration say one? */
+bool pool_wants_secret(const struct pool *p);
+
 /* Open one more connection if somebody needs it and every limit allows it. */
 void pool_grow(struct pool *p);
 

@@ -153,7 +153,7 @@ pool_open_replication(struct pools *ps, struct tenant *t, const char *user, cons
 void
 pool_learn(struct pool *p, const struct secret *secret)
 {
-	if (secret->kind == SECRET_NONE)
+	if (secret->kind == SECRET_NONE || !pool_wants_secret(p))
 		return;
 	secret_release(&p->secret);
 	secret_copy(&p->secret, secret);

@@ -126,7 +126,8 @@ struct pool *pool_open_private(struct pools *ps, struct tenant *t, const char *u
  * parameters of the client.  They count in the size of the user's pool. */
 struct pool *pool_open_replication(struct pools *ps, struct tenant *t, const char *user, const struct startup *startup);
 
-/* What a login told of the password of the pool's user; copied. */
+/* What a login told of the password of the pool's user; copied, unless the configuration says one: what is of no use is
+ * not kept. */
 void pool_learn(struct pool *p, const struct secret *secret);
 
 /* What pools_ops->ask_secret found, for all pools of this user that have asked; NULL: nothing. */

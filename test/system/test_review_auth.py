@@ -182,6 +182,21 @@ def test_nothing_of_a_lookup_stays(pgusher, fake_server, certs, auth_type, encry
     assert not places(p, word)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may read the memory of others")
+def test_password_that_nobody_needs_is_not_kept(pgusher):
+    """The servers' user is who logs in, but the line of the database has a password for it."""
+    word = "Nk5-" + "pA7" * 10
+    p = pgusher(auth_type="plain", userlist={"app": wire.scram_verifier(word)},
+                databases={"shop": "{pg} user=app password=app-secret", "db_scram": "{pg} dbname=shop"})
+    with p.wire() as c:
+        assert c.login("shop", "app", word).kind == "Z"
+        assert c.query("SELECT 1") == [["1"]]
+        assert not places(p, word)
+    with p.wire() as c:
+        assert c.login("db_scram", "app", word).kind == "Z"
+        assert len(places(p, word)) == 1, "the next connection is opened with it"
+
+
 # ---- certificates that TLS itself lets pass, because it does not insist on any ----
 
 @pytest.fixture(scope="module")
