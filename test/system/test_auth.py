@@ -206,6 +206,60 @@ def test_many_at_once(asking):
     assert not failures, failures
 
 
+@pytest.mark.parametrize("how", ["close", "reset"])
+def test_clients_that_leave_in_the_middle(asking, certs, how):
+    """While they are looked up, while their password is hashed, behind any message; whoever comes next is served."""
+    for i in range(60):
+        c = asking.wire()
+        c.start("shop", "changing" if i % 2 else f"nobody{i}")
+        if i % 6 > 1:
+            m = c.expect("RE")
+            if i % 6 > 2 and m.kind == "R" and m.number == 10:
+                scram = wire.Scram("first")
+                c.send(scram.first())
+                if i % 6 > 3:
+                    c.send(scram.final(c.expect("R").body[4:]))
+            elif i % 6 > 2:
+                c.send(wire.message("p", wire.cstr("first")))
+        if how == "close":
+            c.close()
+        else:
+            c.reset()
+    assert let_in(asking, "shop", "changing", "first")
+    wait_until(lambda: {r["list"]: r["items"] for r in asking.console("SHOW LISTS")}["login_clients"] == 0 or PEER)
+
+
+def test_reload_in_the_middle_of_logins(pgusher, certs, roles):
+    """Rules, certificates and answers are those of some moment; nobody is lost between two."""
+    p = pgusher(auth_type="scram-sha-256", auth_user=SUPERUSER, userlist=NOT_IN_FILE, pool_mode="transaction",
+                workers=2, **tls(certs, "prefer"))
+    end = time.monotonic() + 3
+    failures, logins = [], []
+
+    def log_in(user, context):
+        try:
+            while time.monotonic() < end:
+                with p.wire(tls=context) as c:
+                    m = c.login("shop" if len(logins) % 2 else "mill", user, PASSWORDS[user])
+                    assert m.kind == "Z", m
+                    assert c.query("SELECT current_user") == [[user]]
+                logins.append(user)
+        except BaseException as e:  # noqa: BLE001
+            failures.append(e)
+    threads = [threading.Thread(target=log_in, args=(user, context)) for user in ("app", "app2", "scramuser")
+               for context in (None, verifying(certs.ca))]
+    for t in threads:
+        t.start()
+    reloads = 0
+    while time.monotonic() < end:
+        p.change(scram_iterations=4096 + reloads % 2, client_tls_sslmode=("prefer", "allow")[reloads % 2])
+        reloads += 1
+    for t in threads:
+        t.join()
+    assert not failures, failures
+    assert reloads >= 3 and len(logins) >= 20
+
+
 # ---- where it is asked ----
 
 TABLE = "SELECT who, secret FROM keys WHERE who = $1"

@@ -487,6 +487,17 @@ def test_stalled_handshake(pgusher, certs, stall, direct):
     p.wait_log(r"closing because: client_login_timeout")
 
 
+def test_stall_behind_the_handshake(pgusher, certs):
+    """TLS stands, and then nothing comes, or half a packet."""
+    p = pgusher(client_login_timeout=1, tcp_defer_accept=0, **tls(certs))
+    for begun in (b"", b"\0\0\0\x20\0\3"):
+        with p.wire(tls=careless()) as c:
+            start = time.monotonic()
+            c.send(begun)
+            c.until_closed(8 * SLOW)
+            assert 0.8 < time.monotonic() - start < 3 * SLOW
+
+
 @pytest.mark.ours("half-open logins hold client slots")
 @pytest.mark.parametrize("stall", [STALLS["half a hello"], STALLS["no answer to ours"]], ids=["half", "unanswered"])
 def test_flood_of_half_handshakes(pgusher, certs, stall):
