@@ -339,6 +339,15 @@ client_attach(struct client *c, struct client_env *env, const struct client_ops 
 }
 
 void
+client_discard(struct client *c)
+{
+	login_free(&c->login);
+	stream_close(&c->stream);
+	inbox_release(&c->inbox);
+	free(c);
+}
+
+void
 clients_keep_logins(struct client_env *env, usec_t now, usec_t since)
 {
 	struct login *l, *next;

@@ -193,6 +193,9 @@ void client_resume(struct client *c);
 void client_detach(struct client *c);
 void client_attach(struct client *c, struct client_env *env, const struct client_ops *ops);
 
+/* The end of one that has left its thread, in login, and will join none: the process ends.  Any thread. */
+void client_discard(struct client *c);
+
 /* Several times a second: close those in login that connected before `since` (0: none), and go on with those whose
  * delay is over. */
 void clients_keep_logins(struct client_env *env, usec_t now, usec_t since);

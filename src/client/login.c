@@ -67,9 +67,12 @@ login_free(struct login **lp)
 	if (l == NULL)
 		return;
 	*lp = NULL;
-	leave_logins(l);
-	let_job_go(l);
-	verifiers_leave(l->client->env->verifiers, &l->verifier);
+	/* Else it is between two threads: in no list, and nobody works for it. */
+	if (l->client->env != NULL) {
+		leave_logins(l);
+		let_job_go(l);
+		verifiers_leave(l->client->env->verifiers, &l->verifier);
+	}
 	scram_server_free(&l->scram);
 	secret_release(&l->secret);
 	memory_wipe(&l->keys, sizeof(l->keys));

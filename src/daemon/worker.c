@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -267,7 +266,7 @@ message_discard(struct mail *m)
 		return;
 	case MESSAGE_CLIENT:
 		cm = container_of(m, struct client_message, mail);
-		close(cm->client->stream.fd);	/* the process ends; the rest goes with it */
+		client_discard(cm->client);
 		free(cm);
 		return;
 	case MESSAGE_LOOK_UP:

@@ -25,7 +25,8 @@ drop_backlog(struct stream *s)
 	struct stream_backlog *b = s->backlog;
 
 	s->backlog = NULL;
-	event_del(&b->event);
+	if (s->loop != NULL)
+		event_del(&b->event);
 	buffer_release(&b->bytes);
 	free(b);
 }

@@ -106,6 +106,23 @@ Test(client_login, unknown_users_can_not_be_told)
 	cr_assert_eq(verifiers_hashes(env.verifiers), 0);
 }
 
+/* With all that it has: a message that has begun, and one of ours that is not out. */
+Test(client_login, discarded_between_two_threads)
+{
+	static const char noise[4096];
+
+	arrive();
+	tell_startup(STARTUP_VERSION_3_0, alice);
+	tell("p", 1);
+	while (stream_send_bytes(&client->stream, noise, sizeof(noise)))
+		;
+	client_detach(client);
+	client_discard(client);
+	client = NULL;
+	cr_assert_eq(env.nlogins, 0);
+	cr_assert_eq(seen.closed, 0, "it was nobody's any more");
+}
+
 /* Where users have SCRAM verifiers, a password in clear is hashed to be checked: a stranger's, too. */
 Test(client_login, a_password_of_a_stranger_takes_its_time)
 {
