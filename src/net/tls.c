@@ -16,6 +16,9 @@
 #define uthash_fatal(message) (log_fatal("%s", message), abort())
 #include "net/tls_inside.h"
 
+/* Bytes of the certificates that a peer shows, before anything is known of it. */
+#define CHAIN_MAX (32 * 1024)
+
 /* Forward secrecy and authenticated encryption only; what TLS 1.2 has besides is weak by today's standards.  DHE is
  * strong, but its primes are everybody's, and a handshake costs us more than who asks for it: it is for those who want
  * no curves. */
@@ -414,6 +417,7 @@ set_habits(SSL_CTX *ssl)
 	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_num_tickets(ssl, 0);
 	SSL_CTX_set_read_ahead(ssl, 1);
+	SSL_CTX_set_max_cert_list(ssl, CHAIN_MAX);
 }
 
 static struct tls_context *
