@@ -277,7 +277,8 @@ def test_auth_dbname(pgusher, roles):
 @pytest.mark.ours("keys of a database", since=(1, 24))
 def test_each_database_its_own_place(pgusher, roles):
     """Another database, another query, another asker: the same name is another user there."""
-    p = pgusher(auth_type="md5", auth_user=SUPERUSER, auth_query=TABLE, userlist={**NOT_IN_FILE, "asker": "asker-secret"},
+    p = pgusher(auth_type="md5", auth_user=SUPERUSER, auth_query=TABLE,
+                userlist={**NOT_IN_FILE, "asker": "asker-secret"},
                 databases={
         "mill": "{pg} user=app", "forge": "{pg} user=app",
         "here": "{pg} user=app dbname=shop auth_dbname=mill auth_query='SELECT * FROM key_of($1)'",
