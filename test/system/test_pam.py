@@ -92,7 +92,7 @@ def pam():
 @pytest.fixture(scope="module")
 def people(postgres):
     with postgres.connect() as c:
-        if not c.execute("SELECT FROM pg_roles WHERE rolname = 'closed'").fetchone():
+        if c.execute("SELECT FROM pg_roles WHERE rolname = 'closed'").fetchone() is None:
             c.execute("CREATE ROLE closed LOGIN")
         c.execute(f"ALTER ROLE closed PASSWORD '{SECRETS['closed']}'")
 
