@@ -119,6 +119,11 @@ def test_lookups_of_who_has_left_are_no_pile(pgusher, fake_server):
 
 # ---- what stays in memory ----
 
+def reads_memory(test):
+    test = pytest.mark.skipif(os.geteuid() != 0, reason="only root may read the memory of others")(test)
+    return pytest.mark.skipif(not MEMORY_COUNTS, reason="sanitizers keep freed memory, and map terabytes")(test)
+
+
 def memory_of(p):
     with open(f"/proc/{p.pid}/maps") as maps, open(f"/proc/{p.pid}/mem", "rb", 0) as memory:
         for line in maps:
@@ -137,7 +142,7 @@ def places(p, secret):
     return [where or "heap?" for where, text in memory_of(p) for _ in range(text.count(secret.encode()))]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may read the memory of others")
+@reads_memory
 @pytest.mark.parametrize("encrypted", [False, True])
 @pytest.mark.parametrize("way", ["wrong", "right", "gone", "pipelined"])
 def test_no_password_stays(pgusher, certs, encrypted, way):
@@ -164,7 +169,7 @@ def test_no_password_stays(pgusher, certs, encrypted, way):
     assert not places(p, given)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may read the memory of others")
+@reads_memory
 @pytest.mark.parametrize("encrypted", [False, True])
 @pytest.mark.parametrize("auth_type", ["plain", "md5", "scram-sha-256"])
 def test_nothing_of_a_lookup_stays(pgusher, fake_server, certs, auth_type, encrypted):
@@ -182,7 +187,7 @@ def test_nothing_of_a_lookup_stays(pgusher, fake_server, certs, auth_type, encry
     assert not places(p, word)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may read the memory of others")
+@reads_memory
 def test_password_that_nobody_needs_is_not_kept(pgusher):
     """The servers' user is who logs in, but the line of the database has a password for it."""
     word = "Nk5-" + "pA7" * 10

@@ -20,13 +20,17 @@ static struct {
 } others = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static enum identity_verdict
-decide(const char *user, const char *password, struct error *e)
+decide(const char *host, const char *options, const char *user, const char *password, struct error *e)
 {
 	enum identity_verdict verdict;
 
 	atomic_fetch_add(&others.begun, 1);
 	pthread_mutex_lock(&others.lock);
 	others.asked++;
+	if (host[0] != '\0')
+		snprintf(others.host, sizeof(others.host), "%s", host);
+	if (options[0] != '\0')
+		snprintf(others.options, sizeof(others.options), "%s", options);
 	snprintf(others.user, sizeof(others.user), "%s", user);
 	snprintf(others.password, sizeof(others.password), "%s", password);
 	verdict = others.verdict;
@@ -38,15 +42,13 @@ decide(const char *user, const char *password, struct error *e)
 enum identity_verdict
 pam_check(const char *user, const char *password, const char *host, struct error *e)
 {
-	snprintf(others.host, sizeof(others.host), "%s", host != NULL ? host : "(none)");
-	return decide(user, password, e);
+	return decide(host != NULL ? host : "(none)", "", user, password, e);
 }
 
 enum identity_verdict
 ldap_check(const char *options, const char *user, const char *password, struct error *e)
 {
-	snprintf(others.options, sizeof(others.options), "%s", options);
-	return decide(user, password, e);
+	return decide("", options, user, password, e);
 }
 
 TestSuite(client_identity, .init = stage_begin, .fini = stage_end);

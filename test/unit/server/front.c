@@ -177,6 +177,14 @@ block_sigpipe(void)
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
+static void
+send_word(int fd)
+{
+	if (write(fd, "!", 1) != 1)
+		abort();
+	close(fd);
+}
+
 static void *
 run(void *arg)
 {
@@ -192,7 +200,7 @@ run(void *arg)
 		f->secured = wait_for(f->socket) && SSL_accept(ssl) == 1;
 	host = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
 	snprintf(f->host, sizeof(f->host), "%s", host != NULL ? host : "");
-	close(f->told[1]);
+	send_word(f->told[1]);
 	if (f->secured)
 		shuttle(f, ssl);
 	SSL_shutdown(ssl);
@@ -239,7 +247,10 @@ front_is_done(void *arg)
 	struct front *f = arg;
 	struct pollfd ready = { .fd = f->told[0], .events = POLLIN };
 
-	return poll(&ready, 1, 0) == 1;
+	char word;
+
+	/* The read, not the poll, is what makes the thread's results ours. */
+	return poll(&ready, 1, 0) == 1 && read(f->told[0], &word, 1) >= 0;
 }
 
 void
