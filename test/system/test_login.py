@@ -80,10 +80,14 @@ def test_unknown_user_is_told_the_same(by_type):
             m = c.login("shop", "nobody_knows_me", "x")
             assert m.kind == "E" and (PEER or m.code in ("28000", "28P01"))
         return
-    with by_type.wire() as known, by_type.wire() as unknown:
+    with by_type.wire() as known, by_type.wire() as unknown, by_type.wire() as again:
         wrong = known.login("shop", "plain_u", "wrong")
         strange = unknown.login("shop", "nobody_knows_me", "wrong")
-        assert known.auth_codes == unknown.auth_codes
+        if by_type.auth_type == "md5" and PEER is None:  # some users are asked for SCRAM: so are some strangers
+            again.login("shop", "nobody_knows_me", "wrong")
+            assert unknown.auth_codes in ([5], [10, 11]) and again.auth_codes == unknown.auth_codes
+        else:
+            assert known.auth_codes == unknown.auth_codes
         if PEER is None:
             a, b = wrong.fields, strange.fields
             b["M"] = b["M"].replace("nobody_knows_me", "plain_u")
