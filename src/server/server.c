@@ -52,8 +52,8 @@ server_set_parameter(struct server *s, const char *name, const char *value)
 
 /* --- messages that belong to nobody but us --- */
 
-static void
-take_parameter(struct server *s, const uint8_t *body, size_t n)
+void
+server_take_parameter(struct server *s, const uint8_t *body, size_t n)
 {
 	struct reader r;
 	const char *name, *value;
@@ -90,7 +90,7 @@ handle_free(struct server *s, uint8_t type, const uint8_t *body, size_t n)
 {
 	switch (type) {
 	case BE_PARAMETER_STATUS:
-		take_parameter(s, body, n);
+		server_take_parameter(s, body, n);
 		return;
 	case BE_NOTICE_RESPONSE:
 	case BE_NOTIFICATION_RESPONSE:
@@ -110,7 +110,7 @@ handle_running(struct server *s, uint8_t type, const uint8_t *body, size_t n)
 
 	switch (type) {
 	case BE_PARAMETER_STATUS:
-		take_parameter(s, body, n);
+		server_take_parameter(s, body, n);
 		return;
 	case BE_ERROR_RESPONSE:
 		response_parse(body, n, &e);

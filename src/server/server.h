@@ -159,6 +159,9 @@ void server_close(struct server *s, const struct error *e, const char *reason);
 /* The server reported name = value; keeps reported and tracked.  For lessees, who see the message first. */
 void server_set_parameter(struct server *s, const char *name, const char *value);
 
+/* Likewise, from the body of a ParameterStatus; what can't be read is ignored. */
+void server_take_parameter(struct server *s, const uint8_t *body, size_t n);
+
 /* Leave the thread / join another one; in SERVER_FREE, in no list, without a lease.  Between the two, and until the
  * new keeper takes it, it has no parameters: they are interned per thread. */
 void server_detach(struct server *s);

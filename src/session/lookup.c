@@ -1,6 +1,5 @@
 #include "session/lookup.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -263,19 +262,6 @@ take_error(struct search *q, const uint8_t *body, size_t n)
 }
 
 static void
-take_parameter(struct server *s, const uint8_t *body, size_t n)
-{
-	const char *name, *value;
-	struct reader r;
-
-	reader_init(&r, body, n);
-	name = reader_string(&r);
-	value = reader_string(&r);
-	if (reader_ok(&r))
-		server_set_parameter(s, name, value);
-}
-
-static void
 release_server(struct search *q)
 {
 	struct server *s = q->server;
@@ -296,7 +282,7 @@ take_message(struct search *q, uint8_t type, const uint8_t *body, size_t n)
 		take_error(q, body, n);
 		break;
 	case BE_PARAMETER_STATUS:
-		take_parameter(q->server, body, n);
+		server_take_parameter(q->server, body, n);
 		break;
 	case BE_READY_FOR_QUERY:
 		q->server->transaction = n == 1 ? body[0] : TRANSACTION_FAILED;
