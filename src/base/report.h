@@ -30,6 +30,8 @@ enum column_type {
 	COLUMN_INT4,
 	COLUMN_INT8,
 	COLUMN_NUMERIC,
+	COLUMN_MSEC,		/* microseconds, shown as milliseconds with three decimals: numeric */
+	COLUMN_PERCENT,		/* hundredths of a percent, shown as percent with two decimals: numeric */
 	COLUMN_BYTEA,		/* a const char * of "\x..." text, or NULL */
 };
 

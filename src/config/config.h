@@ -102,6 +102,7 @@ struct config_database {
 	int max_db_client_connections;
 	usec_t server_lifetime;		/* CONFIG_UNSET: not set */
 	usec_t query_wait_timeout;
+	usec_t slow_query_threshold;	/* CONFIG_UNSET: not set */
 	int load_balance_hosts;		/* enum load_balance_hosts */
 	int pool_mode;			/* enum pool_mode */
 	int server_tls_sslmode;		/* enum tls_mode; CONFIG_UNSET */
@@ -129,6 +130,26 @@ struct config_user {
 	usec_t transaction_timeout;
 	usec_t client_idle_timeout;
 	usec_t query_wait_timeout;
+	usec_t slow_query_threshold;
+};
+
+enum http_auth {
+	HTTP_AUTH_AUTO,		/* loopback and Unix sockets may read without a token */
+	HTTP_AUTH_TOKEN,	/* nobody may anything without, but /healthz, /readyz and the page's own files */
+};
+
+enum http_scope {
+	HTTP_READ = 1 << 0,
+	HTTP_BENCHMARK = 1 << 1,
+	HTTP_OPERATE = 1 << 2,
+};
+
+/* One line of [http_tokens]: name = sha256:<64 hex digits> scope=read,operate tenant=acme */
+struct http_token {
+	const char *name;	/* for people and the log */
+	uint8_t hash[32];	/* SHA-256 of the token */
+	int scopes;		/* enum http_scope, or-ed; read if none is given */
+	const char *tenant;	/* NULL: all */
 };
 
 struct config_peer {
@@ -226,6 +247,37 @@ struct config {
 	const char *syslog_ident;
 	int verbose;
 
+	/* query statistics; ours */
+	int query_stats;		/* time queries */
+	int query_stats_max;		/* digests in all, and (tenant, digest) pairs in all */
+	int query_stats_max_per_tenant;
+	int query_text_size;		/* bytes of a normalized text */
+	usec_t slow_query_threshold;	/* 0: nothing is slow */
+	const char *slow_query_log;	/* "": lines go to the main log; "off": nowhere; else a file */
+	int slow_query_log_values;	/* parameter values, too */
+	int slow_query_log_rate;	/* lines a second at most; 0: no bound */
+	int slow_query_plan;		/* EXPLAIN them */
+	int slow_query_plan_rate;	/* a minute */
+
+	/* alerts; ours */
+	usec_t alert_query_time;	/* 0: off */
+	int alert_slow_percent;		/* 0: off */
+	int alert_regression_percent;	/* 0: off */
+	int alert_min_queries;
+	usec_t alert_baseline_period;
+	usec_t alert_cooldown;
+	const char *alert_webhook_url;	/* "": none */
+	const char *alert_webhook_secret;	/* secret; "": not signed */
+
+	/* HTTP; ours */
+	const char *http_listen;	/* "": off; address:port or a path; a list */
+	int http_auth;			/* enum http_auth */
+	const char *http_hosts;		/* names that Host may have, beside localhost and the addresses */
+	const char *http_tls_cert_file, *http_tls_key_file;
+	int metrics_top_tenants;
+	int metrics_pgbouncer_names;	/* also under the names of PgBouncer's exporter */
+	int metrics_application_label;	/* queries by the application that sqlcommenter names */
+
 	/* process and network */
 	const char *job_name;
 	const char *pidfile;
@@ -261,9 +313,12 @@ struct config {
 	size_t npeers;
 	const struct tls_certificate *tls_certificates;	/* [tls_certificates] */
 	size_t ntls_certificates;
+	const struct http_token *http_tokens;		/* [http_tokens] */
+	size_t nhttp_tokens;
 
 	/* made from files that keys name */
 	struct tls_context *client_tls;	/* NULL: client_tls_sslmode is disable */
+	struct tls_context *http_tls;	/* NULL: no http_tls_cert_file */
 	const struct hba *hba;		/* NULL: auth_type is not hba */
 	const struct ident *ident;	/* NULL: no auth_ident_file */
 

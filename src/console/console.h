@@ -16,17 +16,10 @@
 
 #include "client/client.h"
 #include "config/config.h"
-#include "session/shard.h"
+#include "reports/reports.h"
+#include "session/inquiry.h"
 
 struct console;
-
-/* A question to all workers; the asker owns it until it calls `ask`, and again in `finish`. */
-struct inquiry {
-	void (*visit)(struct shard *s, struct inquiry *q);	/* on each worker's thread; writes only part s->index */
-	void (*finish)(struct inquiry *q);			/* on the control thread, when all have been visited */
-	int nworkers;						/* set by the daemon before the first visit */
-	int pending;						/* the daemon's */
-};
 
 enum shutdown_mode {
 	SHUTDOWN_NOW,			/* SHUTDOWN, SIGQUIT */
@@ -38,21 +31,18 @@ typedef void console_done_fn(void *arg, const struct error *e);	/* e NULL: it is
 
 /* What the daemon does for the console; all on the control thread. */
 struct console_ops {
-	int nworkers;
-	/* Visit all shards, then finish; never from within this call. */
-	void (*ask)(void *daemon, struct inquiry *q);
+	const struct inquirer *inquirer;
 	/* Read the configuration again / with key = value, and answer when all workers have taken it. */
 	void (*reload)(void *daemon, console_done_fn *done, void *arg);
 	void (*set)(void *daemon, const char *key, const char *value, console_done_fn *done, void *arg);
 	void (*shutdown)(void *daemon, enum shutdown_mode mode);
-	/* Call fn(arg) once, after delay. */
-	void (*later)(void *daemon, usec_t delay, void (*fn)(void *arg), void *arg);
-	const struct config *(*config)(void *daemon);		/* the present snapshot, borrowed until the next event */
+	void (*reset_statistics)(void *daemon, void (*done)(void *arg), void *arg);	/* RESET STATS */
 	bool (*stopping)(void *daemon);
 	void (*look_up)(void *daemon, struct lookup *k);	/* to the worker that owns its database; takes k */
 };
 
-struct console *console_new(struct loop *l, struct mailbox *mb, int job_mail, struct commons *commons,
+/* r is borrowed; the console puts its own facts into it. */
+struct console *console_new(struct loop *l, struct mailbox *mb, int job_mail, struct reports *r,
 			    const struct console_ops *ops, void *daemon);
 
 /* Close all its clients, telling them e. What they hold is freed at the end of the turn; then console_free. */

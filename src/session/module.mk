@@ -1,6 +1,7 @@
 session_sources = \
 	src/session/authenticate.c \
 	src/session/authenticate.h \
+	src/session/inquiry.h \
 	src/session/link.c \
 	src/session/link.h \
 	src/session/login.c \
@@ -14,6 +15,7 @@ session_sources = \
 	src/session/parameters.c \
 	src/session/pipeline.c \
 	src/session/pipeline.h \
+	src/session/plan.h \
 	src/session/prepared.c \
 	src/session/prepared.h \
 	src/session/reply.c \
@@ -27,6 +29,7 @@ session_sources = \
 	src/session/shard.h \
 	src/session/statement.c \
 	src/session/statement.h \
+	src/session/timing.h \
 	src/session/tunnel.c \
 	src/session/upkeep.c
 

@@ -14,6 +14,8 @@
 #include "config/config.h"
 #include "pool/pool.h"
 #include "server/server.h"
+#include "stats/queries.h"
+#include "stats/slow_query.h"
 #include "tenant/budget.h"
 #include "tenant/tenant.h"
 #include "tenant/user.h"
@@ -40,6 +42,7 @@ struct shard_ops {
 	/* Take k to the shard that owns its database (lookup_serve), or its answer to who asked (k->found). */
 	void (*look_up)(struct shard *s, struct lookup *k);
 	void (*found)(struct shard *s, struct lookup *k);
+	void (*slow)(struct shard *s, struct slow_query *q);	/* to the monitor; takes q */
 };
 
 struct shard {
@@ -57,6 +60,9 @@ struct shard {
 	struct params_table *params;
 	struct client_set clients;	/* all of them, by id */
 	size_t nclients;
+	struct query_store queries;
+	struct planner *planner;	/* session/plan.h; NULL until a plan is wanted */
+	struct timing_list *timings;	/* session/timing.h */
 	struct search *searches;	/* session/lookup.h */
 	TAILQ_HEAD(search_list, search) waiting_searches;	/* of these, that wait for a server; oldest first */
 	int nlookups;			/* that wait for the answer to a search */

@@ -1,4 +1,6 @@
 stats_sources = \
+	src/stats/queries.h \
+	src/stats/slow_query.h \
 	src/stats/traffic.c \
 	src/stats/traffic.h
 

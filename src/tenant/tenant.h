@@ -18,6 +18,7 @@
 #include "stats/traffic.h"
 
 struct pool;
+struct query_tenant;
 struct statements;
 struct tenants;
 
@@ -28,6 +29,7 @@ struct tenant {
 	struct config_database *autodb;		/* owned; conf points to it when "*" made this tenant */
 	struct pool_list pools;			/* pool/pool.h */
 	struct statements *statements;		/* session/statement.h; NULL until one is prepared */
+	struct query_tenant *queries;		/* stats/queries.h; NULL until its first query */
 	struct traffic traffic;
 	struct traffic_history history;
 	int nclients;				/* logged in or past the check of max_db_client_connections */
@@ -79,6 +81,7 @@ int tenant_reserve_pool_size(const struct tenant *t, const struct config *c, con
 int tenant_max_connections(const struct tenant *t, const struct config *c);
 int tenant_max_client_connections(const struct tenant *t, const struct config *c);
 usec_t tenant_server_lifetime(const struct tenant *t, const struct config *c);
+usec_t tenant_slow_query_threshold(const struct tenant *t, const struct config *c, const struct config_user *u);
 usec_t tenant_query_wait_timeout(const struct tenant *t, const struct config *c, const struct config_user *u);
 
 /* Likewise for what only users have of their own. */

@@ -1,0 +1,35 @@
+/*
+ * classify: what PostgreSQL's own parser (libpg_query) says of a statement.
+ *
+ * It costs tens of microseconds and allocates: for the first sight of a digest, on a
+ * helper thread.  Literals are looked at and not kept.
+ */
+#ifndef SQL_CLASSIFY_H
+#define SQL_CLASSIFY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "sql/digest.h"
+
+#define SQL_TABLES_MAX 16
+
+struct sql_class {
+	bool parsed;		/* false: the parser refused the text; the rest is the lexer's opinion */
+	enum sql_verb verb;	/* of the only statement, or SQL_MULTI */
+	bool reads_only;	/* SELECT without FOR UPDATE/SHARE, INTO and data-modifying CTEs; SHOW; EXPLAIN without ANALYZE */
+	int ntables;
+	char *tables[SQL_TABLES_MAX];	/* "schema.name" or "name", as written (folded); each once, sorted; CTEs are none */
+	bool more_tables;	/* than that */
+};
+
+/* text is NUL-terminated. */
+void sql_classify(struct sql_class *c, const char *text);
+void sql_class_release(struct sql_class *c);
+
+/* Is it a statement that EXPLAIN takes and that has no effect when planned: SELECT, INSERT, UPDATE, DELETE, MERGE?
+ * normalized is of sql_normalize: if so, *out (malloc'd) is a text that can be prepared again: folded lists are
+ * unfolded to one element.  NULL: it can't be, or was cut. */
+char *sql_preparable(const char *normalized);
+
+#endif
