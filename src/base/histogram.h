@@ -37,17 +37,19 @@ void histogram_add(struct histogram *h, int64_t value);
 
 void histogram_merge(struct histogram *to, const struct histogram *what);
 
-/* to = what - less, where less is an earlier stand of the same histogram (a bucket that is larger there counts 0). */
+/* to = what - less, where less is an earlier stand of the same histogram (a bucket that is larger there counts 0).
+ * What `to` held is gone; it may be `what`, but not `less`. */
 void histogram_subtract(struct histogram *to, const struct histogram *what, const struct histogram *less);
 
-/* The value below which a share q (0..1) of all lies: the middle of the bucket of that rank.  -1: nothing was seen. */
+/* The value below which a share q (0..1) of all lies: the middle of the bucket of that rank, so it may be above the
+ * largest value by half a bucket.  -1: nothing was seen. */
 int64_t histogram_quantile(const struct histogram *h, double q);
 
 /* How many values are at most `limit`: exact where limit is the upper end of a bucket, else all of its bucket counts. */
 uint64_t histogram_up_to(const struct histogram *h, int64_t limit);
 
 /* Walk the buckets that are not empty, smallest first: start with *at = 0; false at the end.
- * Values of a bucket lie in [*low, *high]. */
+ * Values of a bucket lie in [low, high]; high is INT64_MAX in the last that there can be. */
 struct histogram_bucket {
 	int64_t low, high;
 	uint64_t count;

@@ -5,6 +5,7 @@ base_sources = \
 	src/base/clock.h \
 	src/base/error.c \
 	src/base/error.h \
+	src/base/histogram.c \
 	src/base/histogram.h \
 	src/base/log.c \
 	src/base/log.h \

@@ -39,6 +39,18 @@ add_number(struct report *r, int64_t v)
 	add_cell(r, v == REPORT_NULL ? NULL : text);
 }
 
+/* v / scale with as many decimals as scale has noughts, exact for all that fits. */
+static void
+add_scaled(struct report *r, int64_t v, int64_t scale, int decimals)
+{
+	char text[28];
+	int64_t rest = v % scale;
+
+	snprintf(text, sizeof(text), "%s%" PRId64 ".%0*" PRId64, v < 0 && v > -scale ? "-" : "", v / scale,
+		decimals, rest < 0 ? -rest : rest);
+	add_cell(r, v == REPORT_NULL ? NULL : text);
+}
+
 void
 report_add(struct report *r, const void *row)
 {
@@ -58,6 +70,14 @@ report_add(struct report *r, const void *row)
 		case COLUMN_NUMERIC:
 			memcpy(&number, field, sizeof(number));
 			add_number(r, number);
+			break;
+		case COLUMN_MSEC:
+			memcpy(&number, field, sizeof(number));
+			add_scaled(r, number, 1000, 3);
+			break;
+		case COLUMN_PERCENT:
+			memcpy(&number, field, sizeof(number));
+			add_scaled(r, number, 100, 2);
 			break;
 		}
 	}

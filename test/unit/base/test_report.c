@@ -74,6 +74,37 @@ Test(report, cells_stand_in_column_order)
 	report_release(&r);
 }
 
+Test(report, scaled_numbers_have_their_decimals)
+{
+	static const struct column scaled[] = {
+		{ "ms", COLUMN_MSEC, offsetof(struct row, wait) },
+		{ "percent", COLUMN_PERCENT, offsetof(struct row, total) },
+	};
+	static const char *const want[] = {
+		"0.000", "0.00", "0.001", "0.01", "-0.001", "-0.01", "1.000", "1.00", "-1.000", "-1.00",
+		"1234.567", "100.00", NULL, NULL,
+		"9223372036854775.807", "92233720368547758.07", "-9223372036854775.807", "-92233720368547758.07",
+	};
+	const struct row rows[] = {
+		{ .wait = 0, .total = 0 },
+		{ .wait = 1, .total = 1 },
+		{ .wait = -1, .total = -1 },
+		{ .wait = 1000, .total = 100 },
+		{ .wait = -1000, .total = -100 },
+		{ .wait = 1234567, .total = 10000 },
+		{ .wait = REPORT_NULL, .total = REPORT_NULL },
+		{ .wait = INT64_MAX, .total = INT64_MAX },
+		{ .wait = -INT64_MAX, .total = -INT64_MAX },
+	};
+	struct report r;
+
+	report_init(&r, scaled, 2);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		report_add(&r, &rows[i]);
+	expect_cells(&r, want, sizeof(want) / sizeof(want[0]));
+	report_release(&r);
+}
+
 Test(report, copies_the_text)
 {
 	static const char *const want[] = { "before" };
