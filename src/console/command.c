@@ -26,6 +26,7 @@ static const struct command commands[] = {
 	{ "WAIT_CLOSE", "[<db>]", ARGUMENT_OPTIONAL, true, order_run, &order_wait_close },
 	{ "KILL", "[<db>]", ARGUMENT_OPTIONAL, true, order_run, &order_kill },
 	{ "KILL_CLIENT", "<client_id>", ARGUMENT_REQUIRED, true, manage_kill_client, NULL },
+	{ "RESET", "STATS", ARGUMENT_REQUIRED, true, manage_reset, NULL },
 	{ "SUSPEND", NULL, ARGUMENT_NONE, true, manage_suspend, NULL },
 	{ "SHUTDOWN", "[WAIT_FOR_SERVERS|WAIT_FOR_CLIENTS]", ARGUMENT_OPTIONAL, true,
 		manage_shutdown, NULL },
@@ -60,13 +61,13 @@ is_help(const struct sentence *s)
 static bool
 is_shown(const struct sentence *s)
 {
-	return show_find(s->argument) != NULL || parameter_find(s->argument) != NULL || is_help(s);
+	return report_find(s->argument) != NULL || parameter_find(s->argument) != NULL || is_help(s);
 }
 
 static void
 get_shape(const struct sentence *s, struct shape *shape)
 {
-	const struct report_kind *kind = show_find(s->argument);
+	const struct report_kind *kind = report_find(s->argument);
 	const struct parameter *parameter = parameter_find(s->argument);
 
 	if (kind != NULL)
@@ -99,7 +100,7 @@ list_reports(struct buffer *b)
 	const struct report_kind *kind = NULL;
 
 	add_text(b, "\tSHOW HELP");
-	for (int n = 1; (kind = show_next(kind)) != NULL; n++) {
+	for (int n = 1; (kind = report_next(kind)) != NULL; n++) {
 		add_text(b, n % 6 == 0 ? "\n\tSHOW " : "|");
 		add_text(b, kind->name);
 	}
@@ -130,11 +131,11 @@ show_help(struct dialogue *d)
 static void
 run_show(struct dialogue *d, const struct command *c, const struct sentence *s)
 {
-	const struct report_kind *kind = show_find(s->argument);
+	const struct report_kind *kind = report_find(s->argument);
 
 	(void)c;
 	if (kind != NULL)
-		show_run(d, kind);
+		show_run(d, kind, s->subject);
 	else if (is_help(s))
 		show_help(d);
 	else
@@ -143,9 +144,20 @@ run_show(struct dialogue *d, const struct command *c, const struct sentence *s)
 
 /* --- checking and running --- */
 
+/* A second name is only for reports that can be of one tenant. */
+static bool
+takes_subject(const struct command *c, const struct sentence *s)
+{
+	const struct report_kind *kind = c->run == run_show ? report_find(s->argument) : NULL;
+
+	return kind != NULL && kind->takes_tenant;
+}
+
 static bool
 fits(const struct command *c, const struct sentence *s)
 {
+	if (s->subject != NULL && !takes_subject(c, s))
+		return false;
 	switch (c->argument) {
 	case ARGUMENT_NONE:
 		return s->argument == NULL;
@@ -168,7 +180,7 @@ is_allowed(const struct dialogue *d, const struct command *c, const struct sente
 		return true;
 	if (c->argument == ARGUMENT_SETTING && parameter_find(s->argument) != NULL)
 		return true; /* ignored anyway */
-	kind = c->run == run_show ? show_find(s->argument) : NULL;
+	kind = c->run == run_show ? report_find(s->argument) : NULL;
 	return !c->admin && (kind == NULL || !kind->admin);
 }
 

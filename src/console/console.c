@@ -23,13 +23,15 @@ static const struct client_ops client_ops;
 /* --- life --- */
 
 struct console *
-console_new(struct loop *l, struct mailbox *mb, int job_mail, struct commons *commons,
-	const struct console_ops *ops, void *daemon)
+console_new(struct loop *l, struct mailbox *mb, int job_mail, struct reports *r, const struct console_ops *ops,
+	void *daemon)
 {
 	struct console *k = memory_zalloc(sizeof(*k));
+	struct commons *commons = r->commons;
 
 	k->loop = l;
 	k->commons = commons;
+	k->reports = r;
 	k->ops = ops;
 	k->daemon = daemon;
 	k->env = (struct client_env){
@@ -44,7 +46,14 @@ console_new(struct loop *l, struct mailbox *mb, int job_mail, struct commons *co
 	TAILQ_INIT(&k->env.logins);
 	SPLAY_INIT(&k->clients);
 	k->params = params_table_new();
-	k->history.newer_at = clock_now();
+	k->facts = (struct console_facts){
+		.clients = &k->clients,
+		.env = &k->env,
+		.history.newer_at = clock_now(),
+		.dialogue_size = sizeof(struct dialogue),
+		.is_busy = dialogue_is_busy,
+	};
+	r->console = &k->facts;
 	LIST_INIT(&k->tasks);
 	return k;
 }
@@ -117,7 +126,7 @@ console_upkeep(struct console *k)
 void
 console_roll_statistics(struct console *k)
 {
-	traffic_roll(&k->history, &k->traffic, clock_now());
+	traffic_roll(&k->facts.history, &k->facts.traffic, clock_now());
 }
 
 /* --- login --- */
@@ -229,7 +238,7 @@ console_adopt(struct console *k, struct client *c)
 	make_room_for_login(k);
 	client_attach(c, &k->env, &client_ops);
 	SPLAY_INSERT(client_set, &k->clients, c);
-	k->nclients++;
+	k->facts.nclients++;
 	if (c->login->startup.kind == STARTUP_CANCEL)
 		cancel(k, c);
 	else
@@ -245,7 +254,7 @@ has_room_for(struct console *k, struct user *user, bool admin, const char **limi
 
 	*limit = "max_db_client_connections";
 	if (!admin && c->max_db_client_connections > 0 &&
-		k->ndialogues >= c->max_db_client_connections)
+		k->facts.ndialogues >= c->max_db_client_connections)
 		return false;
 	*limit = "max_user_client_connections";
 	return budget_take(&user->clients, admin ? 0 : max_of_user);
@@ -256,7 +265,7 @@ welcome(struct console *k, struct client *c, bool admin)
 {
 	const struct params *shown = parameters_welcome(k->params, admin);
 
-	k->traffic.client_login_count++;
+	k->facts.traffic.client_login_count++;
 	client_welcome(c, shown, NULL);
 	params_unref(k->params, &shown);
 	client_resume(c);
@@ -282,7 +291,7 @@ on_authenticated(struct client *c)
 			limit);
 		return;
 	}
-	k->ndialogues++;
+	k->facts.ndialogues++;
 	dialogue_new(k, c, user, admin);
 	welcome(k, c, admin);
 }
@@ -302,10 +311,10 @@ on_closed(struct client *c)
 	struct dialogue *d = c->owner;
 
 	SPLAY_REMOVE(client_set, &k->clients, c);
-	k->nclients--;
+	k->facts.nclients--;
 	if (d == NULL)
 		return;
-	k->ndialogues--;
+	k->facts.ndialogues--;
 	budget_give(&d->user->clients);
 	dialogue_leave(d);
 }

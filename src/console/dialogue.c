@@ -35,6 +35,14 @@ dialogue_new(struct console *k, struct client *c, struct user *user, bool admin)
 	return d;
 }
 
+bool
+dialogue_is_busy(const struct client *c)
+{
+	const struct dialogue *d = c->owner;
+
+	return d->task != NULL;
+}
+
 void
 dialogue_leave(struct dialogue *d)
 {
@@ -68,7 +76,7 @@ flush(struct dialogue *d)
 
 	if (n == 0)
 		return;
-	d->console->traffic.sent += (int64_t)n;
+	d->console->facts.traffic.sent += (int64_t)n;
 	stream_send_bytes(&d->client->stream, buffer_head(&d->out), n);
 	buffer_release(&d->out);
 }
@@ -77,7 +85,7 @@ flush(struct dialogue *d)
 static void
 begin_batch(struct dialogue *d)
 {
-	struct traffic *t = &d->console->traffic;
+	struct traffic *t = &d->console->facts.traffic;
 
 	if (d->since != 0)
 		return;
@@ -89,7 +97,7 @@ begin_batch(struct dialogue *d)
 static void
 end_batch(struct dialogue *d)
 {
-	struct traffic *t = &d->console->traffic;
+	struct traffic *t = &d->console->facts.traffic;
 	usec_t took = d->since != 0 ? clock_now() - d->since : 0;
 
 	d->since = 0;
@@ -309,7 +317,7 @@ dialogue_on_input(struct client *c, const uint8_t *p, size_t n)
 		step = take(d, p + used, n - used);
 		used += step;
 	}
-	d->console->traffic.received += (int64_t)used;
+	d->console->facts.traffic.received += (int64_t)used;
 	if (c->state != CLIENT_READY)
 		return n;
 	flush(d);

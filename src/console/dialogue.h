@@ -52,6 +52,9 @@ struct dialogue {
 /* A client has proved its password. Takes the reference to user. */
 struct dialogue *dialogue_new(struct console *k, struct client *c, struct user *user, bool admin);
 
+/* Is a command of this client, who is logged in, under way? */
+bool dialogue_is_busy(const struct client *c);
+
 /* Its client is closed: a task goes on without it. */
 void dialogue_leave(struct dialogue *d);
 

@@ -7,11 +7,9 @@
 
 #include "base/memory.h"
 #include "console/console.h"
-#include "stats/traffic.h"
+#include "reports/console_facts.h"
 
 struct dialogue;
-
-#define CONSOLE_DATABASE "pgbouncer" /* as reports call it, whatever name its clients used */
 
 struct console {
 	struct loop *loop;
@@ -20,18 +18,16 @@ struct console {
 	void *daemon; /* of ops */
 	struct client_env env;
 	struct client_set clients; /* all, by id */
-	size_t nclients;
-	int ndialogues; /* of these, logged in */
 	struct params_table *params;
-	struct traffic traffic;
-	struct traffic_history history;
+	struct reports *reports;
+	struct console_facts facts; /* that the reports tell */
 	LIST_HEAD(, task) tasks; /* what is under way */
 };
 
 static inline const struct config *
 console_config(const struct console *k)
 {
-	return k->ops->config(k->daemon);
+	return k->ops->inquirer->config(k->ops->inquirer->daemon);
 }
 
 static inline struct console *

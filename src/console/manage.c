@@ -90,6 +90,30 @@ manage_set(struct dialogue *d, const struct command *cmd, const struct sentence 
 	k->ops->set(k->daemon, s->argument, s->value, on_set, c);
 }
 
+/* --- RESET STATS --- */
+
+static void
+on_reset(void *arg)
+{
+	struct change *c = arg;
+
+	if (c->task.dialogue != NULL)
+		dialogue_complete(c->task.dialogue, "RESET");
+	task_end(&c->task);
+}
+
+void
+manage_reset(struct dialogue *d, const struct command *cmd, const struct sentence *s)
+{
+	struct console *k = d->console;
+
+	if (string_equal_nocase(s->argument, cmd->usage))
+		k->ops->reset_statistics(k->daemon, on_reset, change_new(d));
+	else
+		dialogue_fail_with(d, SQLSTATE_PROTOCOL_VIOLATION, "RESET knows %s, not \"%.64s\"",
+			cmd->usage, s->argument);
+}
+
 /* --- SHUTDOWN and SUSPEND --- */
 
 void

@@ -20,14 +20,6 @@ console_sources = \
 	src/console/parameters.h \
 	src/console/show.c \
 	src/console/show.h \
-	src/console/show_databases.c \
-	src/console/show_fds.c \
-	src/console/show_lists.c \
-	src/console/show_pools.c \
-	src/console/show_settings.c \
-	src/console/show_sockets.c \
-	src/console/show_stats.c \
-	src/console/show_users.c \
 	src/console/syntax.c \
 	src/console/syntax.h \
 	src/console/task.c

@@ -232,7 +232,10 @@ parse(struct sentence *s, struct cursor *c)
 	if (is_at_end(c))
 		return true;
 	s->argument = take_name(c);
-	return s->argument != NULL && is_at_end(c);
+	if (s->argument == NULL || is_at_end(c))
+		return s->argument != NULL;
+	s->subject = take_name(c);
+	return s->subject != NULL && is_at_end(c);
 }
 
 bool

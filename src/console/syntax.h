@@ -3,7 +3,7 @@
  * is command.c's business.
  *
  *	script    = statement *( ";" statement )
- *	statement = [ word [ name ] ]  |  "SET" name ( "=" | "TO" ) value
+ *	statement = [ word [ name [ name ] ] ]  |  "SET" name ( "=" | "TO" ) value
  *	name      = word | '"' ... '"'            (a doubled quote stands for one)
  *	word      = letters, digits, bytes from 0x80, and any of _ . $ -
  *	value     = '"' ... '"'  |  "'" ... "'"  |  all that follows
@@ -22,6 +22,7 @@
 struct sentence {
 	const char *verb;     /* as it was typed; "" for an empty statement */
 	const char *argument; /* of SET the key; NULL: none */
+	const char *subject;  /* the second name: of what SHOW shows; NULL: none */
 	const char *value;    /* of SET; NULL: it is no SET */
 	char *memory;
 };

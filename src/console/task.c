@@ -18,7 +18,7 @@ ask(void *arg)
 {
 	struct task *t = arg;
 
-	t->console->ops->ask(t->console->daemon, &t->inquiry);
+	inquirer_ask(t->console->ops->inquirer, &t->inquiry);
 }
 
 void
@@ -34,9 +34,11 @@ void
 task_ask_later(struct task *t, void (*visit)(struct shard *s, struct inquiry *q),
 	void (*finish)(struct inquiry *q))
 {
+	const struct inquirer *inquirer = t->console->ops->inquirer;
+
 	t->inquiry.visit = visit;
 	t->inquiry.finish = finish;
-	t->console->ops->later(t->console->daemon, LATER, ask, t);
+	inquirer->later(inquirer->daemon, LATER, ask, t);
 }
 
 void

@@ -11,6 +11,9 @@
 #ifndef REPORTS_REPORTS_H
 #define REPORTS_REPORTS_H
 
+#include <bsd/sys/queue.h>
+
+#include "base/error.h"
 #include "base/report.h"
 #include "monitor/monitor.h"
 #include "session/inquiry.h"
@@ -43,7 +46,11 @@ struct reports {
 	struct commons *commons;
 	struct monitor *monitor;
 	const struct console_facts *console;	/* what the console tells about itself; set by it */
+	LIST_HEAD(, report_order) orders;	/* private: under way; zero-filled is empty */
 };
+
+/* Forget what is under way; nothing is visited any more, and nobody is answered. */
+void reports_release(struct reports *r);
 
 /* NULL: no such report.  Without case. */
 const struct report_kind *report_find(const char *name);

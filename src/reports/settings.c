@@ -4,7 +4,7 @@
  */
 #include "base/memory.h"
 #include "build.h"
-#include "console/show.h"
+#include "reports/inside.h"
 
 /* --- SHOW CONFIG --- */
 
@@ -26,19 +26,18 @@ add_key(void *arg, const char *key, const char *value, const char *def, bool cha
 }
 
 static void
-add_config(const struct report_kind *kind, struct console *k, const struct tally *sum,
-	struct report *rows)
+add_config(const struct report_order *o, const struct part *all, struct report *rows)
 {
-	(void)kind;
-	(void)sum;
-	config_each_key(console_config(k), add_key, rows);
+	(void)all;
+	config_each_key(reports_config(o->reports), add_key, rows);
 }
 
-const struct report_kind show_config = {
+const struct report_kind report_config = {
 	.name = "CONFIG",
+	.help = "a row a key of [pgbouncer]",
 	.columns = config_columns,
 	.ncolumns = lengthof(config_columns),
-	.add = add_config,
+	.maker = &(const struct report_maker){ .add = add_config },
 };
 
 /* --- SHOW VERSION --- */
@@ -52,20 +51,19 @@ static const struct column version_columns[] = {
 };
 
 static void
-add_version(const struct report_kind *kind, struct console *k, const struct tally *sum,
-	struct report *rows)
+add_version(const struct report_order *o, const struct part *all, struct report *rows)
 {
-	(void)kind;
-	(void)k;
-	(void)sum;
+	(void)o;
+	(void)all;
 	report_add(rows, &(struct version_row){ PACKAGE_STRING });
 }
 
-const struct report_kind show_version = {
+const struct report_kind report_version = {
 	.name = "VERSION",
+	.help = "the version of this program",
 	.columns = version_columns,
 	.ncolumns = lengthof(version_columns),
-	.add = add_version,
+	.maker = &(const struct report_maker){ .add = add_version },
 };
 
 /* --- SHOW STATE --- */
@@ -80,24 +78,22 @@ static const struct column state_columns[] = {
 };
 
 static void
-add_state(const struct report_kind *kind, struct console *k, const struct tally *sum,
-	struct report *rows)
+add_state(const struct report_order *o, const struct part *all, struct report *rows)
 {
-	bool paused = sum->paused > 0;
+	bool paused = all->tally.paused > 0;
 
-	(void)kind;
-	(void)k;
+	(void)o;
 	report_add(rows, &(struct state_row){ "active", paused ? "no" : "yes" });
 	report_add(rows, &(struct state_row){ "paused", paused ? "yes" : "no" });
 	report_add(rows, &(struct state_row){ "suspended", "no" });
 }
 
-const struct report_kind show_state = {
+const struct report_kind report_state = {
 	.name = "STATE",
+	.help = "whether everything is paused",
 	.columns = state_columns,
 	.ncolumns = lengthof(state_columns),
-	.look = show_count,
-	.add = add_state,
+	.maker = &(const struct report_maker){ .look = tally_look, .add = add_state },
 };
 
 /* --- SHOW PEERS and PEER_POOLS --- */
@@ -125,13 +121,11 @@ static const struct column peer_pool_columns[] = {
 };
 
 static void
-add_peers(const struct report_kind *kind, struct console *k, const struct tally *sum,
-	struct report *rows)
+add_peers(const struct report_order *o, const struct part *all, struct report *rows)
 {
-	const struct config *c = console_config(k);
+	const struct config *c = reports_config(o->reports);
 
-	(void)kind;
-	(void)sum;
+	(void)all;
 	for (size_t i = 0; i < c->npeers; i++) {
 		const struct config_peer *p = &c->peers[i];
 
@@ -146,18 +140,20 @@ add_peers(const struct report_kind *kind, struct console *k, const struct tally 
 	}
 }
 
-const struct report_kind show_peers = {
+const struct report_kind report_peers = {
 	.name = "PEERS",
+	.help = "a row a line of [peers]",
 	.columns = peer_columns,
 	.ncolumns = lengthof(peer_columns),
-	.add = add_peers,
+	.maker = &(const struct report_maker){ .add = add_peers },
 };
 
-const struct report_kind show_peer_pools = {
+const struct report_kind report_peer_pools = {
 	.name = "PEER_POOLS",
+	.help = "a row a line of [peers]",
 	.columns = peer_pool_columns,
 	.ncolumns = lengthof(peer_pool_columns),
-	.add = add_peers,
+	.maker = &(const struct report_maker){ .add = add_peers },
 };
 
 /* --- SHOW DNS_HOSTS and DNS_ZONES: the system's resolver is asked, and nothing is cached --- */
@@ -181,14 +177,18 @@ static const struct column dns_zone_columns[] = {
 	{ "count", COLUMN_INT4, offsetof(struct dns_row, count) },
 };
 
-const struct report_kind show_dns_hosts = {
+const struct report_kind report_dns_hosts = {
 	.name = "DNS_HOSTS",
+	.help = "empty: the resolver of the system is asked, and nothing is cached",
 	.columns = dns_host_columns,
 	.ncolumns = lengthof(dns_host_columns),
+	.maker = &(const struct report_maker){ .look = NULL },
 };
 
-const struct report_kind show_dns_zones = {
+const struct report_kind report_dns_zones = {
 	.name = "DNS_ZONES",
+	.help = "empty, likewise",
 	.columns = dns_zone_columns,
 	.ncolumns = lengthof(dns_zone_columns),
+	.maker = &(const struct report_maker){ .look = NULL },
 };

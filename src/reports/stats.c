@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "console/show.h"
+#include "reports/inside.h"
 
 struct stats_row {
 	const char *database;
@@ -97,32 +97,33 @@ add_row(struct report *rows, const char *database, const struct traffic *total,
 }
 
 static void
-look(const struct report_kind *kind, struct shard *s, struct part *part)
+look(const struct report_order *o, struct shard *s, struct part *part)
 {
 	struct tenant *t = NULL;
 
-	(void)kind;
+	(void)o;
 	while ((t = tenants_next(s->tenants, t)) != NULL)
 		add_row(&part->rows, t->name, &t->traffic, &t->history);
 }
 
 static void
-add(const struct report_kind *kind, struct console *k, const struct tally *sum, struct report *rows)
+add(const struct report_order *o, const struct part *all, struct report *rows)
 {
-	(void)kind;
-	(void)sum;
-	add_row(rows, CONSOLE_DATABASE, &k->traffic, &k->history);
+	(void)all;
+	add_row(rows, CONSOLE_DATABASE, &o->reports->console->traffic, &o->reports->console->history);
 }
 
-#define REPORT(title, its_columns)                                                        \
-	{                                                                                 \
-		.name = title, .columns = its_columns, .ncolumns = lengthof(its_columns), \
-		.look = look, .add = add, .nsorted = 1                                    \
+#define REPORT(title, about, its_columns)                                                                          \
+	{                                                                                                          \
+		.name = title, .help = about, .columns = its_columns, .ncolumns = lengthof(its_columns),           \
+		.maker = &(const struct report_maker){ .look = look, .add = add, .nsorted = 1 }                    \
 	}
 
-const struct report_kind show_stats = REPORT("STATS", stats_columns);
-const struct report_kind show_stats_totals = REPORT("STATS_TOTALS", totals_columns);
-const struct report_kind show_stats_averages = REPORT("STATS_AVERAGES", averages_columns);
+const struct report_kind report_stats = REPORT("STATS", "a row a database in use: what passed", stats_columns);
+const struct report_kind report_stats_totals =
+	REPORT("STATS_TOTALS", "the total_ half of STATS", totals_columns);
+const struct report_kind report_stats_averages =
+	REPORT("STATS_AVERAGES", "the avg_ half of STATS", averages_columns);
 
 /* --- SHOW TOTALS --- */
 
@@ -170,25 +171,23 @@ add_counters(struct report *rows, const char *prefix, const struct traffic *t)
 
 /* All roll at the same time: the console's stand for the others' times. */
 static void
-add_totals(const struct report_kind *kind, struct console *k, const struct tally *sum,
-	struct report *rows)
+add_totals(const struct report_order *o, const struct part *all, struct report *rows)
 {
-	struct traffic_history h = k->history;
-	struct traffic total = sum->traffic, avg;
+	struct traffic_history h = o->reports->console->history;
+	struct traffic total = all->tally.traffic, avg;
 
-	(void)kind;
-	traffic_add(&total, &k->traffic);
-	traffic_add(&h.older, &sum->older);
-	traffic_add(&h.newer, &sum->newer);
+	traffic_add(&total, &o->reports->console->traffic);
+	traffic_add(&h.older, &all->tally.older);
+	traffic_add(&h.newer, &all->tally.newer);
 	traffic_average(&h, &avg);
 	add_counters(rows, "total_", &total);
 	add_counters(rows, "avg_", &avg);
 }
 
-const struct report_kind show_totals = {
+const struct report_kind report_totals = {
 	.name = "TOTALS",
+	.help = "a row a counter: STATS, summed up",
 	.columns = total_columns,
 	.ncolumns = lengthof(total_columns),
-	.look = show_count,
-	.add = add_totals,
+	.maker = &(const struct report_maker){ .look = tally_look, .add = add_totals },
 };

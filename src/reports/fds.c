@@ -3,7 +3,7 @@
  * and SCRAM keys, ours has NULL.
  */
 #include "base/memory.h"
-#include "console/show.h"
+#include "reports/inside.h"
 #include "session/link.h"
 
 struct fd_row {
@@ -83,14 +83,14 @@ add_server(struct report *rows, const struct server *s)
 }
 
 static void
-look(const struct report_kind *kind, struct shard *s, struct part *part)
+look(const struct report_order *o, struct shard *s, struct part *part)
 {
 	struct client *c;
 	const struct server *server;
 	const struct pool *p;
 	struct tenant *t = NULL;
 
-	(void)kind;
+	(void)o;
 	SPLAY_FOREACH(c, client_set, &s->clients)
 	add_client(&part->rows, c);
 	while ((t = tenants_next(s->tenants, t)) != NULL) {
@@ -103,10 +103,11 @@ look(const struct report_kind *kind, struct shard *s, struct part *part)
 	}
 }
 
-const struct report_kind show_fds = {
+const struct report_kind report_fds = {
 	.name = "FDS",
+	.help = "a row a socket in use",
 	.columns = columns,
 	.ncolumns = lengthof(columns),
-	.look = look,
 	.admin = true,
+	.maker = &(const struct report_maker){ .look = look },
 };

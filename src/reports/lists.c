@@ -2,8 +2,7 @@
  * SHOW LISTS and MEM: how many there are of each thing, and what they take.
  */
 #include "base/memory.h"
-#include "console/dialogue.h"
-#include "console/show.h"
+#include "reports/inside.h"
 #include "session/link.h"
 
 /* --- SHOW LISTS --- */
@@ -33,48 +32,46 @@ count_user(void *arg, struct user *user)
 }
 
 static struct user_count
-count_users(struct console *k)
+count_users(const struct reports *r)
 {
-	const struct config *c = console_config(k);
+	const struct config *c = reports_config(r);
 	struct user_count n = { .config = c, .all = (int64_t)c->nusers };
 
-	users_each(k->commons->users, count_user, &n);
+	users_each(r->commons->users, count_user, &n);
 	return n;
 }
 
 static void
-add_lists(const struct report_kind *kind, struct console *k, const struct tally *sum,
-	struct report *rows)
+add_lists(const struct report_order *o, const struct part *all, struct report *rows)
 {
-	const struct config *c = console_config(k);
+	const struct config *c = reports_config(o->reports);
 	const struct list_row lists[] = {
-		{ "databases", (int64_t)c->ndatabases + sum->autodbs + 1 },
-		{ "users", count_users(k).all },
+		{ "databases", (int64_t)c->ndatabases + all->tally.autodbs + 1 },
+		{ "users", count_users(o->reports).all },
 		{ "peers", (int64_t)c->npeers },
-		{ "pools", sum->pools + 1 },
+		{ "pools", all->tally.pools + 1 },
 		{ "peer_pools", (int64_t)c->npeers },
 		{ "free_clients", 0 },
-		{ "used_clients", sum->clients + (int64_t)k->nclients },
-		{ "login_clients", sum->logins + k->env.nlogins },
+		{ "used_clients", all->tally.clients + (int64_t)o->reports->console->nclients },
+		{ "login_clients", all->tally.logins + o->reports->console->env->nlogins },
 		{ "free_servers", 0 },
-		{ "used_servers", sum->servers },
+		{ "used_servers", all->tally.servers },
 		{ "dns_names", 0 },
 		{ "dns_zones", 0 },
 		{ "dns_queries", 0 },
 		{ "dns_pending", 0 },
 	};
 
-	(void)kind;
 	for (size_t i = 0; i < lengthof(lists); i++)
 		report_add(rows, &lists[i]);
 }
 
-const struct report_kind show_lists = {
+const struct report_kind report_lists = {
 	.name = "LISTS",
+	.help = "how many there are of each thing",
 	.columns = list_columns,
 	.ncolumns = lengthof(list_columns),
-	.look = show_count,
-	.add = add_lists,
+	.maker = &(const struct report_maker){ .look = tally_look, .add = add_lists },
 };
 
 /* --- SHOW MEM --- */
@@ -94,25 +91,23 @@ static const struct column mem_columns[] = {
 
 /* Nothing is kept in stock: what is not used is free for the whole process. */
 static void
-add_mem(const struct report_kind *kind, struct console *k, const struct tally *sum,
-	struct report *rows)
+add_mem(const struct report_order *o, const struct part *all, struct report *rows)
 {
 	const struct {
 		const char *name;
 		int64_t size, used;
 	} things[] = {
-		{ "client", sizeof(struct client), sum->clients + (int64_t)k->nclients },
-		{ "login", sizeof(struct login), sum->logins + k->env.nlogins },
-		{ "session", sizeof(struct session), sum->sessions },
-		{ "dialogue", sizeof(struct dialogue), k->ndialogues },
-		{ "server", sizeof(struct server), sum->servers },
-		{ "link", sizeof(struct link), sum->links },
-		{ "pool", sizeof(struct pool), sum->pools },
-		{ "tenant", sizeof(struct tenant), sum->tenants },
-		{ "user", sizeof(struct user), count_users(k).in_use },
+		{ "client", sizeof(struct client), all->tally.clients + (int64_t)o->reports->console->nclients },
+		{ "login", sizeof(struct login), all->tally.logins + o->reports->console->env->nlogins },
+		{ "session", sizeof(struct session), all->tally.sessions },
+		{ "dialogue", (int64_t)o->reports->console->dialogue_size, o->reports->console->ndialogues },
+		{ "server", sizeof(struct server), all->tally.servers },
+		{ "link", sizeof(struct link), all->tally.links },
+		{ "pool", sizeof(struct pool), all->tally.pools },
+		{ "tenant", sizeof(struct tenant), all->tally.tenants },
+		{ "user", sizeof(struct user), count_users(o->reports).in_use },
 	};
 
-	(void)kind;
 	for (size_t i = 0; i < lengthof(things); i++)
 		report_add(rows,
 			&(struct mem_row){ things[i].name, things[i].size, things[i].used, 0,
@@ -120,14 +115,14 @@ add_mem(const struct report_kind *kind, struct console *k, const struct tally *s
 	/* These differ in size: the mean, and what they take together. */
 	report_add(rows,
 		&(struct mem_row){ "statement",
-			sum->statements > 0 ? sum->statement_bytes / sum->statements : 0,
-			sum->statements, 0, sum->statement_bytes });
+			all->tally.statements > 0 ? all->tally.statement_bytes / all->tally.statements : 0,
+			all->tally.statements, 0, all->tally.statement_bytes });
 }
 
-const struct report_kind show_mem = {
+const struct report_kind report_mem = {
 	.name = "MEM",
+	.help = "what each kind of thing takes",
 	.columns = mem_columns,
 	.ncolumns = lengthof(mem_columns),
-	.look = show_count,
-	.add = add_mem,
+	.maker = &(const struct report_maker){ .look = tally_look, .add = add_mem },
 };

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "base/memory.h"
-#include "console/show.h"
+#include "reports/inside.h"
 
 struct user_row {
 	const char *name, *pool_size, *reserve_pool_size, *pool_mode;
@@ -74,35 +74,33 @@ add_other(void *arg, struct user *user)
 }
 
 static void
-look(const struct report_kind *kind, struct shard *s, struct part *part)
+look(const struct report_order *o, struct shard *s, struct part *part)
 {
-	(void)kind;
+	(void)o;
 	(void)s;
 	(void)part;
 }
 
 static void
-add(const struct report_kind *kind, struct console *k, const struct tally *sum, struct report *rows)
+add(const struct report_order *o, const struct part *all, struct report *rows)
 {
-	const struct config *c = console_config(k);
+	const struct config *c = reports_config(o->reports);
 	struct others others = { c, rows };
 
-	(void)kind;
-	(void)sum;
+	(void)all;
 	for (size_t i = 0; i < c->nusers; i++) {
 		int clients, servers;
 
-		users_counts(k->commons->users, c->users[i]->name, &clients, &servers);
+		users_counts(o->reports->commons->users, c->users[i]->name, &clients, &servers);
 		add_user(rows, c, c->users[i], c->users[i]->name, clients, servers);
 	}
-	users_each(k->commons->users, add_other, &others);
+	users_each(o->reports->commons->users, add_other, &others);
 }
 
-const struct report_kind show_users = {
+const struct report_kind report_users = {
 	.name = "USERS",
+	.help = "a row a user who is in a file or connected",
 	.columns = columns,
 	.ncolumns = lengthof(columns),
-	.look = look,
-	.add = add,
-	.nsorted = 1,
+	.maker = &(const struct report_maker){ .look = look, .add = add, .nsorted = 1 },
 };

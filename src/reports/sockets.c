@@ -6,8 +6,7 @@
 #include <stdio.h>
 
 #include "base/memory.h"
-#include "console/dialogue.h"
-#include "console/show.h"
+#include "reports/inside.h"
 #include "session/authenticate.h"
 #include "session/link.h"
 
@@ -212,20 +211,23 @@ add_client(struct report *rows, const struct client *c, unsigned choice, usec_t 
 	add_row(rows, &row, choice);
 }
 
-static void
-add_dialogue(struct report *rows, const struct client *c, unsigned choice)
+static const char *
+state_of_dialogue(const struct console_facts *console, const struct client *c, unsigned choice)
 {
-	const struct dialogue *d = c->owner;
+	if (c->owner == NULL)
+		return "login";
+	return choice & PREFIX_STATES || console->is_busy(c) ? "active" : "idle";
+}
+
+static void
+add_dialogue(struct report *rows, const struct console_facts *console, const struct client *c, unsigned choice)
+{
 	struct socket_row row;
 
 	if ((choice & kind_of_client(c)) == 0)
 		return;
 	set_client(&row, c);
-	set_state(&row, "cl_",
-		d == NULL					    ? "login"
-			: choice & PREFIX_STATES || d->task != NULL ? "active"
-								    : "idle",
-		choice);
+	set_state(&row, "cl_", state_of_dialogue(console, c, choice), choice);
 	add_row(rows, &row, choice);
 }
 
@@ -234,7 +236,7 @@ add_dialogue(struct report *rows, const struct client *c, unsigned choice)
 static const char *
 state_of_server(const struct server *s, usec_t now, unsigned choice)
 {
-	if (show_is_used(s, now))
+	if (report_is_used(s, now))
 		return "used";
 	if (s->place == PLACE_LOGIN && (choice & PREFIX_STATES) == 0)
 		return "new";
@@ -285,39 +287,41 @@ add_servers(struct report *rows, const struct tenant *t, unsigned choice, usec_t
 /* --- the reports --- */
 
 static void
-look(const struct report_kind *kind, struct shard *s, struct part *part)
+look(const struct report_order *o, struct shard *s, struct part *part)
 {
 	usec_t now = clock_now();
 	struct tenant *t = NULL;
 	struct client *c;
 
 	SPLAY_FOREACH(c, client_set, &s->clients)
-	add_client(&part->rows, c, kind->choice, now);
-	while (kind->choice & CHOOSE_SERVERS && (t = tenants_next(s->tenants, t)) != NULL)
-		add_servers(&part->rows, t, kind->choice, now);
+	add_client(&part->rows, c, o->kind->maker->choice, now);
+	while (o->kind->maker->choice & CHOOSE_SERVERS && (t = tenants_next(s->tenants, t)) != NULL)
+		add_servers(&part->rows, t, o->kind->maker->choice, now);
 }
 
 static void
-add(const struct report_kind *kind, struct console *k, const struct tally *sum, struct report *rows)
+add(const struct report_order *o, const struct part *all, struct report *rows)
 {
 	struct client *c;
 
-	(void)sum;
-	SPLAY_FOREACH(c, client_set, &k->clients)
-	add_dialogue(rows, c, kind->choice);
+	(void)all;
+	SPLAY_FOREACH(c, client_set, o->reports->console->clients)
+	add_dialogue(rows, o->reports->console, c, o->kind->maker->choice);
 }
 
 #define FEW 21 /* columns of CLIENTS and SERVERS */
 #define OF_SOCKETS (CHOOSE_CLIENTS | CHOOSE_SERVERS | CHOOSE_LOGINS | PREFIX_STATES)
 
-#define REPORT(title, n, what)                                                              \
-	{                                                                                   \
-		.name = title, .columns = columns, .ncolumns = n, .look = look, .add = add, \
-		.choice = what                                                              \
+#define REPORT(title, about, n, what)                                                                              \
+	{                                                                                                          \
+		.name = title, .help = about, .columns = columns, .ncolumns = n,                                   \
+		.maker = &(const struct report_maker){ .look = look, .add = add, .choice = what }                  \
 	}
 
-const struct report_kind show_clients = REPORT("CLIENTS", FEW, CHOOSE_CLIENTS | CHOOSE_CANCELS);
-const struct report_kind show_servers = REPORT("SERVERS", FEW, CHOOSE_SERVERS);
-const struct report_kind show_sockets = REPORT("SOCKETS", lengthof(columns), OF_SOCKETS);
-const struct report_kind show_active_sockets =
-	REPORT("ACTIVE_SOCKETS", lengthof(columns), OF_SOCKETS | CHOOSE_BUSY);
+const struct report_kind report_clients =
+	REPORT("CLIENTS", "a row a client", FEW, CHOOSE_CLIENTS | CHOOSE_CANCELS);
+const struct report_kind report_servers = REPORT("SERVERS", "a row a server connection", FEW, CHOOSE_SERVERS);
+const struct report_kind report_sockets =
+	REPORT("SOCKETS", "a row a connection", lengthof(columns), OF_SOCKETS);
+const struct report_kind report_active_sockets =
+	REPORT("ACTIVE_SOCKETS", "a row a connection with bytes under way", lengthof(columns), OF_SOCKETS | CHOOSE_BUSY);

@@ -2,7 +2,7 @@
  * SHOW POOLS: a row for each pair of database and server user in use.
  */
 #include "base/memory.h"
-#include "console/show.h"
+#include "reports/inside.h"
 
 struct pool_row {
 	const char *database, *user;
@@ -57,7 +57,7 @@ longest_wait(const struct pool *p, usec_t now)
 }
 
 bool
-show_is_used(const struct server *s, usec_t now)
+report_is_used(const struct server *s, usec_t now)
 {
 	const struct pool *p = s->pool;
 
@@ -72,7 +72,7 @@ count_used(const struct pool *p, usec_t now)
 	int n = 0;
 
 	TAILQ_FOREACH(s, &p->servers[PLACE_IDLE], link)
-		n += show_is_used(s, now);
+		n += report_is_used(s, now);
 	return n;
 }
 
@@ -104,7 +104,7 @@ add_pools(struct report *rows, const struct pool *first, usec_t now)
 		.database = first->tenant->name,
 		.user = first->user->name,
 		.pool_mode = pool_mode_name(pool_mode(first)),
-		.load_balance_hosts = conf != NULL ? show_load_balance(conf) : NULL,
+		.load_balance_hosts = conf != NULL ? report_load_balance(conf) : NULL,
 	};
 	usec_t longest = 0;
 
@@ -135,12 +135,12 @@ is_first_of_user(const struct pool *p)
 }
 
 static void
-look(const struct report_kind *kind, struct shard *s, struct part *part)
+look(const struct report_order *o, struct shard *s, struct part *part)
 {
 	struct tenant *t = NULL;
 	const struct pool *p;
 
-	(void)kind;
+	(void)o;
 	while ((t = tenants_next(s->tenants, t)) != NULL) {
 		LIST_FOREACH(p, &t->pools, link) {
 			if (is_first_of_user(p))
@@ -150,24 +150,22 @@ look(const struct report_kind *kind, struct shard *s, struct part *part)
 }
 
 static void
-add(const struct report_kind *kind, struct console *k, const struct tally *sum, struct report *rows)
+add(const struct report_order *o, const struct part *all, struct report *rows)
 {
-	(void)kind;
-	(void)sum;
+	(void)all;
 	report_add(rows,
 		&(struct pool_row){
 			.database = CONSOLE_DATABASE,
 			.user = CONSOLE_DATABASE,
-			.cl_active = k->ndialogues,
+			.cl_active = o->reports->console->ndialogues,
 			.pool_mode = pool_mode_name(POOL_STATEMENT),
 		});
 }
 
-const struct report_kind show_pools = {
+const struct report_kind report_pools = {
 	.name = "POOLS",
+	.help = "a row a database and user in use",
 	.columns = columns,
 	.ncolumns = lengthof(columns),
-	.look = look,
-	.add = add,
-	.nsorted = 2,
+	.maker = &(const struct report_maker){ .look = look, .add = add, .nsorted = 2 },
 };

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "console/show.h"
+#include "reports/inside.h"
 
 struct database_row {
 	const char *name, *host;
@@ -42,7 +42,7 @@ static const struct column columns[] = {
 };
 
 const char *
-show_load_balance(const struct config_database *db)
+report_load_balance(const struct config_database *db)
 {
 	bool is_list = db->host != NULL && strchr(db->host, ',') != NULL;
 
@@ -66,7 +66,7 @@ add_database(struct report *rows, const struct tenant *t, const struct config *c
 			.reserve_pool_size = tenant_reserve_pool_size(t, c, NULL),
 			.server_lifetime = tenant_server_lifetime(t, c) / USEC_PER_SEC,
 			.pool_mode = pool_mode_name(conf->pool_mode),
-			.load_balance_hosts = show_load_balance(conf),
+			.load_balance_hosts = report_load_balance(conf),
 			.max_connections = tenant_max_connections(t, c),
 			.current_connections = t->nservers,
 			.max_client_connections = tenant_max_client_connections(t, c),
@@ -77,12 +77,12 @@ add_database(struct report *rows, const struct tenant *t, const struct config *c
 }
 
 static void
-look(const struct report_kind *kind, struct shard *s, struct part *part)
+look(const struct report_order *o, struct shard *s, struct part *part)
 {
 	const struct config *c = shard_config(s);
 	struct tenant *t = NULL;
 
-	(void)kind;
+	(void)o;
 	for (size_t i = 0; i < c->ndatabases; i++) {
 		const struct config_database *db = c->databases[i];
 		const struct tenant unused = { .conf = db };
@@ -99,12 +99,11 @@ look(const struct report_kind *kind, struct shard *s, struct part *part)
 }
 
 static void
-add(const struct report_kind *kind, struct console *k, const struct tally *sum, struct report *rows)
+add(const struct report_order *o, const struct part *all, struct report *rows)
 {
-	const struct config *c = console_config(k);
+	const struct config *c = reports_config(o->reports);
 
-	(void)kind;
-	(void)sum;
+	(void)all;
 	report_add(rows,
 		&(struct database_row){
 			.name = CONSOLE_DATABASE,
@@ -113,15 +112,14 @@ add(const struct report_kind *kind, struct console *k, const struct tally *sum, 
 			.force_user = CONSOLE_DATABASE,
 			.pool_mode = pool_mode_name(POOL_STATEMENT),
 			.max_client_connections = c->max_db_client_connections,
-			.current_client_connections = k->ndialogues,
+			.current_client_connections = o->reports->console->ndialogues,
 		});
 }
 
-const struct report_kind show_databases = {
+const struct report_kind report_databases = {
 	.name = "DATABASES",
+	.help = "a row a line of [databases], and what \"*\" has made",
 	.columns = columns,
 	.ncolumns = lengthof(columns),
-	.look = look,
-	.add = add,
-	.nsorted = 1,
+	.maker = &(const struct report_maker){ .look = look, .add = add, .nsorted = 1 },
 };
