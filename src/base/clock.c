@@ -1,5 +1,6 @@
 #include "base/clock.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -39,5 +40,19 @@ clock_format(usec_t monotonic, char *buf)
 	if (gmtime_r(&t, &tm) == NULL ||
 		strftime(buf, CLOCK_TEXT_SIZE, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
 		string_copy(buf, "?", CLOCK_TEXT_SIZE);
+	return buf;
+}
+
+const char *
+clock_iso(usec_t wall, char *buf)
+{
+	usec_t part = (wall % USEC_PER_SEC + USEC_PER_SEC) % USEC_PER_SEC;
+	time_t t = (time_t)((wall - part) / USEC_PER_SEC);
+	struct tm tm;
+	size_t n = gmtime_r(&t, &tm) == NULL ? 0 : strftime(buf, CLOCK_ISO_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
+
+	if (n == 0 || n + sizeof(".000Z") > CLOCK_ISO_SIZE)
+		return string_copy(buf, "?", CLOCK_ISO_SIZE);
+	snprintf(buf + n, CLOCK_ISO_SIZE - n, ".%03dZ", (int)(part / USEC_PER_MSEC));
 	return buf;
 }

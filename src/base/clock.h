@@ -30,4 +30,8 @@ usec_t clock_wall(void);
 /* "2026-11-25 22:35:13 UTC" of a monotonic time in the past; buf holds at least 32 bytes.  Returns buf. */
 const char *clock_format(usec_t monotonic, char *buf);
 
+/* "2026-11-25T22:35:13.123Z" of wall-clock time; buf holds CLOCK_ISO_SIZE bytes.  Returns buf. */
+#define CLOCK_ISO_SIZE 32
+const char *clock_iso(usec_t wall, char *buf);
+
 #endif

@@ -7,6 +7,8 @@ base_sources = \
 	src/base/error.h \
 	src/base/histogram.c \
 	src/base/histogram.h \
+	src/base/json.c \
+	src/base/json.h \
 	src/base/log.c \
 	src/base/log.h \
 	src/base/log_syslog.c \

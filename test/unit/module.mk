@@ -28,6 +28,7 @@ test_unit_base_run_SOURCES = \
 	test/unit/base/test_clock.c \
 	test/unit/base/test_error.c \
 	test/unit/base/test_histogram.c \
+	test/unit/base/test_json.c \
 	test/unit/base/test_log.c \
 	test/unit/base/test_memory.c \
 	test/unit/base/test_report.c \

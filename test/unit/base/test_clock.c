@@ -39,3 +39,23 @@ Test(clock, formats_a_monotonic_time_as_date)
 	time_t age = time(NULL) - timegm(&tm);
 	cr_assert(age >= 3598 && age <= 3605, "%s is %ld s ago", text, (long)age);
 }
+
+static const struct {
+	usec_t wall;
+	const char *text;
+} iso_times[] = {
+	{ 0, "1970-01-01T00:00:00.000Z" },
+	{ 999, "1970-01-01T00:00:00.000Z" },
+	{ 1764110113123999, "2025-11-25T22:35:13.123Z" },
+	{ -1, "1969-12-31T23:59:59.999Z" },
+	{ 253402300799999999, "9999-12-31T23:59:59.999Z" },
+	{ INT64_MAX, "294247-01-10T04:00:54.775Z" },
+};
+
+Test(clock, iso)
+{
+	char text[CLOCK_ISO_SIZE];
+
+	for (size_t i = 0; i < sizeof(iso_times) / sizeof(iso_times[0]); i++)
+		cr_expect_str_eq(clock_iso(iso_times[i].wall, text), iso_times[i].text, "%s", text);
+}
