@@ -21,6 +21,8 @@ static const uint32_t type_oids[] = {
 	[COLUMN_INT4] = 23,
 	[COLUMN_INT8] = 20,
 	[COLUMN_NUMERIC] = 1700,
+	[COLUMN_MSEC] = 1700,
+	[COLUMN_PERCENT] = 1700,
 	[COLUMN_BYTEA] = 17,
 };
 

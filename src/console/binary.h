@@ -8,8 +8,8 @@
 #include "base/buffer.h"
 #include "base/report.h"
 
-/* Append the value (not NULL) of len bytes, without its length.  Numbers are whole ones of 64 bits,
- * bytea is "\x..." text, as in a report. */
+/* Append the value (not NULL) of len bytes, without its length.  Numbers are of 64 bits,
+ * with up to four decimals if they are numeric; bytea is "\x..." text, as in a report. */
 void binary_write(struct buffer *b, enum column_type type, const char *text, size_t len);
 
 #endif

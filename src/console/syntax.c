@@ -9,6 +9,7 @@
 /* Reads from p, and writes what it has unquoted to out. */
 struct cursor {
 	const char *p, *end;
+	const char *name_end; /* behind the last name */
 	char *out;
 };
 
@@ -170,10 +171,12 @@ take_quoted(struct cursor *c)
 static const char *
 take_name(struct cursor *c)
 {
+	const char *name;
+
 	pass_blanks(c);
-	if (c->p < c->end && *c->p == '"')
-		return take_quoted(c);
-	return take_word(c);
+	name = c->p < c->end && *c->p == '"' ? take_quoted(c) : take_word(c);
+	c->name_end = c->p;
+	return name;
 }
 
 static const char *
@@ -218,6 +221,16 @@ parse_setting(struct sentence *s, struct cursor *c)
 	return s->value != NULL && is_at_end(c);
 }
 
+/* c is behind the blanks before the second name, which must be there. */
+static bool
+parse_subject(struct sentence *s, struct cursor *c)
+{
+	if (c->p == c->name_end)
+		return false;
+	s->subject = take_name(c);
+	return s->subject != NULL && is_at_end(c);
+}
+
 static bool
 parse(struct sentence *s, struct cursor *c)
 {
@@ -234,8 +247,7 @@ parse(struct sentence *s, struct cursor *c)
 	s->argument = take_name(c);
 	if (s->argument == NULL || is_at_end(c))
 		return s->argument != NULL;
-	s->subject = take_name(c);
-	return s->subject != NULL && is_at_end(c);
+	return parse_subject(s, c);
 }
 
 bool

@@ -88,6 +88,62 @@ Test(binary, numeric)
 		"\x16\xb0");
 }
 
+/* Likewise, as COLUMN_MSEC and COLUMN_PERCENT write them. */
+Test(binary, decimals)
+{
+	EXPECT(COLUMN_MSEC, "0.000",
+		"\x00\x00"
+		"\x00\x00"
+		"\x00\x00"
+		"\x00\x03");
+	EXPECT(COLUMN_MSEC, "0.001",
+		"\x00\x01"
+		"\xff\xff"
+		"\x00\x00"
+		"\x00\x03"
+		"\x00\x0a");
+	EXPECT(COLUMN_MSEC, "-0.500",
+		"\x00\x01"
+		"\xff\xff"
+		"\x40\x00"
+		"\x00\x03"
+		"\x13\x88");
+	EXPECT(COLUMN_MSEC, "1.234",
+		"\x00\x02"
+		"\x00\x00"
+		"\x00\x00"
+		"\x00\x03"
+		"\x00\x01"
+		"\x09\x24");
+	EXPECT(COLUMN_MSEC, "12345.670",
+		"\x00\x03"
+		"\x00\x01"
+		"\x00\x00"
+		"\x00\x03"
+		"\x00\x01"
+		"\x09\x29"
+		"\x1a\x2c");
+	EXPECT(COLUMN_PERCENT, "10000.00",
+		"\x00\x01"
+		"\x00\x01"
+		"\x00\x00"
+		"\x00\x02"
+		"\x00\x01");
+	EXPECT(COLUMN_PERCENT, "99.99",
+		"\x00\x02"
+		"\x00\x00"
+		"\x00\x00"
+		"\x00\x02"
+		"\x00\x63"
+		"\x26\xac");
+	EXPECT(COLUMN_MSEC, "-0.010",
+		"\x00\x01"
+		"\xff\xff"
+		"\x40\x00"
+		"\x00\x03"
+		"\x00\x64");
+}
+
 Test(binary, text_and_bytes)
 {
 	EXPECT(COLUMN_TEXT, "", "");

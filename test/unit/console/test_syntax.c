@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* What a script is cut into, each statement in [ ]. */
@@ -84,7 +85,10 @@ Test(syntax, sentences)
 		{ "SET datestyle TO ISO, MDY", "SET", "datestyle", "ISO, MDY" },
 		{ "SET a = b'c", "SET", "a", "b'c" },
 
-		{ "SHOW a b", WRONG, NULL, NULL },
+		{ "SHOW a b c", WRONG, NULL, NULL },
+		{ "SHOW a 'b'", WRONG, NULL, NULL },
+		{ "SHOW a \"b", WRONG, NULL, NULL },
+		{ "SHOW a\"b\"", WRONG, NULL, NULL },
 		{ "SHOW 'a'", WRONG, NULL, NULL },
 		{ "SHOW a'", WRONG, NULL, NULL },
 		{ "SHOW \"a", WRONG, NULL, NULL },
@@ -118,6 +122,7 @@ Test(syntax, sentences)
 		cr_assert_str_eq(s.verb, cases[i].verb, "%s", cases[i].text);
 		cr_assert_eq(s.argument == NULL, cases[i].argument == NULL, "%s", cases[i].text);
 		cr_assert_eq(s.value == NULL, cases[i].value == NULL, "%s", cases[i].text);
+		cr_assert_null(s.subject, "%s", cases[i].text);
 		if (s.argument != NULL)
 			cr_assert_str_eq(s.argument, cases[i].argument, "%s", cases[i].text);
 		if (s.value != NULL)
@@ -126,18 +131,46 @@ Test(syntax, sentences)
 	}
 }
 
+Test(syntax, second_names)
+{
+	static const struct {
+		const char *text, *argument, *subject;
+	} cases[] = {
+		{ "SHOW QUERIES acme", "QUERIES", "acme" },
+		{ "SHOW QUERIES /* of */ acme -- only", "QUERIES", "acme" },
+		{ "SHOW QUERIES \"my \"\"own\"\" shop\"", "QUERIES", "my \"own\" shop" },
+		{ "SHOW \"QUERIES\" \"\"", "QUERIES", "" },
+		{ "a b c", "b", "c" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sentence s;
+
+		cr_assert(sentence_parse(&s, cases[i].text, strlen(cases[i].text)), "%s", cases[i].text);
+		cr_assert_str_eq(s.argument, cases[i].argument);
+		cr_assert_str_eq(s.subject, cases[i].subject);
+		cr_assert_null(s.value);
+		sentence_release(&s);
+	}
+}
+
 /* Only the given bytes are looked at, wherever the text is cut. */
 Test(syntax, every_length)
 {
-	static const char text[] = "SET \"k\"\"e y\" /* c */ TO 'v''a' -- end";
+	static const char *const texts[] = {
+		"SET \"k\"\"e y\" /* c */ TO 'v''a' -- end",
+		"a \"b\"\"\" \"c\"",
+	};
 
-	for (size_t len = 0; len < sizeof(text); len++) {
-		char *copy = strndup(text, len);
-		struct sentence s;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		for (size_t len = 0; len <= strlen(texts[i]); len++) {
+			char *copy = memcpy(malloc(len), texts[i], len); /* no NUL follows */
+			struct sentence s;
 
-		if (sentence_parse(&s, copy, len))
-			sentence_release(&s);
-		free(copy);
+			if (sentence_parse(&s, copy, len))
+				sentence_release(&s);
+			free(copy);
+		}
 	}
 }
 
