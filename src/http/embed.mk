@@ -1,0 +1,20 @@
+# Files that are part of the program: src/http/X becomes src/http/X.inc, its bytes as C numbers,
+# in the build folder.  The source that has them says
+#
+#	static const unsigned char openapi[] = {
+#	#include "http/openapi.json.inc"
+#	};
+#
+# Each has a rule here, and the object that includes it a line that says so (the first build has
+# no dependencies yet).
+
+EXTRA_DIST += src/http/openapi.json
+CLEANFILES += src/http/openapi.json.inc
+
+embed = embed() { $(MKDIR_P) src/http && LC_ALL=C od -An -v -tx1 "$$1" | \
+	LC_ALL=C $(SED) 's/ \(..\)/0x\1,/g' >"$$2.tmp" && mv -f "$$2.tmp" "$$2"; }; embed
+
+src/http/openapi.json.inc: $(srcdir)/src/http/openapi.json
+	$(AM_V_GEN)$(embed) $(srcdir)/src/http/openapi.json $@
+
+src/http/openapi.$(OBJEXT): src/http/openapi.json.inc
