@@ -11,6 +11,7 @@
 #include "config/contexts.h"
 #include "config/demands.h"
 #include "config/file.h"
+#include "config/http.h"
 #include "config/keys.h"
 #include "config/load.h"
 #include "config/snapshot.h"
@@ -41,6 +42,8 @@ drop_index(struct config_index *index)
 	lookup_release(&index->users);
 	lookup_release(&index->peers);
 	lookup_release(&index->certificates);
+	lookup_release(&index->tokens);
+	lookup_release(&index->token_hashes);
 	arena_free(&index->arena);
 	free(index);
 }
@@ -136,6 +139,8 @@ remake(struct config *c, const struct config *base, const struct key *k, struct 
 		return true;
 	if ((k->flags & KEY_CLIENT_TLS) != 0 &&
 		(!contexts_remake_client(c, (enum tls_mode)base->client_tls_sslmode, e) || !access_check(c, e)))
+		return false;
+	if ((k->flags & KEY_HTTP) != 0 && (!contexts_remake_http(c, e) || !http_check(c, e)))
 		return false;
 	if ((k->flags & KEY_SERVER_TLS) != 0 && !contexts_remake_servers(c, e))
 		return false;

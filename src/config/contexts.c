@@ -108,6 +108,45 @@ contexts_remake_client(struct config *c, enum tls_mode was, struct error *e)
 	return true;
 }
 
+/* --- HTTP --- */
+
+static bool
+make_http(const struct config *c, struct tls_context **context, struct error *e)
+{
+	struct tls_settings s = {
+		.mode = TLS_REQUIRE,
+		.cert_file = c->http_tls_cert_file,
+		.key_file = c->http_tls_key_file,
+	};
+
+	*context = NULL;
+	if (!is_set(s.cert_file) && !is_set(s.key_file))
+		return true;
+	if (!is_set(s.cert_file) || !is_set(s.key_file))
+		return refuse(e, SETUP_FAILED "http_tls_cert_file and http_tls_key_file go together: set both or none");
+	*context = tls_context_for_clients(&s, e);
+	if (*context == NULL)
+		begin_message(e, SETUP_FAILED "for HTTP: ");
+	return *context != NULL;
+}
+
+bool
+contexts_remake_http(struct config *c, struct error *e)
+{
+	bool whole = is_set(c->http_tls_cert_file) && is_set(c->http_tls_key_file);
+	struct tls_context *context = NULL;
+
+	if (whole && !make_http(c, &context, e)) {
+		if (c->http_tls == NULL)
+			return false;
+		log_error("%s; HTTP clients see the old certificate", e->message);
+		return true;
+	}
+	tls_context_unref(&c->http_tls);
+	c->http_tls = context;
+	return true;
+}
+
 /* --- servers --- */
 
 static const char *
@@ -319,22 +358,24 @@ contexts_remake_servers(struct config *c, struct error *e)
 bool
 contexts_make(struct config *c, struct error *e)
 {
-	return (c->bare || make_client(c, &c->client_tls, e)) && make_servers(c, e);
+	return (c->bare || (make_client(c, &c->client_tls, e) && make_http(c, &c->http_tls, e))) && make_servers(c, e);
 }
 
 void
 contexts_ref(const struct config *c)
 {
 	tls_context_ref(c->client_tls);
+	tls_context_ref(c->http_tls);
 	atomic_fetch_add_explicit(&c->servers->refs, 1, memory_order_relaxed);
 }
 
 void
 contexts_unref(const struct config *c)
 {
-	struct tls_context *client_tls = c->client_tls;
+	struct tls_context *client_tls = c->client_tls, *http_tls = c->http_tls;
 
 	tls_context_unref(&client_tls);
+	tls_context_unref(&http_tls);
 	drop_servers(c->servers);
 }
 

@@ -1,7 +1,7 @@
 /*
  * contexts: what of a snapshot TLS is spoken with.
  *
- * c->client_tls, and one context for each slot of databases (config/slots.h)
+ * c->client_tls, c->http_tls, and one context for each slot of databases (config/slots.h)
  * in c->servers.  They are made when the files are loaded, and again, with what
  * the certificate files hold by then, when SET changes a key that they are made
  * from.  In between snapshots share them.
@@ -38,6 +38,9 @@ bool contexts_make(struct config *c, struct error *e);
 /* After a key of clients was changed by SET: was is the mode before.  Keeps the old context with a
  * line in the log where config_with says so.  false: e says why. */
 bool contexts_remake_client(struct config *c, enum tls_mode was, struct error *e);
+
+/* Likewise for a key of HTTP; as long as only one of certificate and key is set, there is no context. */
+bool contexts_remake_http(struct config *c, struct error *e);
 
 /* Likewise for a key of servers. */
 bool contexts_remake_servers(struct config *c, struct error *e);

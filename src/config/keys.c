@@ -14,6 +14,8 @@
 #define COUNT(field, value) INT(field, value, 0, INT_MAX)
 #define SECONDS(field, value) \
 	ROW(field, KEY_TIME), .def = value, .max = SECONDS_MAX, .unit = "seconds"
+#define MSEC(field, value) \
+	ROW(field, KEY_MSEC), .def = value, .max = MSEC_MAX, .unit = "milliseconds"
 #define TEXT(field, value) ROW(field, KEY_TEXT), .def = value
 #define WORD(field, value, list) ROW(field, KEY_WORD), .def = value, .words = list
 #define WORDS(field, value, list) ROW(field, KEY_WORDS), .def = value, .words = list
@@ -23,11 +25,14 @@
 #define CLIENT_TLS .flags = KEY_CLIENT_TLS
 #define SERVER_TLS .flags = KEY_SERVER_TLS
 #define ACCESS .flags = KEY_ACCESS
+#define HTTP .flags = KEY_HTTP
 
 /* In [databases] and [users]: not set, the wider setting counts. */
 #define OWN_COUNT(field) INT(field, NULL, CONFIG_UNSET, INT_MAX)
 #define OWN_SECONDS(field) \
 	ROW(field, KEY_TIME), .min = CONFIG_UNSET, .max = SECONDS_MAX, .unit = "seconds"
+#define OWN_MSEC(field) \
+	ROW(field, KEY_MSEC), .min = CONFIG_UNSET, .max = MSEC_MAX, .unit = "milliseconds"
 #define OWN_TEXT(field) ROW(field, KEY_TEXT), .flags = KEY_NULL
 
 #define PEER_ID_MAX 65535
@@ -82,6 +87,19 @@ const struct key_word words_tls_mode[] = {
 static const struct key_word words_negotiation[] = {
 	{ "postgres", TLS_NEGOTIATION_POSTGRES },
 	{ "direct", TLS_NEGOTIATION_DIRECT },
+	{ NULL, 0 },
+};
+
+static const struct key_word words_http_auth[] = {
+	{ "auto", HTTP_AUTH_AUTO },
+	{ "token", HTTP_AUTH_TOKEN },
+	{ NULL, 0 },
+};
+
+static const struct key_word words_http_scope[] = {
+	{ "read", HTTP_READ },
+	{ "benchmark", HTTP_BENCHMARK },
+	{ "operate", HTTP_OPERATE },
 	{ NULL, 0 },
 };
 
@@ -356,6 +374,102 @@ static const struct key keys_log[] = {
 			"line adds one." },
 };
 
+static const struct key keys_queries[] = {
+	{ FLAG(query_stats, "1"), .flags = KEY_LATER,
+		.help = "Time every query, and count by tenant and by statement what it cost. Literals "
+			"are stripped before anything is kept." },
+	{ INT(query_stats_max, "20000", 100, 10000000), .flags = KEY_LATER,
+		.help = "Different statements that are told apart, over all tenants. When there are "
+			"more, the one that was seen least makes room, and what it had is counted as "
+			"other." },
+	{ INT(query_stats_max_per_tenant, "2000", 10, 10000000), .flags = KEY_LATER,
+		.help = "Different statements that are told apart for one tenant, likewise." },
+	{ INT(query_text_size, "4096", 64, 65536), .unit = "bytes", .flags = KEY_LATER,
+		.help = "How much of a statement's text is kept, without its literals." },
+	{ MSEC(slow_query_threshold, "1000"),
+		.help = "A query that takes this long is slow: from when its client has sent it to the "
+			"end of its reply, the wait for a server included. With 0 none is. Databases and "
+			"users may have a threshold of their own." },
+	{ TEXT(slow_query_log, ""), .flags = KEY_LATER,
+		.help = "The file that slow queries are appended to, a line of JSON each. Empty means "
+			"the main log, and off nowhere; the console and HTTP have the latest of them in "
+			"any case. It is opened again at a reload, so that it can be rotated." },
+	{ FLAG(slow_query_log_values, "0"), .flags = KEY_LATER,
+		.help = "Put the values of parameters into those lines, too. They may be what nobody "
+			"should read in a log; without this only their types are there." },
+	{ COUNT(slow_query_log_rate, "100"), .flags = KEY_LATER,
+		.help = "Lines of slow queries a second at most; what is left out is counted. With 0 "
+			"there is no limit." },
+	{ FLAG(slow_query_plan, "0"), .flags = KEY_LATER,
+		.help = "Ask the server how it would run a slow query (EXPLAIN, which does not run it), "
+			"with any values, in a read-only transaction. It is asked on a server connection "
+			"of the same pool that nobody waits for; if there is none, there is no plan." },
+	{ INT(slow_query_plan_rate, "6", 1, 6000), .flags = KEY_LATER,
+		.help = "Plans a minute that each worker asks for at most." },
+};
+
+static const struct key keys_alerts[] = {
+	{ MSEC(alert_query_time, "1000"), .flags = KEY_LATER,
+		.help = "A query that takes this long is an alert. With 0 none is. Only what is slow, "
+			"see slow_query_threshold, is looked at." },
+	{ INT(alert_slow_percent, "5", 0, 100), .flags = KEY_LATER,
+		.help = "A tenant of whose queries this share was slow, over five minutes and over an "
+			"hour, is an alert. With 0 none is." },
+	{ ROW(alert_regression_percent, KEY_GROWTH), .def = "200", .max = INT_MAX, .unit = "percent",
+		.flags = KEY_LATER,
+		.help = "A statement of a tenant that takes this much of its usual time is an alert: "
+			"with 200, twice as long. With 0 none is." },
+	{ INT(alert_min_queries, "20", 1, INT_MAX), .flags = KEY_LATER,
+		.help = "With fewer queries than this nothing is said about a share or a usual time." },
+	{ ROW(alert_baseline_period, KEY_TIME), .def = "300", .min = 1, .max = SECONDS_MAX,
+		.unit = "seconds", .flags = KEY_LATER,
+		.help = "The span over which a statement's time is taken, to be compared with those "
+			"before." },
+	{ SECONDS(alert_cooldown, "300"), .flags = KEY_LATER,
+		.help = "After an alert, the same one for the same tenant and statement is only counted "
+			"for this long." },
+	{ ROW(alert_webhook_url, KEY_URL), .def = "", .flags = KEY_LATER | KEY_HIDDEN,
+		.help = "Where alerts are sent, as JSON in a POST: a URL that begins with http:// or "
+			"https://. What can't be delivered is tried again with growing pauses, and "
+			"never holds up a query. The console doesn't show the value, as many a URL is "
+			"all that it takes to post there." },
+	{ TEXT(alert_webhook_secret, ""), .flags = KEY_LATER | KEY_HIDDEN,
+		.help = "With this text the alerts that are sent are signed (HMAC-SHA-256), so that the "
+			"receiver knows that they are ours. The file that it stands in should be "
+			"readable for nobody else; a warning says if it is." },
+};
+
+static const struct key keys_http[] = {
+	{ ROW(http_listen, KEY_LISTEN), .def = "", HTTP,
+		.help = "Where the page, the metrics and the HTTP API are served: addresses with a port, "
+			"like 127.0.0.1:8432, and paths of Unix sockets, separated by commas. Empty "
+			"means nowhere. Addresses that other machines can reach need http_tls_cert_file "
+			"and a token in [http_tokens]." },
+	{ ENUM(http_auth, "auto", words_http_auth), .flags = KEY_LATER,
+		.help = "Who may read without a token: everybody on this machine, which is who comes by "
+			"loopback or a Unix socket (auto), or nobody (token). What changes something "
+			"always needs one." },
+	{ TEXT(http_hosts, ""), .flags = KEY_LATER,
+		.help = "Names under which browsers and scrapers may ask for us, separated by commas, "
+			"beside localhost and the addresses of http_listen. Other names are refused, so "
+			"that no web page can reach us through a name of its own." },
+	{ TEXT(http_tls_cert_file, ""), HTTP,
+		.help = "The certificate that is shown to HTTP clients, in PEM, with those between it "
+			"and the root behind it. When it is set, HTTP is spoken over TLS only, but on "
+			"Unix sockets." },
+	{ TEXT(http_tls_key_file, ""), HTTP,
+		.help = "The private key of http_tls_cert_file, in PEM and without a passphrase." },
+	{ INT(metrics_top_tenants, "50", 0, 1000), .flags = KEY_LATER,
+		.help = "How many tenants have metrics of their own: those with the most load. The "
+			"others are summed up as other, so that a scrape stays small." },
+	{ FLAG(metrics_pgbouncer_names, "0"), .flags = KEY_LATER,
+		.help = "Tell the metrics also under the names of PgBouncer's exporter, for dashboards "
+			"that are there already." },
+	{ FLAG(metrics_application_label, "0"), .flags = KEY_LATER,
+		.help = "Count queries by the application that a sqlcommenter comment in them names, "
+			"too." },
+};
+
 static const struct key keys_process[] = {
 	{ ROW(workers, KEY_AUTO), .def = "auto", .max = 256, .flags = KEY_RESTART,
 		.help = "Threads that carry queries. auto starts one for each CPU that the "
@@ -522,6 +636,7 @@ static const struct key keys_database[] = {
 	{ OWN_COUNT(max_db_client_connections), .help = "As in [pgbouncer], for this database." },
 	{ OWN_SECONDS(server_lifetime), .help = "As in [pgbouncer], for this database." },
 	{ OWN_SECONDS(query_wait_timeout), .help = "As in [pgbouncer], for this database." },
+	{ OWN_MSEC(slow_query_threshold), .help = "As in [pgbouncer], for this database." },
 	{ ENUM(load_balance_hosts, "round-robin", words_load_balance_hosts),
 		.help = "Which host of several the next connection goes to: each in turn "
 			"(round-robin), or the same until it fails (disable)." },
@@ -563,6 +678,7 @@ static const struct key keys_user[] = {
 	{ OWN_SECONDS(transaction_timeout), .help = "As in [pgbouncer], for this user." },
 	{ OWN_SECONDS(client_idle_timeout), .help = "As in [pgbouncer], for this user." },
 	{ OWN_SECONDS(query_wait_timeout), .help = "As in [pgbouncer], for this user." },
+	{ OWN_MSEC(slow_query_threshold), .help = "As in [pgbouncer], for this user." },
 };
 
 #undef OWNER
@@ -587,6 +703,21 @@ static const struct key keys_certificate[] = {
 };
 
 #undef OWNER
+#define OWNER struct http_token
+
+static const struct key keys_token[] = {
+	{ .name = "scope",
+		.type = KEY_BITS,
+		.offset = offsetof(OWNER, scopes),
+		.def = "read",
+		.words = words_http_scope,
+		.help = "What the token is good for: to read, to run benchmarks, to change something "
+			"that is running (operate). A list with commas." },
+	{ OWN_TEXT(tenant),
+		.help = "The only database that is seen with the token. Not set means all of them." },
+};
+
+#undef OWNER
 
 #define ABOUT_CLIENT_TLS                                                                              \
 	"A reload reads all these files again, and connections that are there go on as they began. "  \
@@ -600,6 +731,18 @@ static const struct key keys_certificate[] = {
 	"not. If SET asks for certificates to be checked and that can't be done yet, no server is "     \
 	"connected to until it can."
 
+#define ABOUT_QUERIES                                                                             \
+	"Times are in milliseconds here, or have one of the units ms, s and min behind them. What is " \
+	"found is shown by SHOW QUERIES, SHOW SLOW_QUERIES and SHOW LATENCY on the console, and over HTTP."
+
+#define ABOUT_ALERTS                                                                                    \
+	"An alert is a line in the log, a row of SHOW ALERTS, a metric, and a message to the webhook if one " \
+	"is set."
+
+#define ABOUT_HTTP                                                                                    \
+	"A reload is enough for all of it, and reads certificate and key again. They can be SET on the console " \
+	"one after the other: while they don't fit each other, the old pair stays in use, and the log says so."
+
 static const struct key_group groups_pgbouncer[] = {
 	GROUP("Logging in", NULL, keys_login),
 	GROUP("Timeouts", "With 0 a timeout is off, unless its entry says otherwise.",
@@ -607,6 +750,9 @@ static const struct key_group groups_pgbouncer[] = {
 	GROUP("Limits", NULL, keys_limits),
 	GROUP("Behaviour", NULL, keys_behaviour),
 	GROUP("Log and statistics", NULL, keys_log),
+	GROUP("Query statistics", ABOUT_QUERIES, keys_queries),
+	GROUP("Alerts", ABOUT_ALERTS, keys_alerts),
+	GROUP("HTTP", ABOUT_HTTP, keys_http),
 	GROUP("Process", NULL, keys_process),
 	GROUP("Network", NULL, keys_network),
 	GROUP("TLS with clients", ABOUT_CLIENT_TLS, keys_client_tls),
@@ -617,6 +763,7 @@ static const struct key_group groups_databases[] = { GROUP(NULL, NULL, keys_data
 static const struct key_group groups_users[] = { GROUP(NULL, NULL, keys_user) };
 static const struct key_group groups_peers[] = { GROUP(NULL, NULL, keys_peer) };
 static const struct key_group groups_certificates[] = { GROUP(NULL, NULL, keys_certificate) };
+static const struct key_group groups_tokens[] = { GROUP(NULL, NULL, keys_token) };
 
 const struct key_section section_pgbouncer = {
 	.name = "pgbouncer",
@@ -652,6 +799,13 @@ const struct key_section section_tls_certificates = {
 	.about = "Certificates for single host names, one a line: name = key=value ...",
 	.groups = groups_certificates,
 	.ngroups = lengthof(groups_certificates),
+};
+
+const struct key_section section_http_tokens = {
+	.name = "http_tokens",
+	.about = "Tokens for HTTP, one a line: name = sha256:HASH key=value ...",
+	.groups = groups_tokens,
+	.ngroups = lengthof(groups_tokens),
 };
 
 const struct key *

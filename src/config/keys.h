@@ -21,14 +21,19 @@ enum key_type {
 	KEY_AUTO,	/* int; "auto" is 0 */
 	KEY_SIZE,	/* int64_t bytes; kB, MB and GB may follow */
 	KEY_TIME,	/* usec_t; the text is in seconds */
+	KEY_MSEC,	/* usec_t; the text is in milliseconds; ms, s and min may follow */
+	KEY_GROWTH,	/* int, percent of what it was: 0 (off), or above 100 */
 	KEY_MODE,	/* int; octal */
 	KEY_ENUM,	/* int; one of words */
+	KEY_BITS,	/* int; a list of words, or-ed */
 	KEY_TEXT,	/* const char * */
 	KEY_WORD,	/* const char *, one of words, or empty */
 	KEY_WORDS,	/* const char *, a list of words */
 	KEY_CHECK,	/* const char *: "<empty>" is "", and empty is NULL */
 	KEY_DATABASE,	/* const char *: a database's name, not one of the console's */
 	KEY_DEMANDS,	/* const char *: see config/demands.h */
+	KEY_LISTEN,	/* const char *: see config/http.h */
+	KEY_URL,	/* const char *: empty, or http:// and https:// */
 };
 
 enum key_flag {
@@ -43,9 +48,11 @@ enum key_flag {
 	KEY_CLIENT_TLS = 1 << 6,
 	KEY_SERVER_TLS = 1 << 7,
 	KEY_ACCESS = 1 << 8,	/* config/access.h */
+	KEY_HTTP = 1 << 9,	/* config/http.h */
 };
 
 #define SECONDS_MAX 1000000000 /* 31 years: no bound but that of the arithmetic */
+#define MSEC_MAX (SECONDS_MAX * INT64_C(1000))
 
 struct key_word {
 	const char *word;
@@ -84,6 +91,7 @@ extern const struct key_section section_databases;	/* struct config_database */
 extern const struct key_section section_users;		/* struct config_user */
 extern const struct key_section section_peers;		/* struct config_peer */
 extern const struct key_section section_tls_certificates;	/* struct tls_certificate */
+extern const struct key_section section_http_tokens;	/* struct http_token; the hash stands before the keys */
 
 /* The names of enum pool_mode, enum auth_type, enum load_balance_hosts and enum tls_mode. */
 extern const struct key_word words_pool_mode[];

@@ -8,6 +8,8 @@
 #include "base/sqlstate.h"
 #include "base/strings.h"
 #include "config/connstr.h"
+#include "config/http.h"
+#include "config/scan.h"
 #include "config/snapshot.h"
 #include "config/value.h"
 
@@ -50,15 +52,29 @@ parse_settings(struct lines *l, const struct key_section *s, char *settings, voi
 	return step == CONNSTR_END;
 }
 
+/* For what can be judged only when all has been read; nowhere, if it is empty. */
+static void
+remember_place(struct lines *l, const struct key *k, const char *value, const struct ini_place *at)
+{
+	struct ini_place *place = NULL;
+
+	if (k->offset == offsetof(struct config, http_listen))
+		place = &l->http_listen;
+	else if (k->offset == offsetof(struct config, alert_webhook_secret))
+		place = &l->webhook_secret;
+	if (place != NULL)
+		*place = (struct ini_place){ *value == '\0' ? NULL : arena_strdup(l->c->arena, at->file), at->line };
+}
+
 static bool
 add_setting(struct lines *l, const char *name, char *value, const struct ini_place *at,
 	struct error *e)
 {
 	const struct key *k = key_find(&section_pgbouncer, name);
 
-	(void)at;
 	if (k == NULL)
 		return refuse_key(&section_pgbouncer, name, e);
+	remember_place(l, k, value, at);
 	return value_parse(k, l->c, value, l->c->arena, e);
 }
 
@@ -227,12 +243,60 @@ add_certificate(struct lines *l, const char *name, char *value, const struct ini
 	return true;
 }
 
+/* Two lines that give one token different rights are a mistake with consequences: neither of them wins. */
+static bool
+keep_token(struct lines *l, const struct http_token *settings, const char *hash, struct error *e)
+{
+	struct config_arena *arena = l->index->arena;
+	struct http_token *same = lookup_find(&l->index->token_hashes, hash);
+
+	if (lookup_find(&l->index->tokens, settings->name) != NULL) {
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "token \"%.60s\" is there already: give each its own name",
+			settings->name);
+		return false;
+	}
+	if (same != NULL) {
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "token \"%.60s\" is the same as \"%.60s\"", settings->name,
+			same->name);
+		return false;
+	}
+	struct http_token *t = arena_alloc(arena, sizeof(*t));
+	*t = *settings;
+	t->name = arena_strdup(arena, settings->name);
+	lookup_add(&l->index->tokens, arena, t->name, t);
+	lookup_add(&l->index->token_hashes, arena, arena_strdup(arena, hash), t);
+	return true;
+}
+
+/* value is "sha256:... key=value ...".  What is no hash may be the token itself, and is not quoted. */
+static bool
+add_token(struct lines *l, const char *name, char *value, const struct ini_place *at, struct error *e)
+{
+	struct http_token settings = l->token;
+	char *end = scan_word(value);
+
+	(void)at;
+	if (*end != '\0')
+		*end++ = '\0';
+	if (!http_token_parse_hash(value, settings.hash)) {
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
+			"token \"%.60s\" must read sha256: and 64 hex digits, then its settings; \"pgusher --new-token\" "
+			"prints such a line", name);
+		return false;
+	}
+	for (char *p = value; *p != '\0'; p++)
+		*p = string_lower(*p);
+	settings.name = name;
+	return parse_settings(l, &section_http_tokens, end, &settings, e) && keep_token(l, &settings, value, e);
+}
+
 static const struct lines_section sections[] = {
 	{ &section_pgbouncer, add_setting },
 	{ &section_databases, add_database },
 	{ &section_users, add_user },
 	{ &section_peers, add_peer },
 	{ &section_tls_certificates, add_certificate },
+	{ &section_http_tokens, add_token },
 };
 
 bool
@@ -249,8 +313,8 @@ lines_enter_section(void *arg, const char *name, const struct ini_place *at, str
 		return true;
 	}
 	error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
-		"unknown section [%.60s]: there are [pgbouncer], [databases], [users], [peers] and "
-		"[tls_certificates]",
+		"unknown section [%.60s]: there are [pgbouncer], [databases], [users], [peers], "
+		"[tls_certificates] and [http_tokens]",
 		name);
 	return false;
 }
@@ -289,6 +353,7 @@ lines_begin(struct lines *l, struct config *c)
 	reset_keys(&section_users, &l->user, c->index->arena);
 	reset_keys(&section_peers, &l->peer, c->index->arena);
 	reset_keys(&section_tls_certificates, &l->certificate, c->index->arena);
+	reset_keys(&section_http_tokens, &l->token, c->index->arena);
 }
 
 static void
@@ -366,6 +431,20 @@ list_certificates(struct lines *l)
 		list[i++] = *t;
 }
 
+static void
+list_tokens(struct lines *l)
+{
+	struct config *c = l->c;
+	const struct lookup_entry *at = NULL;
+	size_t i = 0;
+
+	c->nhttp_tokens = lookup_count(&l->index->tokens);
+	struct http_token *list = arena_alloc(l->index->arena, c->nhttp_tokens * sizeof(*list));
+	c->http_tokens = list;
+	for (const struct http_token *t; (t = lookup_next(&l->index->tokens, &at)) != NULL;)
+		list[i++] = *t;
+}
+
 struct config_user *
 lines_user(struct lines *l, const char *name)
 {
@@ -381,4 +460,5 @@ lines_end(struct lines *l)
 	list_users(l);
 	list_peers(l);
 	list_certificates(l);
+	list_tokens(l);
 }

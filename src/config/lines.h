@@ -28,6 +28,10 @@ struct lines {
 	struct config_user user;
 	struct config_peer peer;
 	struct tls_certificate certificate;
+	struct http_token token;
+
+	/* where these were set; file is NULL if nowhere */
+	struct ini_place http_listen, webhook_secret;
 
 	struct config_database *autodb;
 	struct slots slots;

@@ -13,6 +13,7 @@
 #include "config/access.h"
 #include "config/contexts.h"
 #include "config/file.h"
+#include "config/http.h"
 #include "config/ini.h"
 #include "config/keys.h"
 #include "config/lines.h"
@@ -71,15 +72,15 @@ warn_of_no_users(const struct config *c)
 			auth_type_name(c->auth_type));
 }
 
+/* what: "auth_file "; holds: "passwords" */
 static void
-warn_if_open(const char *path)
+warn_if_open(const char *what, const char *path, const char *holds)
 {
 	struct stat st;
 
 	if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & (S_IROTH | S_IWOTH)) != 0)
-		log_warning("every user of this machine may %s auth_file %s, which holds passwords: "
-			    "chmod o-rw %s",
-			(st.st_mode & S_IWOTH) != 0 ? "write" : "read", path, path);
+		log_warning("every user of this machine may %s %s%s, which holds %s: chmod o-rw %s",
+			(st.st_mode & S_IWOTH) != 0 ? "write" : "read", what, path, holds, path);
 }
 
 static bool
@@ -98,7 +99,7 @@ load_auth_file(struct lines *l, const struct config *running, struct error *e)
 			keep_running_users(l, running);
 		return true;
 	}
-	warn_if_open(path);
+	warn_if_open("auth_file ", path, "passwords");
 	bool ok = userlist_parse(path, text, size, take_file_user, l, e);
 	file_free(text, size);
 	return ok;
@@ -195,6 +196,34 @@ warn_of_reserved(const struct config *c)
 	}
 }
 
+static void
+warn_of_secret(const struct lines *l)
+{
+	if (l->webhook_secret.file != NULL)
+		warn_if_open("", l->webhook_secret.file, "alert_webhook_secret");
+}
+
+/* Such a token may do nothing but wait for its database to be there. */
+static void
+warn_of_tokens(const struct config *c)
+{
+	for (size_t i = 0; i < c->nhttp_tokens && c->autodb == NULL; i++) {
+		const struct http_token *t = &c->http_tokens[i];
+		if (t->tenant != NULL && config_find_database(c, t->tenant) == NULL)
+			log_warning("token \"%s\" is for the database \"%s\", which is not in [databases]", t->name,
+				t->tenant);
+	}
+}
+
+static bool
+check_http(const struct lines *l, struct error *e)
+{
+	if (http_check(l->c, e))
+		return true;
+	ini_error_place(e, &l->http_listen);
+	return false;
+}
+
 bool
 load_config(struct config *c, const char *path, const struct config *running, struct error *e)
 {
@@ -210,11 +239,13 @@ load_config(struct config *c, const char *path, const struct config *running, st
 	if (!load_auth_file(&l, running, e))
 		return false;
 	lines_end(&l);
-	if (!make_from_files(c, running, e))
+	if (!check_http(&l, e) || !make_from_files(c, running, e))
 		return false;
 	warn_of_no_users(c);
 	warn_of_ignored(c, path);
 	warn_of_reserved(c);
+	warn_of_secret(&l);
+	warn_of_tokens(c);
 	return true;
 }
 
@@ -229,5 +260,5 @@ load_text(struct config *c, const char *name, char *text, size_t size, struct er
 		return false;
 	lines_end(&l);
 	c->bare = true;
-	return contexts_make(c, e);
+	return check_http(&l, e) && contexts_make(c, e);
 }

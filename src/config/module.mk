@@ -13,6 +13,8 @@ config_sources = \
 	src/config/demands.h \
 	src/config/file.c \
 	src/config/file.h \
+	src/config/http.c \
+	src/config/http.h \
 	src/config/ini.c \
 	src/config/ini.h \
 	src/config/keys.c \

@@ -109,7 +109,7 @@ static const char *const manual_top[] = {
 	"Names of files that are not absolute are taken from the working directory of",
 	"the process.",
 	".PP",
-	"Times are in seconds, and may have a fraction.",
+	"Times are in seconds, unless an entry says milliseconds, and may have a fraction.",
 	"Sizes are in bytes, or have one of the units kB, MB and GB behind them.",
 	"Switches are 0 or 1; off, on, false, true, no and yes are understood too.",
 	".SS Reload",
@@ -212,6 +212,24 @@ static const char *const manual_certificates[] = {
 	"The section is used when",
 	".B client_tls_sslmode",
 	"is not disable.",
+};
+
+static const char *const manual_tokens[] = {
+	"A line is a token for HTTP, by its SHA\\-256, so that nobody can use what stands here:",
+	".PP",
+	".RS",
+	".nf",
+	"grafana = sha256:<64 hex digits>",
+	"acme    = sha256:<64 hex digits> tenant=acme",
+	"deploy  = sha256:<64 hex digits> scope=read,operate",
+	".fi",
+	".RE",
+	".PP",
+	".B pgusher \\-\\-new\\-token",
+	"prints a new token, once, and its line.",
+	"Who has the token sends it as",
+	".BI \"Authorization: Bearer \" token\\fR.",
+	"The name stands in the log; two lines can't have the same name, or the same token.",
 };
 
 static const char *const manual_end[] = {
@@ -349,7 +367,8 @@ static void
 print_facts(FILE *out, const struct key *k)
 {
 	char wanted[300], facts[900];
-	bool says_unit = k->type == KEY_TIME || k->type == KEY_SIZE || k->unit == NULL;
+	bool says_unit = k->type == KEY_TIME || k->type == KEY_MSEC || k->type == KEY_GROWTH ||
+			 k->type == KEY_SIZE || k->unit == NULL;
 
 	snprintf(facts, sizeof(facts), "Value: %s%s%s. Default: %s.%s%s%s",
 		value_describe(k, wanted, sizeof(wanted)), says_unit ? "" : ", in ",
@@ -406,6 +425,9 @@ print_manual(FILE *out)
 	fputs(".SH SECTION [tls_certificates]\n", out);
 	PRINT_LINES(out, manual_certificates);
 	print_section(out, &section_tls_certificates);
+	fputs(".SH SECTION [http_tokens]\n", out);
+	PRINT_LINES(out, manual_tokens);
+	print_section(out, &section_http_tokens);
 	PRINT_LINES(out, manual_end);
 }
 
@@ -434,6 +456,10 @@ static const char *const sample_top[] = {
 	";; for single host names that clients ask for; others see client_tls_cert_file",
 	";db.shop.example = cert_file=/etc/pgusher/shop.crt key_file=/etc/pgusher/shop.key",
 	"",
+	"[http_tokens]",
+	";; from pgusher --new-token",
+	";grafana = sha256:<64 hex digits> scope=read",
+	"",
 	"[pgbouncer]",
 };
 
@@ -451,6 +477,9 @@ static const struct {
 		";; server_tls_sslmode = verify-full\n"
 		";; server_tls_ca_file = /etc/pgusher/root.crt\n"
 		";; server_require_auth = scram-sha-256\n" },
+	{ "HTTP",
+		";; To serve the page, metrics and the API on this machine:\n"
+		";; http_listen = 127.0.0.1:8432\n" },
 };
 
 static void

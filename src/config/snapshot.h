@@ -3,8 +3,8 @@
  *
  *	struct config ── arena: the struct and the text of [pgbouncer]'s keys
  *	      │
- *	      ├── index ── arena: databases, users, peers, certificates and their names
- *	      ├── client_tls, servers: contexts (config/contexts.h)
+ *	      ├── index ── arena: databases, users, peers, certificates, tokens and their names
+ *	      ├── client_tls, http_tls, servers: contexts (config/contexts.h)
  *	      └── access: hba and ident (config/access.h)
  *
  * SET makes a new struct config with an arena of its own and takes a reference
@@ -28,6 +28,8 @@ struct config_index {
 	struct lookup users;	/* struct config_user */
 	struct lookup peers;	/* struct config_peer, by number without leading zeros */
 	struct lookup certificates; /* struct tls_certificate, by host */
+	struct lookup tokens;	/* struct http_token, by name */
+	struct lookup token_hashes; /* the same, by the hash in hex */
 	const struct slot *slots;
 	size_t nslots;
 };

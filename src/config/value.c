@@ -12,6 +12,7 @@
 #include "base/strings.h"
 #include "config/config.h"
 #include "config/demands.h"
+#include "config/http.h"
 
 #define FRACTION_DIGITS 6
 #define EMPTY_QUERY "<empty>"
@@ -109,6 +110,18 @@ parse_mode(const struct key *k, const char *text, void *field, struct config_are
 	return true;
 }
 
+/* No percent between "off" and "as it was" makes sense. */
+static bool
+parse_growth(const struct key *k, const char *text, void *field, struct config_arena *arena)
+{
+	int n;
+
+	if (!parse_int(k, text, &n, arena) || (n > 0 && n <= 100))
+		return false;
+	*(int *)field = n;
+	return true;
+}
+
 /* "16MB", "16 MB" and "16777216" are the same. */
 static bool
 parse_size(const struct key *k, const char *text, void *field, struct config_arena *arena)
@@ -135,43 +148,90 @@ parse_size(const struct key *k, const char *text, void *field, struct config_are
 	return true;
 }
 
-/* Digits behind the point to microseconds; what is finer is cut. */
-static bool
-parse_fraction(const char *p, usec_t *out)
+/* Digits behind the point to millionths; what is finer is cut. */
+static int64_t
+parse_fraction(const char *p, size_t digits)
 {
-	size_t digits = strspn(p, "0123456789");
-	usec_t usec = 0;
+	int64_t millionths = 0;
 
-	if (p[digits] != '\0')
-		return false;
 	for (size_t i = 0; i < FRACTION_DIGITS; i++)
-		usec = usec * 10 + (i < digits ? p[i] - '0' : 0);
-	*out = usec;
-	return true;
+		millionths = millionths * 10 + (i < digits ? p[i] - '0' : 0);
+	return millionths;
+}
+
+/* "12" or "12.5" at the beginning of text.  Returns what follows, or NULL. */
+static const char *
+parse_decimal(const char *text, int64_t *whole, int64_t *millionths)
+{
+	char number[20];
+	size_t digits = strspn(text, "0123456789");
+	const char *p = text + digits;
+
+	if (digits == 0 || digits >= sizeof(number))
+		return NULL;
+	string_copy(number, text, digits + 1);
+	if (!string_to_int64(number, whole))
+		return NULL;
+	*millionths = 0;
+	if (*p == '.') {
+		size_t more = strspn(++p, "0123456789");
+		*millionths = parse_fraction(p, more);
+		p += more;
+	}
+	return p;
+}
+
+static bool
+is_unset(const struct key *k, const char *text)
+{
+	return k->min == CONFIG_UNSET && strcmp(text, "-1") == 0;
 }
 
 static bool
 parse_time(const struct key *k, const char *text, void *field, struct config_arena *arena)
 {
-	char whole[20];
-	const char *point = strchrnul(text, '.');
-	size_t digits = (size_t)(point - text);
-	int64_t seconds;
-	usec_t fraction = 0;
+	int64_t seconds, fraction;
+	const char *rest;
 
 	(void)arena;
-	if (k->min == CONFIG_UNSET && strcmp(text, "-1") == 0) {
+	if (is_unset(k, text)) {
 		*(usec_t *)field = CONFIG_UNSET;
 		return true;
 	}
-	if (digits == 0 || digits >= sizeof(whole) || *text == '-')
-		return false;
-	string_copy(whole, text, digits + 1);
-	if (!string_to_int64(whole, &seconds) || !in_range(k, seconds))
-		return false;
-	if (*point == '.' && !parse_fraction(point + 1, &fraction))
+	rest = parse_decimal(text, &seconds, &fraction);
+	if (rest == NULL || *rest != '\0' || !in_range(k, seconds))
 		return false;
 	*(usec_t *)field = seconds * USEC_PER_SEC + fraction;
+	return true;
+}
+
+/* "1500", "1500ms", "1.5 s" are the same. */
+static bool
+parse_msec(const struct key *k, const char *text, void *field, struct config_arena *arena)
+{
+	static const struct key_word units[] = {
+		{ "ms", 1 },
+		{ "s", 1000 },
+		{ "min", 60000 },
+		{ NULL, 0 },
+	};
+	int64_t whole, fraction;
+	int msec = 1;
+	const char *unit;
+
+	(void)arena;
+	if (is_unset(k, text)) {
+		*(usec_t *)field = CONFIG_UNSET;
+		return true;
+	}
+	unit = parse_decimal(text, &whole, &fraction);
+	if (unit == NULL)
+		return false;
+	unit += strspn(unit, " ");
+	if ((*unit != '\0' && !parse_word_value(units, unit, &msec)) || whole > k->max / msec ||
+		!in_range(k, whole * msec + fraction * msec / 1000000))
+		return false;
+	*(usec_t *)field = whole * msec * USEC_PER_MSEC + fraction * msec / 1000;
 	return true;
 }
 
@@ -238,6 +298,42 @@ parse_demands(const struct key *k, const char *text, void *field, struct config_
 	return demands_parse(text, &demands) && parse_text(k, text, field, arena);
 }
 
+/* A list of words, at least one. */
+static bool
+parse_bits(const struct key *k, const char *text, void *field, struct config_arena *arena)
+{
+	char word[32];
+	int bit, bits = 0;
+
+	(void)arena;
+	for (const char *p = text;;) {
+		size_t n = strcspn(p, ",");
+		if (n >= sizeof(word))
+			return false;
+		string_copy(word, p, n + 1);
+		if (!parse_word_value(k->words, word, &bit))
+			return false;
+		bits |= bit;
+		if (p[n] == '\0')
+			break;
+		p += n + 1;
+	}
+	*(int *)field = bits;
+	return true;
+}
+
+static bool
+parse_listen(const struct key *k, const char *text, void *field, struct config_arena *arena)
+{
+	return http_list_is_good(text) && parse_text(k, text, field, arena);
+}
+
+static bool
+parse_url(const struct key *k, const char *text, void *field, struct config_arena *arena)
+{
+	return (*text == '\0' || http_url_is_good(text)) && parse_text(k, text, field, arena);
+}
+
 static const char *
 print_int(const struct key *k, const void *field, char *buf)
 {
@@ -271,10 +367,33 @@ print_enum(const struct key *k, const void *field, char *buf)
 }
 
 static const char *
+print_bits(const struct key *k, const void *field, char *buf)
+{
+	size_t n = 0;
+
+	for (const struct key_word *w = k->words; w->word != NULL; w++)
+		if ((*(const int *)field & w->value) != 0)
+			n += (size_t)snprintf(buf + n, VALUE_TEXT - n, "%s%s", n == 0 ? "" : ",", w->word);
+	return buf;
+}
+
+static const char *
 print_size(const struct key *k, const void *field, char *buf)
 {
 	(void)k;
 	snprintf(buf, VALUE_TEXT, "%lld", (long long)*(const int64_t *)field);
+	return buf;
+}
+
+/* Without the zeros that say nothing. */
+static const char *
+trim_decimal(char *buf)
+{
+	size_t n = strlen(buf);
+
+	while (buf[n - 1] == '0')
+		n--;
+	buf[buf[n - 1] == '.' ? n - 1 : n] = '\0';
 	return buf;
 }
 
@@ -285,12 +404,19 @@ print_time(const struct key *k, const void *field, char *buf)
 
 	if (t == CONFIG_UNSET && k->min == CONFIG_UNSET)
 		return NULL;
-	int n = snprintf(buf, VALUE_TEXT, "%lld.%06lld", (long long)(t / USEC_PER_SEC),
-		(long long)(t % USEC_PER_SEC));
-	while (buf[n - 1] == '0')
-		n--;
-	buf[buf[n - 1] == '.' ? n - 1 : n] = '\0';
-	return buf;
+	snprintf(buf, VALUE_TEXT, "%lld.%06lld", (long long)(t / USEC_PER_SEC), (long long)(t % USEC_PER_SEC));
+	return trim_decimal(buf);
+}
+
+static const char *
+print_msec(const struct key *k, const void *field, char *buf)
+{
+	usec_t t = *(const usec_t *)field;
+
+	if (t == CONFIG_UNSET && k->min == CONFIG_UNSET)
+		return NULL;
+	snprintf(buf, VALUE_TEXT, "%lld.%03lld", (long long)(t / USEC_PER_MSEC), (long long)(t % USEC_PER_MSEC));
+	return trim_decimal(buf);
 }
 
 static const char *
@@ -322,14 +448,19 @@ static const struct value_type types[] = {
 	[KEY_AUTO] = { parse_auto, print_auto, sizeof(int) },
 	[KEY_SIZE] = { parse_size, print_size, sizeof(int64_t) },
 	[KEY_TIME] = { parse_time, print_time, sizeof(usec_t) },
+	[KEY_MSEC] = { parse_msec, print_msec, sizeof(usec_t) },
+	[KEY_GROWTH] = { parse_growth, print_int, sizeof(int) },
 	[KEY_MODE] = { parse_mode, print_mode, sizeof(int) },
 	[KEY_ENUM] = { parse_enum, print_enum, sizeof(int) },
+	[KEY_BITS] = { parse_bits, print_bits, sizeof(int) },
 	[KEY_TEXT] = { parse_text, print_text, sizeof(char *) },
 	[KEY_WORD] = { parse_word, print_text, sizeof(char *) },
 	[KEY_WORDS] = { parse_words, print_text, sizeof(char *) },
 	[KEY_CHECK] = { parse_check, print_check, sizeof(char *) },
 	[KEY_DATABASE] = { parse_database, print_text, sizeof(char *) },
 	[KEY_DEMANDS] = { parse_demands, print_text, sizeof(char *) },
+	[KEY_LISTEN] = { parse_listen, print_text, sizeof(char *) },
+	[KEY_URL] = { parse_url, print_text, sizeof(char *) },
 };
 
 static void *
@@ -364,9 +495,13 @@ value_parse(const struct key *k, void *base, const char *text, struct config_are
 			"cannot use the reserved \"%.60s\" database as an %s", text, k->name);
 		return false;
 	}
-	error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
-		"invalid value \"%.60s\" for %s: it must be %s", text, k->name,
-		value_describe(k, wanted, sizeof(wanted)));
+	if ((k->flags & KEY_HIDDEN) != 0)
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "invalid value for %s: it must be %s", k->name,
+			value_describe(k, wanted, sizeof(wanted)));
+	else
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
+			"invalid value \"%.60s\" for %s: it must be %s", text, k->name,
+			value_describe(k, wanted, sizeof(wanted)));
 	return false;
 }
 
@@ -449,7 +584,8 @@ static void
 append_range(const struct key *k, char *buf, size_t size)
 {
 	int64_t min = k->min == CONFIG_UNSET ? 0 : k->min;
-	bool open = k->max == INT_MAX || (k->type == KEY_TIME && k->max == SECONDS_MAX);
+	bool open = k->max == INT_MAX || (k->type == KEY_TIME && k->max == SECONDS_MAX) ||
+		(k->type == KEY_MSEC && k->max == MSEC_MAX);
 
 	if (open)
 		append_text(buf, size, ", at least %lld", (long long)min);
@@ -467,21 +603,26 @@ value_describe(const struct key *k, char *buf, size_t size)
 		[KEY_AUTO] = "auto, or a whole number",
 		[KEY_SIZE] = "a number of bytes like 1048576 or 1MB",
 		[KEY_TIME] = "a number of seconds like 15 or 0.5",
+		[KEY_MSEC] = "a number of milliseconds like 500, or with a unit like 500ms, 1.5s or 2min",
+		[KEY_GROWTH] = "0, or a percentage above 100",
 		[KEY_MODE] = "an octal mode like 0770",
 		[KEY_ENUM] = "one of ",
+		[KEY_BITS] = "a list, with commas, of ",
 		[KEY_TEXT] = "text",
 		[KEY_WORD] = "one of ",
 		[KEY_WORDS] = "a list of ",
 		[KEY_CHECK] = "a query, " EMPTY_QUERY " for an empty one, or nothing",
 		[KEY_DATABASE] = "a database's name, and not that of the console",
 		[KEY_DEMANDS] = "empty or a list of " DEMANDS_WORDS ", all of them with ! before or none",
+		[KEY_LISTEN] = "empty or a list of addresses like 127.0.0.1:8432, [::1]:8432 or /run/pgusher/http.sock",
+		[KEY_URL] = "empty or a URL that begins with http:// or https://",
 	};
 
 	string_copy(buf, starts[k->type], size);
 	if (k->words != NULL)
 		append_words(k, buf, size);
 	else if (k->type == KEY_INT || k->type == KEY_AUTO || k->type == KEY_SIZE ||
-		k->type == KEY_TIME)
+		k->type == KEY_TIME || k->type == KEY_MSEC)
 		append_range(k, buf, size);
 	return buf;
 }

@@ -10,6 +10,7 @@
 struct tenants {
 	const struct config *config;
 	struct tenant *by_name;
+	struct traffic past;		/* of tenants that were dropped */
 };
 
 int
@@ -163,6 +164,7 @@ tenants_open(struct tenants *t, const char *name, struct error *e)
 void
 tenants_drop(struct tenants *t, struct tenant **tenant)
 {
+	traffic_add(&t->past, &(*tenant)->traffic);
 	free_tenant(t, *tenant);
 	*tenant = NULL;
 }
@@ -177,6 +179,12 @@ size_t
 tenants_count(const struct tenants *t)
 {
 	return HASH_COUNT(t->by_name);
+}
+
+const struct traffic *
+tenants_past(const struct tenants *t)
+{
+	return &t->past;
 }
 
 /* The first that is set. */
@@ -247,6 +255,12 @@ usec_t
 tenant_query_wait_timeout(const struct tenant *t, const struct config *c, const struct config_user *u)
 {
 	return pick(OF_USER(u, query_wait_timeout), OF_TENANT(t, query_wait_timeout), c->query_wait_timeout);
+}
+
+usec_t
+tenant_slow_query_threshold(const struct tenant *t, const struct config *c, const struct config_user *u)
+{
+	return pick(OF_USER(u, slow_query_threshold), OF_TENANT(t, slow_query_threshold), c->slow_query_threshold);
 }
 
 int

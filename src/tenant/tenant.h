@@ -73,6 +73,9 @@ void tenants_drop(struct tenants *t, struct tenant **tenant);
 struct tenant *tenants_next(struct tenants *t, struct tenant *after);
 size_t tenants_count(const struct tenants *t);
 
+/* What those had counted that were dropped: with it, the sum over all tenants never falls. */
+const struct traffic *tenants_past(const struct tenants *t);
+
 /* Settings of a tenant and a user (may be NULL: no such line) with the wider ones behind them. */
 int tenant_pool_mode(const struct tenant *t, const struct config *c, const struct config_user *u);
 int tenant_pool_size(const struct tenant *t, const struct config *c, const struct config_user *u);

@@ -12,6 +12,7 @@ static const struct key_section *const all[] = {
 	&section_users,
 	&section_peers,
 	&section_tls_certificates,
+	&section_http_tokens,
 };
 static const size_t sizes[] = {
 	sizeof(struct config),
@@ -19,6 +20,7 @@ static const size_t sizes[] = {
 	sizeof(struct config_user),
 	sizeof(struct config_peer),
 	sizeof(struct tls_certificate),
+	sizeof(struct http_token),
 };
 
 Test(keys, each_name_is_there_once)
