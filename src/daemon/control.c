@@ -12,6 +12,9 @@
 #include "daemon/message.h"
 #include "daemon/process.h"
 #include "daemon/worker.h"
+#include "http/http.h"
+#include "monitor/monitor.h"
+#include "reports/reports.h"
 
 #define UPKEEP_PERIOD (200 * USEC_PER_MSEC)
 #define DRAIN_PERIOD (50 * USEC_PER_MSEC)
@@ -22,7 +25,11 @@ struct control {
 	struct loop *loop;
 	struct mailbox *mailbox;
 	struct workers workers;
+	struct inquirer inquirer;
+	struct monitor *monitor;
+	struct reports reports;
 	struct console *console;
+	struct http *http;
 	const struct config *config;
 	char *path;
 	struct listener_set *tcp, *local;
@@ -44,6 +51,7 @@ ask(void *arg, struct inquiry *q)
 
 struct apply {
 	struct inquiry inquiry;
+	struct control *control;
 	const struct config *config;
 	console_done_fn *done;
 	void *arg;
@@ -67,12 +75,24 @@ apply_log_settings(const struct config *c)
 	log_set_verbose(c->verbose);
 }
 
+/* What listens there can't be had: traffic does not need it. */
+static void
+open_http(struct control *k, const struct config *c)
+{
+	struct error e;
+
+	if (!http_configure(k->http, c, &e))
+		log_error("%s%s%s", e.message, e.hint[0] != '\0' ? ": " : "", e.hint);
+}
+
 static void
 apply_finish(struct inquiry *q)
 {
 	struct apply *a = container_of(q, struct apply, inquiry);
 
 	apply_log_settings(a->config);
+	monitor_set_config(a->control->monitor, a->config);
+	open_http(a->control, a->config);
 	config_unref(&a->config);
 	a->done(a->arg, NULL);
 	free(a);
@@ -86,6 +106,7 @@ apply(struct control *k, const struct config *c, console_done_fn *done, void *ar
 
 	a->inquiry.visit = apply_visit;
 	a->inquiry.finish = apply_finish;
+	a->control = k;
 	a->config = config_ref(c);
 	a->done = done;
 	a->arg = arg;
@@ -104,6 +125,7 @@ reload(void *arg, console_done_fn *done, void *done_arg)
 
 	log_info("reading configuration again from %s", k->path);
 	log_reopen();
+	monitor_reopen(k->monitor);
 	c = config_load(k->path, k->config, &e);
 	if (c == NULL) {
 		log_error("configuration not changed: %s", e.message);
@@ -124,6 +146,45 @@ set(void *arg, const char *key, const char *value, console_done_fn *done, void *
 		done(done_arg, &e);
 	else
 		apply(k, c, done, done_arg);
+}
+
+/* --- forgetting --- */
+
+struct reset {
+	struct inquiry inquiry;
+	struct control *control;
+	void (*done)(void *arg);
+	void *arg;
+};
+
+static void
+reset_visit(struct shard *s, struct inquiry *q)
+{
+	(void)q;
+	query_store_reset(&s->queries, clock_now());
+}
+
+static void
+reset_finish(struct inquiry *q)
+{
+	struct reset *r = container_of(q, struct reset, inquiry);
+
+	monitor_reset(r->control->monitor);
+	r->done(r->arg);
+	free(r);
+}
+
+static void
+reset_statistics(void *arg, void (*done)(void *arg), void *done_arg)
+{
+	struct reset *r = memory_zalloc(sizeof(*r));
+
+	r->inquiry.visit = reset_visit;
+	r->inquiry.finish = reset_finish;
+	r->control = arg;
+	r->done = done;
+	r->arg = done_arg;
+	ask(arg, &r->inquiry);
 }
 
 /* --- shutdown --- */
@@ -393,6 +454,7 @@ on_mail(void *arg, struct mail *m)
 	struct client_message *cm;
 	struct lookup *lookup;
 	struct client *c;
+	struct slow_query *q;
 
 	switch ((enum message_kind)m->kind) {
 	case MESSAGE_JOB_DONE:
@@ -414,6 +476,11 @@ on_mail(void *arg, struct mail *m)
 		lookup = container_of(m, struct lookup, mail);
 		lookup->found(lookup);
 		return;
+	case MESSAGE_SLOW:
+		q = container_of(m, struct slow_query, mail);
+		atomic_fetch_sub(&k->workers.commons.slow_waiting, 1);
+		monitor_slow_query(k->monitor, q);
+		return;
 	case MESSAGE_VISIT:
 	case MESSAGE_WAKE:
 	case MESSAGE_EVICT:
@@ -425,7 +492,7 @@ on_mail(void *arg, struct mail *m)
 	}
 }
 
-/* --- the console's wishes --- */
+/* --- the wishes of console and HTTP --- */
 
 static void
 later(void *arg, usec_t delay, void (*fn)(void *), void *fn_arg)
@@ -452,14 +519,17 @@ is_stopping(void *arg)
 }
 
 static struct console_ops console_ops = {
-	.ask = ask,
 	.reload = reload,
 	.set = set,
 	.shutdown = shut_down,
-	.later = later,
-	.config = get_config,
+	.reset_statistics = reset_statistics,
 	.stopping = is_stopping,
 	.look_up = look_up,
+};
+
+static struct http_ops http_ops = {
+	.reset_statistics = reset_statistics,
+	.stopping = is_stopping,
 };
 
 static void
@@ -505,8 +575,23 @@ control_new(const struct config *c, const char *path, struct listener_set *tcp, 
 	k->mailbox = mailbox_new(k->loop, on_mail, k);
 	workers_init(&k->workers, n, c, k->mailbox);
 	workers_listen(&k->workers, tcp, local);
-	console_ops.nworkers = n;
-	k->console = console_new(k->loop, k->mailbox, MESSAGE_JOB_DONE, &k->workers.commons, &console_ops, k);
+	k->inquirer = (struct inquirer){
+		.nworkers = n,
+		.daemon = k,
+		.ask = ask,
+		.later = later,
+		.config = get_config,
+	};
+	console_ops.inquirer = &k->inquirer;
+	http_ops.daemon = k;
+	k->monitor = monitor_new(k->loop, k->mailbox, MESSAGE_JOB_DONE, k->workers.commons.askers, &k->inquirer, c);
+	k->reports = (struct reports){
+		.inquirer = &k->inquirer,
+		.commons = &k->workers.commons,
+		.monitor = k->monitor,
+	};
+	k->console = console_new(k->loop, k->mailbox, MESSAGE_JOB_DONE, &k->reports, &console_ops, k);
+	k->http = http_new(k->loop, &k->reports, &http_ops);
 	watch_signals(k);
 	loop_every(k->loop, UPKEEP_PERIOD, on_upkeep, k);
 	loop_after(k->loop, c->stats_period, roll_start, k);
@@ -516,7 +601,9 @@ control_new(const struct config *c, const char *path, struct listener_set *tcp, 
 static void
 control_free(struct control *k)
 {
+	http_free(&k->http);
 	console_free(&k->console);
+	monitor_free(&k->monitor);
 	mailbox_free(&k->mailbox, message_discard);
 	loop_free(&k->loop);
 	config_unref(&k->config);
@@ -533,6 +620,7 @@ control_run(struct control **kp)
 
 	*kp = NULL;
 	workers_start(&k->workers);
+	open_http(k, k->config);
 	block_signals(SIG_UNBLOCK);
 	process_notify("READY=1");
 	log_info("process up: pgusher, %d workers, max_client_conn=%d", k->workers.n, k->config->max_client_conn);

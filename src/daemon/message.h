@@ -10,7 +10,9 @@
 #include "client/client.h"
 #include "console/console.h"
 #include "net/mailbox.h"
+#include "session/inquiry.h"
 #include "session/lookup.h"
+#include "stats/slow_query.h"
 
 enum message_kind {
 	MESSAGE_JOB_DONE,	/* struct helper_job: helper -> who submitted it */
@@ -21,6 +23,7 @@ enum message_kind {
 	MESSAGE_EVICT,		/* struct evict_message: worker -> worker */
 	MESSAGE_LOOK_UP,	/* struct lookup: worker or control -> worker, and back as MESSAGE_FOUND */
 	MESSAGE_FOUND,
+	MESSAGE_SLOW,		/* struct slow_query: worker -> control */
 	MESSAGE_STOP,		/* struct stop_message: control -> worker */
 	MESSAGE_KINDS,
 };

@@ -89,11 +89,32 @@ give_back_lookup(struct shard *s, struct lookup *k)
 	mailbox_post(k->reply, &k->mail);
 }
 
+/* --- slow queries --- */
+
+/* The control thread has better to do than to read what nobody can: beyond this, records are thrown away. */
+#define SLOW_WAITING 10000
+
+static void
+tell_slow(struct shard *s, struct slow_query *q)
+{
+	struct commons *commons = s->commons;
+
+	if (atomic_load_explicit(&commons->slow_waiting, memory_order_relaxed) >= SLOW_WAITING) {
+		atomic_fetch_add(&commons->slow_lost, 1);
+		slow_query_free(&q);
+		return;
+	}
+	atomic_fetch_add(&commons->slow_waiting, 1);
+	q->mail.kind = MESSAGE_SLOW;
+	mailbox_post(worker_of(s)->all->control, &q->mail);
+}
+
 static const struct shard_ops shard_ops = {
 	.move = move,
 	.move_to_console = move_to_console,
 	.look_up = look_up,
 	.found = give_back_lookup,
+	.slow = tell_slow,
 };
 
 /* --- budgets --- */
@@ -257,6 +278,7 @@ message_discard(struct mail *m)
 	struct helper_job *job;
 	struct client_message *cm;
 	struct lookup *k;
+	struct slow_query *q;
 
 	switch ((enum message_kind)m->kind) {
 	case MESSAGE_JOB_DONE:
@@ -273,6 +295,10 @@ message_discard(struct mail *m)
 	case MESSAGE_FOUND:
 		k = container_of(m, struct lookup, mail);
 		lookup_free(&k);
+		return;
+	case MESSAGE_SLOW:
+		q = container_of(m, struct slow_query, mail);
+		slow_query_free(&q);
 		return;
 	case MESSAGE_VISIT:
 	case MESSAGE_VISITED:

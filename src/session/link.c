@@ -47,7 +47,8 @@ free_ref(const struct pipeline_entry *e)
 static void
 on_done(void *arg, const struct pipeline_entry *e)
 {
-	(void)arg;
+	if (e->timing != NULL)
+		timing_drop(arg, e->timing);
 	free_ref(e);
 }
 
@@ -79,6 +80,8 @@ on_undone(void *arg, const struct pipeline_entry *e)
 {
 	struct link *k = arg;
 
+	if (e->timing != NULL)
+		timing_drop(k, e->timing);
 	if (e->ref == link_unnamed_mark)
 		k->unnamed_known = false;
 	if (is_mark(e->ref))
@@ -100,6 +103,7 @@ free_link(struct server *server)
 	retry_release(k);
 	buffer_release(&k->unnamed);
 	pipeline_release(&k->pipeline);
+	timing_meter_release(&k->meter);
 	prepared_clear(&k->prepared);
 	free(k);
 }

@@ -12,6 +12,7 @@
 #include "session/prepared.h"
 #include "session/retry.h"
 #include "session/session.h"
+#include "session/timing.h"
 
 struct link {
 	struct server *server;
@@ -19,6 +20,7 @@ struct link {
 	struct pipeline pipeline;
 	struct prepared prepared;
 	struct retry retry;
+	struct timing_meter meter;
 	struct buffer unnamed;		/* body of the Parse that made the unnamed statement; empty: unknown, or bound since */
 	bool unnamed_forgets;		/* it is DEALLOCATE or DISCARD */
 	bool unnamed_known;		/* the server's unnamed statement is this session's */

@@ -2,6 +2,10 @@ session_sources = \
 	src/session/authenticate.c \
 	src/session/authenticate.h \
 	src/session/inquiry.h \
+	src/session/label.c \
+	src/session/label.h \
+	src/session/learn.c \
+	src/session/learn.h \
 	src/session/link.c \
 	src/session/link.h \
 	src/session/login.c \
@@ -27,10 +31,15 @@ session_sources = \
 	src/session/session.h \
 	src/session/shard.c \
 	src/session/shard.h \
+	src/session/slow.c \
+	src/session/slow.h \
 	src/session/statement.c \
 	src/session/statement.h \
+	src/session/timing.c \
 	src/session/timing.h \
 	src/session/tunnel.c \
-	src/session/upkeep.c
+	src/session/upkeep.c \
+	src/session/values.c \
+	src/session/values.h
 
 src_libpgusher_a_SOURCES += $(session_sources)

@@ -49,6 +49,8 @@ fail_request(struct batch *b, struct request *rq, enum request_kind kind, const 
 	writer_end(out, mark);
 	gather_wrote(b->gather);
 	*copy = *e;
+	if (kind == REQUEST_BIND)
+		label_clear(&b->session->link->meter.portal);
 	pipeline_push(pipeline_of(b), kind, REPLY_REPLACE, copy);
 	drop_all(rq);
 }
@@ -214,6 +216,7 @@ ensure_unnamed(struct batch *b)
 	gather_wrote(b->gather);
 	pipeline_push(&k->pipeline, REQUEST_PARSE, REPLY_SWALLOW, link_unnamed_mark);
 	k->unnamed_known = true;
+	timing_label_unnamed(k, st);
 	return true;
 }
 
@@ -231,9 +234,12 @@ naming_parse(struct batch *b, struct request *rq)
 	name = reader_string(&r);
 	if (!tracks_statements(s) || !reader_ok(&r)) {
 		pass(b, REQUEST_PARSE);
+		if (reader_ok(&r))
+			timing_parse(b, rq, name, r.pos, reader_left(&r));
 		return;
 	}
 	if (name[0] == '\0') {
+		timing_parse(b, rq, name, r.pos, reader_left(&r));
 		pass_unnamed_parse(b, rq, &r);
 		return;
 	}
@@ -297,6 +303,8 @@ naming_bind(struct batch *b, struct request *rq)
 		buffer_clear(&s->link->unnamed);	/* bound: it has served */
 		statement_unref(&s->unnamed);
 		pass(b, REQUEST_BIND);
+		if (reader_ok(&r))
+			timing_bind(b, portal, NULL, text, r.pos, reader_left(&r));
 		return;
 	}
 	name = names_find(s->names, text);
@@ -316,6 +324,7 @@ naming_bind(struct batch *b, struct request *rq)
 	writer_string(out, portal);
 	writer_string(out, server_name);
 	gather_wrote(b->gather);
+	timing_bind(b, portal, name->statement, text, r.pos, reader_left(&r));
 	rq->handled = (size_t)(r.pos - rq->start);
 	pass(b, REQUEST_BIND);
 }
@@ -362,6 +371,7 @@ describe_name(struct batch *b, struct request *rq, const char *text)
 /* What a Describe or Close is about. */
 struct subject {
 	bool statement;		/* a statement that we keep track of; else a portal, or nothing legible */
+	bool passed_on;		/* a statement whose name is passed on as it is */
 	const char *name;
 };
 
@@ -372,9 +382,10 @@ read_subject(struct batch *b, const struct request *rq)
 	struct reader r;
 
 	reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
-	subject.statement = reader_u8(&r) == 'S' && tracks_statements(b->session);
+	subject.passed_on = reader_u8(&r) == 'S';
 	subject.name = reader_string(&r);
-	subject.statement &= reader_ok(&r);
+	subject.statement = subject.passed_on && reader_ok(&r) && tracks_statements(b->session);
+	subject.passed_on &= !subject.statement;
 	return subject;
 }
 
@@ -404,6 +415,8 @@ naming_close(struct batch *b, struct request *rq)
 		b->session->link->unnamed_known = false;
 		statement_unref(&b->session->unnamed);
 	}
+	if (subject.passed_on)
+		labels_remove(b->session->link->meter.statements, subject.name);
 	pass(b, REQUEST_CLOSE);
 }
 
@@ -416,14 +429,14 @@ naming_is_readable(const struct session *s, const struct request *rq)
 	int64_t budget = shard_config(s->shard)->prepared_text_budget;
 	struct reader r;
 
-	if (rq->here == rq->frame.size || !tracks_statements(s))
+	if (rq->here == rq->frame.size || (!tracks_statements(s) && !timing_reads_text(s)))
 		return true;
-	if (rq->frame.type == FE_DESCRIBE || rq->frame.type == FE_CLOSE)
+	if (rq->frame.type == FE_DESCRIBE || rq->frame.type == FE_CLOSE || rq->frame.type == FE_EXECUTE)
 		return rq->frame.size > NAMES_MAX;	/* too long for a name: PostgreSQL will say so */
 	reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
 	if (rq->frame.type == FE_BIND)
 		(void)reader_string(&r);
-	if (reader_string(&r)[0] == '\0' || rq->frame.type == FE_BIND)
+	if (reader_string(&r)[0] == '\0' || rq->frame.type == FE_BIND || !tracks_statements(s))
 		return reader_ok(&r) || rq->here > NAMES_MAX;
 	return rq->frame.size > (size_t)budget;		/* it will be refused without its text */
 }
@@ -434,7 +447,7 @@ tells_a_name(const struct session *s, const struct request *rq)
 {
 	struct reader r;
 
-	if (!tracks_statements(s))
+	if (!tracks_statements(s) || rq->frame.type == FE_EXECUTE)
 		return false;
 	reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
 	if (rq->frame.type == FE_BIND)

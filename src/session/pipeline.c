@@ -49,7 +49,7 @@ finish_head(struct pipeline *p)
 	struct pipeline_entry e = p->ring[p->head];
 
 	drop_head(p);
-	if (e.ref != NULL)
+	if (e.ref != NULL || e.timing != NULL)
 		p->done(p->arg, &e);
 }
 

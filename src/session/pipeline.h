@@ -50,13 +50,17 @@ enum reply_action {
 	REPLY_REPLACE,
 };
 
+struct timing;
+
 struct pipeline_entry {
 	uint8_t kind;		/* enum request_kind */
 	uint8_t action;		/* enum reply_action */
 	bool tentative;		/* a Sync inside a copy */
 	bool local;		/* SET LOCAL: leaves nothing behind */
 	bool forgets;		/* may be DEALLOCATE or DISCARD: what names mean behind it is open */
+	uint8_t effects;	/* enum sql_effect: what its text leaves behind in the server's session */
 	void *ref;		/* the owner's; NULL: none */
+	struct timing *timing;	/* of a request that is run for the client; NULL: none */
 };
 
 #define PIPELINE_INLINE 8

@@ -27,6 +27,7 @@ struct haul {
 	struct session *session;
 	struct gather *gather;
 	const uint8_t *pos, *end;
+	usec_t now;		/* when it was read */
 	const uint8_t *run;	/* what lies from here to pos is passed on; NULL: nothing */
 };
 
@@ -118,7 +119,7 @@ stop_clocks(struct haul *h, uint8_t status)
 {
 	struct session *s = h->session;
 	struct traffic *t = &s->pool->tenant->traffic;
-	usec_t now = clock_now();
+	usec_t now = h->now;
 
 	if (s->query_since != 0)
 		t->query_time += now - s->query_since;
@@ -164,8 +165,11 @@ take_ready(struct haul *h, const uint8_t *body, size_t n)
 		drop_server(h);
 		return REPLY_SWALLOW;
 	}
+	timing_end(k, h->now, FRAME_HEADER + n);
 	action = pipeline_take_reply(&k->pipeline, BE_READY_FOR_QUERY);
 	k->server->transaction = body[0];
+	if (body[0] == TRANSACTION_IDLE)
+		labels_free(&k->meter.portals);
 	judge_sets(k);
 	/* The client gets the error instead of what it was told to be true. */
 	if (body[0] != TRANSACTION_IDLE && action == REPLY_PASS && pool_mode(h->session->pool) == POOL_STATEMENT) {
@@ -207,6 +211,8 @@ note_taint(struct haul *h, const char *tag, size_t n)
 	const struct pipeline_entry *head = pipeline_head(&k->pipeline);
 
 	k->commands++;
+	if (head != NULL && head->effects != 0 && head->action == REPLY_PASS)
+		k->server->taint |= TAINT_SETTINGS;
 	if (n > 0 && tag[n - 1] == '\0' && n >= 2 && tag[n - 2] <= '9')
 		return;		/* "SELECT 1", "INSERT 0 1": counted, and leaves nothing */
 	for (size_t i = 0; i < lengthof(leaving); i++) {
@@ -222,6 +228,22 @@ note_taint(struct haul *h, const char *tag, size_t n)
 	}
 }
 
+/* A message that ends an Execute, but not a simple query. */
+static enum reply_action
+end_execute(struct haul *h, uint8_t type, size_t size)
+{
+	struct link *k = h->link;
+	const struct pipeline_entry *head = pipeline_head(&k->pipeline);
+
+	if (head != NULL && head->kind == REQUEST_EXECUTE) {
+		if (type == BE_PORTAL_SUSPENDED)
+			timing_suspend(k, h->now);
+		else
+			timing_end(k, h->now, size);
+	}
+	return pipeline_take_reply(&k->pipeline, type);
+}
+
 static enum reply_action
 take_command_complete(struct haul *h, const uint8_t *body, size_t n)
 {
@@ -232,7 +254,8 @@ take_command_complete(struct haul *h, const uint8_t *body, size_t n)
 	    (n == sizeof("DISCARD ALL") && memcmp(tag, "DISCARD ALL", n) == 0))
 		link_forget_statements(k);
 	note_taint(h, tag, n);
-	return pipeline_take_reply(&k->pipeline, BE_COMMAND_COMPLETE);
+	timing_command(k, tag, n);
+	return end_execute(h, BE_COMMAND_COMPLETE, FRAME_HEADER + n);
 }
 
 /* The server has a statement that we think it has not, or the other way round: a DISCARD ALL, DEALLOCATE or PREPARE
@@ -267,6 +290,9 @@ take_error(struct haul *h, const uint8_t *body, size_t n)
 		ours = *(struct error *)head->ref;
 	if (e.severity != SEVERITY_FATAL && retry_catch(k, e.sqlstate))
 		return REPLY_SWALLOW;
+	timing_fail(k, e.sqlstate, h->now);
+	if (e.severity == SEVERITY_FATAL)
+		timing_end(k, h->now, FRAME_HEADER + n);
 	action = pipeline_take_error(&k->pipeline);
 	if (e.severity == SEVERITY_FATAL) {
 		k->fatal_told = true;
@@ -306,6 +332,8 @@ take_message(struct haul *h, const struct frame *f)
 
 	switch (f->type) {
 	case BE_DATA_ROW:
+		h->link->meter.rows_of_command++;
+		return pipeline_data_action(&h->link->pipeline);
 	case BE_COPY_DATA:
 		return pipeline_data_action(&h->link->pipeline);
 	case BE_NOTICE_RESPONSE:
@@ -319,6 +347,9 @@ take_message(struct haul *h, const struct frame *f)
 		return take_ready(h, body, n);
 	case BE_COMMAND_COMPLETE:
 		return take_command_complete(h, body, n);
+	case BE_EMPTY_QUERY_RESPONSE:
+	case BE_PORTAL_SUSPENDED:
+		return end_execute(h, f->type, f->size);
 	case BE_ERROR_RESPONSE:
 		return take_error(h, body, n);
 	default:
@@ -339,6 +370,8 @@ hand_over(struct haul *h, size_t n)
 		h->run = h->pos;
 	h->pos += n;
 	k->reply_left -= n;
+	if (k->reply_action == REPLY_PASS)
+		k->meter.bytes_out += n;
 	h->session->client->mid_message = k->reply_left > 0 && k->reply_action == REPLY_PASS;
 }
 
@@ -403,6 +436,8 @@ session_on_reply(struct server *server, const uint8_t *p, size_t n)
 	struct session *s = k->session;
 	struct haul h = { .link = k, .session = s, .gather = loop_gather(s->shard->loop), .pos = p, .end = p + n };
 
+	h.now = clock_now();
+	timing_heard(k, h.now);
 	gather_begin(h.gather, &s->client->stream);
 	put_answers(&h);
 	while (h.pos < h.end && take_reply(&h))
@@ -411,8 +446,10 @@ session_on_reply(struct server *server, const uint8_t *p, size_t n)
 		return n;	/* session or server are closed */
 	end_run(&h);
 	s->pool->tenant->traffic.sent += h.pos - p;
-	if (!gather_flush(h.gather))
+	if (!gather_flush(h.gather)) {
 		stream_pause(&server->stream);
+		timing_block(k, h.now);
+	}
 	/* Not only behind ReadyForQuery: half a notification may have come with it. */
 	if (s->query_since == 0 || s->leaving)
 		part(s);

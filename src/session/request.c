@@ -47,6 +47,7 @@ handle_query(struct batch *b, struct request *rq)
 	b->session->link->unnamed_known = false;
 	statement_unref(&b->session->unnamed);
 	pass(b, REQUEST_QUERY);
+	timing_query(b, rq);
 	if (is_set_local(rq))
 		pipeline_last(pipeline_of(b))->local = true;
 }
@@ -56,13 +57,14 @@ handle_function_call(struct batch *b, struct request *rq)
 {
 	(void)rq;
 	pass(b, REQUEST_FUNCTION_CALL);
+	timing_function_call(b);
 }
 
 static void
 handle_execute(struct batch *b, struct request *rq)
 {
-	(void)rq;
 	pass(b, REQUEST_EXECUTE);
+	timing_execute(b, rq);
 	pipeline_last(pipeline_of(b))->forgets = b->session->link->unnamed_forgets;
 }
 
@@ -80,12 +82,24 @@ handle_flush(struct batch *b, struct request *rq)
 	b->flush_asked = true;
 }
 
+/* What a COPY reads counts for its request, which stands at the head. */
+static void
+add_copied(struct batch *b, const struct request *rq)
+{
+	struct timing *t = pipeline_head(pipeline_of(b))->timing;
+
+	if (t != NULL)
+		t->bytes_in += rq->frame.size;
+}
+
 /* Data that comes when the copy is over already is thrown away, as PostgreSQL does. */
 static void
 handle_copy_data(struct batch *b, struct request *rq)
 {
 	if (pipeline_is_empty(pipeline_of(b)))
 		drop_all(rq);
+	else
+		add_copied(b, rq);
 }
 
 static void
@@ -104,7 +118,7 @@ static const struct request_rule request_rules[256] = {
 	[FE_BIND] = { .handle = naming_bind, .has_names = true },
 	[FE_DESCRIBE] = { .handle = naming_describe, .has_names = true },
 	[FE_CLOSE] = { .handle = naming_close, .has_names = true },
-	[FE_EXECUTE] = { .handle = handle_execute },
+	[FE_EXECUTE] = { .handle = handle_execute, .has_names = true },
 	[FE_SYNC] = { .handle = handle_sync },
 	[FE_FLUSH] = { .handle = handle_flush },
 	[FE_COPY_DATA] = { .handle = handle_copy_data, .is_copy = true },
@@ -325,6 +339,8 @@ take_request(struct batch *b)
 		start_clocks(b);
 	if (!reach_server(b))
 		return false;
+	if (!rule->is_copy)
+		s->link->meter.bytes_in += rq.frame.size;
 	if (s->link->pipeline.skipping && rq.frame.type != FE_SYNC)
 		drop_all(&rq);
 	else
@@ -346,6 +362,7 @@ take_rest(struct batch *b)
 		if (!reach_server(b))
 			return false;
 		gather_ref(b->gather, b->pos, n);
+		timing_rest(s->link, &s->link->meter, b->pos, n);
 	}
 	b->pos += n;
 	s->request_left -= n;

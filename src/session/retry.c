@@ -10,6 +10,16 @@
 
 char retry_mark[] = "retry";
 
+static void
+drop_timings(struct link *k)
+{
+	for (int i = 0; i < RETRY_ENTRIES; i++) {
+		if (k->retry.timings[i] != NULL)
+			timing_drop(k, k->retry.timings[i]);
+		k->retry.timings[i] = NULL;
+	}
+}
+
 void
 retry_forget(struct link *k)
 {
@@ -18,6 +28,7 @@ retry_forget(struct link *k)
 	if (r->state == RETRY_OFF)
 		return;
 	r->state = RETRY_OFF;
+	drop_timings(k);
 	statement_unref(&r->statement);
 	buffer_clear(&r->bytes);
 }
@@ -89,6 +100,10 @@ retry_catch(struct link *k, const char *sqlstate)
 	if (r->state != RETRY_KEPT || head == NULL || head->kind != REQUEST_BIND ||
 	    k->pipeline.count != r->nkinds || strcmp(sqlstate, SQLSTATE_FEATURE_NOT_SUPPORTED) != 0)
 		return false;
+	for (int i = 0; i < r->nkinds; i++) {
+		r->timings[i] = pipeline_at(&k->pipeline, (uint32_t)i)->timing;
+		pipeline_at(&k->pipeline, (uint32_t)i)->timing = NULL;
+	}
 	pipeline_reset(&k->pipeline);
 	pipeline_push(&k->pipeline, REQUEST_SYNC, REPLY_SWALLOW, retry_mark);
 	r->state = RETRY_CAUGHT;
@@ -117,8 +132,11 @@ retry_send(struct link *k)
 	buffer_append(&b, buffer_head(&r->bytes), buffer_left(&r->bytes));
 	pipeline_push(&k->pipeline, REQUEST_CLOSE, REPLY_SWALLOW, NULL);
 	pipeline_push(&k->pipeline, REQUEST_PARSE, REPLY_SWALLOW, effect_new(r->statement, NULL));
-	for (int i = 0; i < r->nkinds; i++)
+	for (int i = 0; i < r->nkinds; i++) {
 		pipeline_push(&k->pipeline, (enum request_kind)r->kinds[i], REPLY_PASS, NULL);
+		pipeline_last(&k->pipeline)->timing = r->timings[i];
+		r->timings[i] = NULL;
+	}
 	retry_forget(k);
 	stream_send_bytes(&k->server->stream, b.data, b.len);
 	buffer_release(&b);

@@ -43,6 +43,7 @@ struct retry {
 	uint8_t state;			/* enum retry_state */
 	uint8_t nkinds;
 	uint8_t kinds[RETRY_ENTRIES];	/* of the cycle's entries */
+	struct timing *timings[RETRY_ENTRIES];	/* likewise, while it is caught */
 	size_t from;			/* where the cycle begins in the gather */
 	struct statement *statement;	/* a reference, from BEGUN on */
 	struct buffer bytes;

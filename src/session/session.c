@@ -73,6 +73,7 @@ session_cut(struct session *s)
 	retry_forget(k);
 	pipeline_reset(&k->pipeline);
 	keep_unnamed(s, k);
+	timing_meter_clear(&k->meter);
 	k->session = NULL;
 	k->reply_left = 0;
 	return k->server;
@@ -118,6 +119,7 @@ on_granted(struct lease_request *r, struct server *server)
 		tunnel_link(s, server);
 		return;
 	}
+	s->waited = clock_now() - r->since;
 	session_link(s, server);
 	client_resume(s->client);
 	/* All that was waiting may have been thrown away meanwhile: then there is nothing to wait for. */
@@ -186,8 +188,10 @@ on_client_drained(struct client *c)
 
 	if (s == NULL)
 		return;
-	if (s->link != NULL)
+	if (s->link != NULL) {
+		timing_unblock(s->link);
 		server_resume(s->link->server);
+	}
 	session_read_on(s);
 }
 

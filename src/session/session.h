@@ -49,6 +49,7 @@ struct session {
 	struct statement *unnamed;	/* its unnamed statement, prepared but not bound when its server was given back */
 	const struct params *params;	/* its session parameters, as far as they are carried along */
 	struct lease_request wait;
+	usec_t waited;			/* for the server that it was granted; of the next query */
 	usec_t query_since;		/* 0: no query is under way */
 	usec_t transaction_since;	/* 0: none */
 	usec_t quiet_since;		/* when the last query was done */

@@ -9,7 +9,9 @@
 #include "client/verifiers.h"
 #include "pg/cancel.h"
 #include "session/lookup.h"
+#include "session/plan.h"
 #include "session/session.h"
+#include "session/timing.h"
 
 /* How long a database is remembered that "*" made and nobody has ever come to. */
 #define STRANGER_MEMORY (5 * USEC_PER_SEC)
@@ -59,6 +61,7 @@ apply_config(struct shard *s, const struct config *c)
 		.socket_buffer = c->tcp_socket_buffer,
 		.user_timeout_ms = c->tcp_user_timeout,
 	};
+	timing_configure(s);
 }
 
 void
@@ -104,6 +107,7 @@ shard_init(struct shard *s, int index, int nworkers, struct loop *l, struct mail
 		.next_id = &commons->next_id,
 		.worker = index,
 	};
+	query_store_init(&s->queries, &(struct query_limits){ .on = false }, clock_now());
 	apply_config(s, c);
 	shard_prepare_pools(s);
 }
@@ -373,6 +377,7 @@ drop_tenant(struct shard *s, struct tenant *t, const struct error *e)
 	LIST_FOREACH_SAFE(p, &t->pools, link, next)
 		pool_close(&p, e, e->message);
 	free(t->statements);
+	query_tenant_free(&t->queries);
 	tenants_drop(s->tenants, &t);
 }
 
@@ -385,6 +390,7 @@ shard_release(struct shard *s, const struct error *e)
 	while ((t = tenants_next(s->tenants, NULL)) != NULL)
 		drop_tenant(s, t, e);
 	lookups_release(s);
+	plans_release(s);
 }
 
 void
@@ -392,6 +398,8 @@ shard_free(struct shard *s)
 {
 	verifiers_free(&s->client_env.verifiers);
 	tenants_free(&s->tenants);
+	timings_free(s);
+	query_store_release(&s->queries);
 	free(s->at_door);
 	params_table_free(&s->params);
 	free(s->tracked);
@@ -479,6 +487,7 @@ shard_upkeep(struct shard *s)
 	clients_keep_logins(&s->client_env, now, timeout > 0 ? now - timeout : 0);
 	keep_sessions(s, now);
 	lookups_keep(s, now);
+	plans_keep(s, now);
 	pools_upkeep(&s->pools);
 	drop_unused_tenants(s, now);
 }

@@ -23,6 +23,7 @@
 struct lookup;
 struct search;
 struct shard;
+struct timing;
 
 /* Of the process; any thread. */
 struct commons {
@@ -33,6 +34,8 @@ struct commons {
 	struct attempts *attempts;	/* failed logins */
 	struct helpers *helpers;	/* for what burns CPU */
 	struct helpers *askers;		/* for what may hang */
+	atomic_int slow_waiting;	/* records of slow queries on their way to the monitor */
+	atomic_ullong slow_lost;	/* too many of them were */
 };
 
 /* What the daemon does for a shard; all take the client, at the end of the turn at the earliest. */
@@ -62,7 +65,7 @@ struct shard {
 	size_t nclients;
 	struct query_store queries;
 	struct planner *planner;	/* session/plan.h; NULL until a plan is wanted */
-	struct timing_list *timings;	/* session/timing.h */
+	SLIST_HEAD(timing_list, timing) timings;	/* session/timing.h: free ones */
 	struct search *searches;	/* session/lookup.h */
 	TAILQ_HEAD(search_list, search) waiting_searches;	/* of these, that wait for a server; oldest first */
 	int nlookups;			/* that wait for the answer to a search */

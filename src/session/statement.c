@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "pg/message.h"
 #include "pg/writer.h"
+#include "session/timing.h"
 
 /* Of the process, so that a server that moves to another worker finds no other meaning of a name there. */
 static atomic_uint last_id;
@@ -16,6 +17,19 @@ static size_t
 cost(size_t size)
 {
 	return sizeof(struct statement) + size;
+}
+
+static void
+read_text(struct statement *st)
+{
+	struct sql_digest d;
+	size_t n = strnlen((const char *)st->body, st->size);
+
+	sql_digest((const char *)st->body, n < TIMING_TEXT ? n : TIMING_TEXT, &d);
+	st->hash = d.hash;
+	st->verb = d.verb;
+	st->effects = d.effects;
+	st->trace = d.comment != NULL ? trace_note_new(d.comment, d.comment_size) : NULL;
 }
 
 static struct statement *
@@ -28,6 +42,7 @@ add(struct statements *t, const uint8_t *body, size_t size)
 	snprintf(st->name, sizeof(st->name), STATEMENT_PREFIX "%u", atomic_fetch_add(&last_id, 1) + 1);
 	st->size = (uint32_t)size;
 	memcpy(st->body, body, size);
+	read_text(st);
 	HASH_ADD(hh, t->by_body, body, size, st);
 	t->bytes += cost(size);
 	return st;
@@ -70,6 +85,7 @@ statement_unref(struct statement **stp)
 		return;
 	HASH_DEL(st->table->by_body, st);
 	st->table->bytes -= cost(st->size);
+	trace_note_unref(&st->trace);
 	free(st);
 }
 

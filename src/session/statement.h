@@ -21,10 +21,15 @@
 #define STATEMENT_NAME_MAX 24
 #define STATEMENT_PREFIX "pgusher_"
 
+struct trace_note;
+
 struct statement {
 	UT_hash_handle hh;
 	struct statements *table;
 	int refs;
+	uint64_t hash;		/* of the digest of its text (sql/digest.h) */
+	uint8_t verb, effects;	/* likewise */
+	struct trace_note *trace;	/* what a comment in it says; NULL: nothing */
 	char name[STATEMENT_NAME_MAX];	/* on servers */
 	uint32_t size;		/* of body */
 	uint8_t body[];		/* of a Parse message behind the name: query NUL, int16 n, n times int32 */

@@ -1,0 +1,559 @@
+#include "session/timing.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "pg/reader.h"
+#include "session/learn.h"
+#include "session/request.h"
+#include "session/slow.h"
+#include "session/values.h"
+
+/* Bytes of a Bind that are looked at for its values. */
+#define VALUES_READ (16 * 1024)
+
+static struct shard *
+shard_of(const struct link *k)
+{
+	return container_of(k->server->env, struct shard, server_env);
+}
+
+static bool
+counts(const struct shard *s)
+{
+	return s->queries.limits.on;
+}
+
+bool
+timing_reads_text(const struct session *s)
+{
+	return counts(s->shard) ||
+	       (shard_config(s->shard)->session_state == SESSION_STATE_CLEAN && pool_mode(s->pool) != POOL_SESSION);
+}
+
+/* --- the free list --- */
+
+static struct timing *
+take_timing(struct shard *s)
+{
+	struct timing *t = SLIST_FIRST(&s->timings);
+
+	if (t == NULL)
+		return memory_zalloc(sizeof(*t));
+	SLIST_REMOVE_HEAD(&s->timings, link);
+	return t;
+}
+
+static void
+give_timing(struct link *k, struct timing *t)
+{
+	struct shard *s = shard_of(k);
+
+	if (k->meter.text.timing == t)
+		k->meter.text.timing = NULL;
+	label_clear(&t->what);
+	SLIST_INSERT_HEAD(&s->timings, t, link);
+}
+
+void
+timing_drop(struct link *k, struct timing *t)
+{
+	give_timing(k, t);
+}
+
+void
+timings_free(struct shard *s)
+{
+	struct timing *t;
+
+	while ((t = SLIST_FIRST(&s->timings)) != NULL) {
+		SLIST_REMOVE_HEAD(&s->timings, link);
+		free(t);
+	}
+}
+
+/* --- what a text is counted as --- */
+
+static struct query_tenant *
+queries_of(const struct session *s)
+{
+	struct tenant *t = s->pool->tenant;
+
+	if (t->queries == NULL)
+		t->queries = query_tenant_new(&s->shard->queries, t->name);
+	return t->queries;
+}
+
+static struct query_entry *
+find_entry(struct session *s, const struct sql_digest *d, const char *text, size_t n)
+{
+	struct query_tenant *t = queries_of(s);
+	struct query_entry *e = query_find(t, d->hash);
+	bool fresh = false;
+
+	if (e != NULL)
+		return e;
+	e = query_open(t, d, text, n, clock_recent(), &fresh);
+	if (fresh)
+		learn_statement(s->shard, d->hash, text, n);
+	return e;
+}
+
+/* l is what the first n bytes of text say. */
+static void
+label_text(struct session *s, struct label *l, const char *text, size_t n)
+{
+	struct sql_digest d;
+
+	if (n > TIMING_TEXT) {
+		n = TIMING_TEXT;
+		s->shard->queries.truncated++;
+	}
+	sql_digest(text, n, &d);
+	l->effects = d.effects;
+	if (!counts(s->shard))
+		return;
+	label_take_entry(l, find_entry(s, &d, text, n));
+	if (d.comment != NULL && l->trace == NULL)
+		l->trace = trace_note_new(d.comment, d.comment_size);
+}
+
+static void
+label_types(struct label *l, struct reader *r)
+{
+	l->nparams = reader_u16(r);
+	if (!reader_ok(r))
+		l->nparams = 0;
+	l->ntypes = l->nparams < LABEL_TYPES ? (uint8_t)l->nparams : LABEL_TYPES;
+	for (int i = 0; i < l->ntypes; i++)
+		l->types[i] = reader_u32(r);
+	if (!reader_ok(r))
+		l->ntypes = 0;
+}
+
+/* The body of a Parse behind the name, as far as it has come: text NUL, int16 n, n times int32. */
+static void
+label_body(struct session *s, struct label *l, const uint8_t *body, size_t n)
+{
+	const uint8_t *end = memchr(body, '\0', n);
+	struct reader r;
+
+	label_clear(l);
+	label_text(s, l, (const char *)body, end != NULL ? (size_t)(end - body) : n);
+	if (end == NULL)
+		return;
+	reader_init(&r, end + 1, n - (size_t)(end + 1 - body));
+	label_types(l, &r);
+}
+
+static void
+label_statement(struct session *s, struct label *l, const struct statement *st)
+{
+	struct reader r;
+	const char *text;
+	struct sql_digest d = { .hash = st->hash, .verb = st->verb, .effects = st->effects };
+
+	reader_init(&r, st->body, st->size);
+	text = reader_string(&r);
+	label_clear(l);
+	l->effects = st->effects;
+	if (!counts(s->shard))
+		return;
+	label_take_entry(l, find_entry(s, &d, text, strnlen(text, TIMING_TEXT)));
+	l->trace = trace_note_ref(st->trace);
+	label_types(l, &r);
+}
+
+/* --- texts that come in several reads --- */
+
+/* The rest of a text that is total bytes long, of which n have come, is awaited. */
+static void
+await_text(struct timing_text *x, struct timing *t, const uint8_t *p, size_t n, size_t total)
+{
+	size_t wanted = total < TIMING_TEXT ? total : TIMING_TEXT;
+
+	buffer_clear(&x->bytes);
+	buffer_append(&x->bytes, p, n);
+	x->missing = wanted - n;
+	x->timing = t;
+}
+
+static void
+take_text(struct link *k)
+{
+	struct timing_text *x = &k->meter.text;
+	struct label *l = x->timing != NULL ? &x->timing->what : &k->meter.statement;
+	struct pipeline *p = &k->pipeline;
+
+	if (k->session != NULL)
+		label_body(k->session, l, buffer_head(&x->bytes), buffer_left(&x->bytes));
+	if (x->timing != NULL && p->count > 0 && pipeline_last(p)->timing == x->timing)
+		pipeline_last(p)->effects = l->effects;
+	x->timing = NULL;
+	buffer_release(&x->bytes);
+}
+
+void
+timing_read_on(struct link *k, const uint8_t *p, size_t n)
+{
+	struct timing_text *x = &k->meter.text;
+
+	if (n > x->missing)
+		n = x->missing;
+	buffer_append(&x->bytes, p, n);
+	x->missing -= n;
+	if (x->missing == 0)
+		take_text(k);
+}
+
+/* --- requests --- */
+
+static struct timing *
+begin(struct batch *b)
+{
+	struct session *s = b->session;
+	struct timing_meter *m = &s->link->meter;
+	struct timing *t = take_timing(s->shard);
+
+	t->since = b->now;
+	t->wait = s->waited;
+	s->waited = 0;
+	t->heard_at = 0;
+	t->blocked = 0;
+	t->bytes_in = m->bytes_in;
+	m->bytes_in = 0;
+	t->failed = false;
+	t->sqlstate[0] = '\0';
+	pipeline_last(&s->link->pipeline)->timing = t;
+	return t;
+}
+
+void
+timing_query(struct batch *b, const struct request *rq)
+{
+	struct session *s = b->session;
+	const uint8_t *text = rq->start + FRAME_HEADER;
+	size_t n = rq->here - FRAME_HEADER, total = rq->frame.size - FRAME_HEADER;
+	struct timing *t;
+
+	label_clear(&s->link->meter.statement);
+	if (!timing_reads_text(s))
+		return;
+	t = begin(b);
+	if (n < total && n < TIMING_TEXT) {
+		await_text(&s->link->meter.text, t, text, n, total);
+		return;
+	}
+	label_text(s, &t->what, (const char *)text, n);
+	pipeline_last(&s->link->pipeline)->effects = t->what.effects;
+}
+
+void
+timing_function_call(struct batch *b)
+{
+	static const char text[] = "FUNCTION CALL";
+
+	if (counts(b->session->shard))
+		label_text(b->session, &begin(b)->what, text, sizeof(text) - 1);
+}
+
+static struct label *
+find_portal(struct timing_meter *m, const char *name)
+{
+	return name[0] == '\0' ? &m->portal : labels_find(m->portals, name);
+}
+
+void
+timing_execute(struct batch *b, const struct request *rq)
+{
+	struct session *s = b->session;
+	struct label *l;
+	struct reader r;
+	struct timing *t;
+
+	if (!timing_reads_text(s))
+		return;
+	reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
+	l = find_portal(&s->link->meter, reader_string(&r));
+	t = begin(b);
+	if (l == NULL)
+		return;
+	label_copy(&t->what, l);
+	t->what.values = l->values;
+	l->values = NULL;
+	pipeline_last(&s->link->pipeline)->effects = l->effects;
+}
+
+void
+timing_parse(struct batch *b, const struct request *rq, const char *name, const uint8_t *body, size_t n)
+{
+	struct session *s = b->session;
+	struct timing_meter *m = &s->link->meter;
+	size_t total = rq->frame.size - (size_t)(body - rq->start);
+	struct label *l;
+
+	if (!timing_reads_text(s))
+		return;
+	l = name[0] == '\0' ? &m->statement : labels_open(&m->statements, name);
+	if (l == NULL)
+		return;
+	if (n < total && n < TIMING_TEXT && l == &m->statement)
+		await_text(&m->text, NULL, body, n, total);
+	else
+		label_body(s, l, body, n);
+}
+
+static void
+keep_values(const struct session *s, struct label *l, const uint8_t *values, size_t n)
+{
+	if (!shard_config(s->shard)->slow_query_log_values || values == NULL)
+		return;
+	l->values = values_of_bind(values, n < VALUES_READ ? n : VALUES_READ);
+}
+
+void
+timing_bind(struct batch *b, const char *portal, struct statement *st, const char *name, const uint8_t *values,
+	    size_t n)
+{
+	struct session *s = b->session;
+	struct timing_meter *m = &s->link->meter;
+	struct label *from, *to;
+
+	if (!timing_reads_text(s))
+		return;
+	to = portal[0] == '\0' ? &m->portal : labels_open(&m->portals, portal);
+	if (to == NULL)
+		return;
+	if (st != NULL) {
+		label_statement(s, to, st);
+	} else {
+		from = name[0] == '\0' ? &m->statement : labels_find(m->statements, name);
+		if (from != NULL)
+			label_copy(to, from);
+		else
+			label_clear(to);
+	}
+	keep_values(s, to, values, n);
+}
+
+void
+timing_label_unnamed(struct link *k, struct statement *st)
+{
+	if (timing_reads_text(k->session))
+		label_statement(k->session, &k->meter.statement, st);
+}
+
+/* --- replies --- */
+
+/* The timing that the server works on: of the head, or of the Execute that its cycle comes to. */
+static struct timing **
+find_current(struct link *k)
+{
+	for (uint32_t i = 0; i < k->pipeline.count; i++) {
+		struct pipeline_entry *e = pipeline_at(&k->pipeline, i);
+
+		if (e->timing != NULL)
+			return &e->timing;
+		if (e->kind == REQUEST_SYNC)
+			break;
+	}
+	return NULL;
+}
+
+static usec_t
+start_of(const struct link *k, const struct timing *t)
+{
+	return t->since > k->meter.finished_at ? t->since : k->meter.finished_at;
+}
+
+void
+timing_heard(struct link *k, usec_t now)
+{
+	struct timing **t = find_current(k);
+
+	if (t != NULL && (*t)->heard_at == 0)
+		(*t)->heard_at = now;
+}
+
+void
+timing_block(struct link *k, usec_t now)
+{
+	if (k->meter.blocked_since == 0)
+		k->meter.blocked_since = now;
+}
+
+void
+timing_unblock(struct link *k)
+{
+	struct timing_meter *m = &k->meter;
+	struct timing **t;
+	usec_t from;
+
+	if (m->blocked_since == 0)
+		return;
+	t = find_current(k);
+	if (t != NULL) {
+		from = m->blocked_since > start_of(k, *t) ? m->blocked_since : start_of(k, *t);
+		(*t)->blocked += clock_now() - from;
+	}
+	m->blocked_since = 0;
+}
+
+/* "INSERT 0 5\0": 5; "BEGIN\0": 0. */
+static uint64_t
+count_in_tag(const char *tag, size_t n)
+{
+	uint64_t count = 0, unit = 1;
+
+	for (size_t i = n > 0 ? n - 1 : 0; i > 0 && tag[i - 1] >= '0' && tag[i - 1] <= '9'; i--) {
+		count += (uint64_t)(tag[i - 1] - '0') * unit;
+		unit *= 10;
+	}
+	return count;
+}
+
+/* Of rows that came, the tag tells only those of its last Execute. */
+void
+timing_command(struct link *k, const char *tag, size_t n)
+{
+	struct timing_meter *m = &k->meter;
+
+	m->rows += m->rows_of_command > 0 ? m->rows_of_command : count_in_tag(tag, n);
+	m->rows_of_command = 0;
+}
+
+static void
+measure(struct link *k, const struct timing *t, usec_t now, size_t last, struct query_sample *q)
+{
+	struct timing_meter *m = &k->meter;
+	usec_t start = start_of(k, t);
+
+	*q = (struct query_sample){
+		.wait = t->wait,
+		.first_byte = t->heard_at > start ? t->heard_at - start : 0,
+		.total = now - start + m->suspended,
+		.blocked = t->blocked,
+		.rows = m->rows + m->rows_of_command,
+		.bytes_in = t->bytes_in,
+		.bytes_out = m->bytes_out + last,
+		.failed = t->failed,
+	};
+	m->suspended = 0;
+	m->rows = m->rows_of_command = 0;
+	m->bytes_out = 0 - (uint64_t)last;	/* it is added when it has been handed over */
+	m->finished_at = now;
+}
+
+static void
+count(struct link *k, struct timing *t, struct query_sample *q, usec_t now)
+{
+	struct session *s = k->session;
+	const struct pool *p = s->pool;
+	usec_t threshold = tenant_slow_query_threshold(p->tenant, shard_config(s->shard), p->user_conf);
+
+	q->slow = threshold > 0 && q->total >= threshold;
+	if (t->what.entry == NULL) {
+		t->what.entry = &queries_of(s)->other;
+		t->what.entry->running++;
+	}
+	if (q->slow)
+		slow_report(s, t, q, threshold);
+	query_count(t->what.entry, q, now);
+	t->what.entry = NULL;
+}
+
+static void
+finish(struct link *k, struct timing **tp, usec_t now, size_t last)
+{
+	struct timing *t = *tp;
+	struct query_sample q;
+
+	*tp = NULL;
+	measure(k, t, now, last, &q);
+	if (counts(k->session->shard))
+		count(k, t, &q, now);
+	give_timing(k, t);
+}
+
+void
+timing_end(struct link *k, usec_t now, size_t last)
+{
+	struct pipeline_entry *head = pipeline_head(&k->pipeline);
+
+	if (head != NULL && head->timing != NULL)
+		finish(k, &head->timing, now, last);
+}
+
+void
+timing_suspend(struct link *k, usec_t now)
+{
+	struct pipeline_entry *head = pipeline_head(&k->pipeline);
+	struct timing_meter *m = &k->meter;
+	struct timing *t;
+
+	if (head == NULL || head->timing == NULL)
+		return;
+	t = head->timing;
+	head->timing = NULL;
+	m->suspended += now - start_of(k, t);
+	m->rows += m->rows_of_command;
+	m->rows_of_command = 0;
+	m->bytes_in += t->bytes_in;
+	m->finished_at = now;
+	give_timing(k, t);
+}
+
+void
+timing_fail(struct link *k, const char *sqlstate, usec_t now)
+{
+	struct pipeline_entry *head = pipeline_head(&k->pipeline);
+	struct timing **t = find_current(k);
+
+	if (t == NULL)
+		return;
+	(*t)->failed = true;
+	memcpy((*t)->sqlstate, sqlstate, sizeof((*t)->sqlstate));
+	/* A simple query ends with ReadyForQuery in any case; the others will be skipped. */
+	if (head->kind != REQUEST_QUERY && head->kind != REQUEST_FUNCTION_CALL)
+		finish(k, t, now, 0);
+}
+
+/* --- the meter --- */
+
+void
+timing_meter_clear(struct timing_meter *m)
+{
+	m->bytes_in = m->bytes_out = m->rows = m->rows_of_command = 0;
+	m->suspended = m->finished_at = m->blocked_since = 0;
+	m->text.missing = 0;
+	m->text.timing = NULL;
+	buffer_clear(&m->text.bytes);
+	label_clear(&m->statement);
+	label_clear(&m->portal);
+	labels_free(&m->statements);
+	labels_free(&m->portals);
+}
+
+void
+timing_meter_release(struct timing_meter *m)
+{
+	timing_meter_clear(m);
+	buffer_release(&m->text.bytes);
+}
+
+void
+timing_configure(struct shard *s)
+{
+	const struct config *c = shard_config(s);
+	unsigned share = (unsigned)(c->query_stats_max / s->nworkers);
+	struct query_limits limits = {
+		.on = c->query_stats,
+		.entries = share < 16 ? 16 : share,
+		.entries_per_tenant = (unsigned)c->query_stats_max_per_tenant,
+		.text_size = (unsigned)c->query_text_size,
+		.period = c->alert_baseline_period,
+	};
+
+	query_store_limit(&s->queries, &limits);
+}
