@@ -162,6 +162,7 @@ reset_visit(struct shard *s, struct inquiry *q)
 {
 	(void)q;
 	query_store_reset(&s->queries, clock_now());
+	applications_reset(&s->applications);
 }
 
 static void

@@ -108,6 +108,7 @@ shard_init(struct shard *s, int index, int nworkers, struct loop *l, struct mail
 		.worker = index,
 	};
 	query_store_init(&s->queries, &(struct query_limits){ .on = false }, clock_now());
+	applications_init(&s->applications);
 	apply_config(s, c);
 	shard_prepare_pools(s);
 }
@@ -400,6 +401,7 @@ shard_free(struct shard *s)
 	tenants_free(&s->tenants);
 	timings_free(s);
 	query_store_release(&s->queries);
+	applications_release(&s->applications);
 	free(s->at_door);
 	params_table_free(&s->params);
 	free(s->tracked);

@@ -445,6 +445,12 @@ measure(struct link *k, const struct timing *t, usec_t now, size_t last, struct 
 	m->finished_at = now;
 }
 
+static const char *
+application_of(const struct timing *t)
+{
+	return t->what.trace != NULL ? t->what.trace->trace.application : "";
+}
+
 static void
 count(struct link *k, struct timing *t, struct query_sample *q, usec_t now)
 {
@@ -461,6 +467,8 @@ count(struct link *k, struct timing *t, struct query_sample *q, usec_t now)
 		slow_report(s, t, q, threshold);
 	query_count(t->what.entry, q, now);
 	t->what.entry = NULL;
+	if (shard_config(s->shard)->metrics_application_label)
+		application_count(applications_find(&s->shard->applications, application_of(t)), q);
 }
 
 static void
