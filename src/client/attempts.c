@@ -28,6 +28,7 @@ struct attempts {
 	pthread_mutex_t lock;
 	struct attempt *by_pair;		/* a hash; under lock */
 	TAILQ_HEAD(, attempt) by_failure;	/* longest ago first; under lock */
+	uint64_t failed;			/* ever; under lock */
 };
 
 struct attempts *
@@ -163,6 +164,7 @@ attempts_failed(struct attempts *a, const struct address *address, const char *u
 	pthread_mutex_lock(&a->lock);
 	forget_old(a, now);
 	t = find_or_add(a, pair);
+	a->failed++;
 	if (t->failures < INT16_MAX)
 		t->failures++;
 	t->failed_at = now;
@@ -192,6 +194,17 @@ attempts_count(struct attempts *a)
 
 	pthread_mutex_lock(&a->lock);
 	n = HASH_COUNT(a->by_pair);
+	pthread_mutex_unlock(&a->lock);
+	return n;
+}
+
+uint64_t
+attempts_failed_ever(struct attempts *a)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&a->lock);
+	n = a->failed;
 	pthread_mutex_unlock(&a->lock);
 	return n;
 }

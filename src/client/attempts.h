@@ -15,6 +15,7 @@
 #define CLIENT_ATTEMPTS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/clock.h"
 #include "net/address.h"
@@ -39,5 +40,8 @@ void attempts_succeeded(struct attempts *a, const struct address *address, const
 
 /* Pairs that are remembered. */
 size_t attempts_count(struct attempts *a);
+
+/* Calls of attempts_failed since the process began; nothing of that is ever forgotten. */
+uint64_t attempts_failed_ever(struct attempts *a);
 
 #endif

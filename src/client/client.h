@@ -99,6 +99,7 @@ struct client_env {
 	int scram_iterations;			/* of verifiers that are made here */
 	TAILQ_HEAD(login_list, login) logins;	/* in the order of connecting */
 	int nlogins;
+	uint64_t handshakes, failed_handshakes;	/* of TLS: those that came to a good end, and the others */
 	bool log_connections, log_disconnections, log_errors;
 };
 

@@ -33,10 +33,13 @@ begin_tls(struct client *c, bool direct, const uint8_t *first, size_t n)
 void
 login_secured(struct client *c, const struct error *e)
 {
-	if (e == NULL)
+	if (e == NULL) {
+		c->env->handshakes++;
 		client_enter(c, CLIENT_STARTUP);
-	else
+	} else {
+		c->env->failed_handshakes++;
 		client_drop(c, e->message);
+	}
 }
 
 /* May this request be answered?  Anything behind it was sent by somebody who hopes that we take it for encrypted. */

@@ -140,6 +140,17 @@ Test(attempts, of_unix_sockets_are_of_one_address)
 	cr_assert_gt(attempts_delay(attempts, &two, "a", START), 0);
 }
 
+Test(attempts, that_failed_are_counted_whatever_is_forgotten)
+{
+	struct address a = address("10.0.0.1");
+
+	cr_assert_eq(attempts_failed_ever(attempts), 0);
+	fail("10.0.0.1", "a", 3);
+	fail("10.0.0.2", "b", 1);
+	attempts_succeeded(attempts, &a, "a");
+	cr_assert_eq(attempts_failed_ever(attempts), 4);
+}
+
 Test(attempts, are_bounded)
 {
 	char user[20];

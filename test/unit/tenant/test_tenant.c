@@ -179,6 +179,21 @@ Test(tenant, a_line_appears_and_goes)
 
 /* Only what leads to another server makes the old connections useless. */
 /* Connections that were made by other rules of TLS are of no use, whether the line or the section has changed. */
+Test(tenant, what_it_counted_outlives_it)
+{
+	struct tenants *ts = begin("* = host=h");
+	struct tenant *a = open_tenant(ts, "a"), *b = open_tenant(ts, "b");
+
+	a->traffic.query_count = 5;
+	b->traffic.query_count = 2;
+	cr_assert_eq(tenants_past(ts)->query_count, 0);
+	tenants_drop(ts, &a);
+	cr_assert_eq(tenants_past(ts)->query_count, 5);
+	tenants_drop(ts, &b);
+	cr_assert_eq(tenants_past(ts)->query_count, 7);
+	tenants_free(&ts);
+}
+
 Test(tenant, generation_and_tls)
 {
 	static const struct {
