@@ -130,10 +130,10 @@ http_check(const struct config *c, struct error *e)
 {
 	const char *rest = c->http_listen;
 	struct http_address a;
-	bool guarded = c->http_tls_cert_file[0] != '\0' && c->nhttp_tokens > 0;
+	bool has_tls = c->http_tls_cert_file[0] != '\0' && c->http_tls_key_file[0] != '\0';
 
 	while (http_address_next(&rest, &a)) {
-		if (guarded || http_address_is_local(&a))
+		if ((has_tls && c->nhttp_tokens > 0) || http_address_is_local(&a))
 			continue;
 		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
 			"http_listen %.60s can be reached from other machines, so it needs TLS and a token: set "

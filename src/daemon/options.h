@@ -16,7 +16,7 @@ struct options {
 	int verbose;
 };
 
-/* Fill o.  Prints help or version and exits with 0 where asked, exits with 1 on wrong usage. */
+/* Fill o.  Prints help, version or a new token and exits with 0 where asked, exits with 1 on wrong usage. */
 void options_parse(struct options *o, int argc, char **argv);
 
 #endif

@@ -1,7 +1,9 @@
 """The process: options, signals, daemon, pidfile, systemd, and how it ends."""
 
+import hashlib
 import os
 import pwd
+import re
 import signal
 import socket
 import subprocess
@@ -38,6 +40,20 @@ def test_help():
 def test_bad_options(args):
     done = subprocess.run([EXE, *args], capture_output=True, text=True, timeout=20 * SLOW, **as_user())
     assert done.returncode != 0 and done.stderr + done.stdout
+
+
+@pytest.mark.skipif(bool(PEER), reason="the peer has no HTTP")
+def test_new_token():
+    """Standard output is the token and its line, which holds the token's hash, and loads."""
+    done = run([EXE, "--new-token", "grafana"])
+    token, line = done.stdout.splitlines()
+    assert re.fullmatch("pgusher_[0-9a-f]{64}", token)
+    assert line == f"grafana = sha256:{hashlib.sha256(token.encode()).hexdigest()} scope=read"
+    assert run([EXE, "--new-token"]).stdout.splitlines()[1].startswith("name = sha256:")
+    assert token not in run([EXE, "--new-token"]).stdout
+    for args in (["a b"], ["a=b"], ["[a]"], [""], ["a", "b"]):
+        done = run([EXE, "--new-token", *args], check=False)
+        assert done.returncode == 1 and done.stderr and not done.stdout
 
 
 def test_quiet_writes_only_the_logfile(pgusher):

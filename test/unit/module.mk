@@ -57,6 +57,7 @@ test_unit_config_run_SOURCES = \
 	test/unit/config/test_connstr.c \
 	test/unit/config/test_contexts.c \
 	test/unit/config/test_demands.c \
+	test/unit/config/test_http.c \
 	test/unit/config/test_ini.c \
 	test/unit/config/test_keys.c \
 	test/unit/config/test_reference.c \

@@ -30,6 +30,13 @@ static const struct key size_key = { FIELD(KEY_SIZE, size), .min = 64, .max = IN
 static const struct key time_key = { FIELD(KEY_TIME, time), .max = 1000000000 };
 static const struct key own_time_key = { FIELD(KEY_TIME, time), .min = CONFIG_UNSET,
 	.max = 1000000000 };
+static const struct key msec_key = { FIELD(KEY_MSEC, time), .max = MSEC_MAX };
+static const struct key own_msec_key = { FIELD(KEY_MSEC, time), .min = CONFIG_UNSET, .max = MSEC_MAX };
+static const struct key growth_key = { FIELD(KEY_GROWTH, n), .max = INT_MAX };
+static const struct key bits_key = { FIELD(KEY_BITS, n), .words = colours };
+static const struct key listen_key = { FIELD(KEY_LISTEN, text), .def = "" };
+static const struct key url_key = { FIELD(KEY_URL, text), .def = "" };
+static const struct key secret_url_key = { FIELD(KEY_URL, text), .def = "", .flags = KEY_HIDDEN };
 static const struct key mode_key = { FIELD(KEY_MODE, n), .max = 0777 };
 static const struct key enum_key = { FIELD(KEY_ENUM, n), .words = colours };
 static const struct key text_key = { FIELD(KEY_TEXT, text), .def = "" };
@@ -110,6 +117,58 @@ static const struct {
 	{ &own_time_key, "-1.5", NULL },
 	{ &own_time_key, "-2", NULL },
 	{ &own_time_key, "0", "0" },
+	{ &msec_key, "0", "0" },
+	{ &msec_key, "1000", "1000" },
+	{ &msec_key, "1000ms", "1000" },
+	{ &msec_key, "1s", "1000" },
+	{ &msec_key, "1 S", "1000" },
+	{ &msec_key, "1.5s", "1500" },
+	{ &msec_key, "2min", "120000" },
+	{ &msec_key, "0.5min", "30000" },
+	{ &msec_key, "0.25", "0.25" },
+	{ &msec_key, "0.001", "0.001" },
+	{ &msec_key, "0.0019", "0.001" },
+	{ &msec_key, "1.", "1" },
+	{ &msec_key, "1000000000s", "1000000000000" },
+	{ &msec_key, "1000000001s", NULL },
+	{ &msec_key, "16666666.7min", NULL },
+	{ &msec_key, "9223372036854775807", NULL },
+	{ &msec_key, "9223372036854775807min", NULL },
+	{ &msec_key, "99999999999999999999", NULL },
+	{ &msec_key, "-1", NULL },
+	{ &msec_key, "", NULL },
+	{ &msec_key, "s", NULL },
+	{ &msec_key, ".5s", NULL },
+	{ &msec_key, "1h", NULL },
+	{ &msec_key, "1s ", NULL },
+	{ &msec_key, "1s2", NULL },
+	{ &msec_key, "1,5s", NULL },
+	{ &msec_key, "1.5.5s", NULL },
+	{ &own_msec_key, "-1", UNSET_TEXT },
+	{ &own_msec_key, "-1s", NULL },
+	{ &own_msec_key, "0", "0" },
+	{ &growth_key, "0", "0" },
+	{ &growth_key, "101", "101" },
+	{ &growth_key, "2147483647", "2147483647" },
+	{ &growth_key, "100", NULL },
+	{ &growth_key, "1", NULL },
+	{ &growth_key, "-1", NULL },
+	{ &growth_key, "x", NULL },
+	{ &bits_key, "red", "red" },
+	{ &bits_key, "green,RED", "red,green" },
+	{ &bits_key, "red,red", "red" },
+	{ &bits_key, "", NULL },
+	{ &bits_key, "red,", NULL },
+	{ &bits_key, ",red", NULL },
+	{ &bits_key, "red, green", NULL },
+	{ &bits_key, "yellow", NULL },
+	{ &bits_key, "a_word_that_is_longer_than_any_of_the_words", NULL },
+	{ &listen_key, "", "" },
+	{ &listen_key, "127.0.0.1:8432, [::1]:8432", "127.0.0.1:8432, [::1]:8432" },
+	{ &listen_key, "127.0.0.1", NULL },
+	{ &url_key, "", "" },
+	{ &url_key, "https://example.com/hook", "https://example.com/hook" },
+	{ &url_key, "example.com/hook", NULL },
 	{ &mode_key, "0777", "0777" },
 	{ &mode_key, "770", "0770" },
 	{ &mode_key, "0", "0000" },
@@ -183,6 +242,12 @@ Test(value, fields_hold_the_units_that_config_h_promises)
 	cr_assert_eq(f.time, 1500000);
 	cr_assert(value_parse(&own_time_key, &f, "-1", arena, &e));
 	cr_assert_eq(f.time, CONFIG_UNSET);
+	cr_assert(value_parse(&msec_key, &f, "1.5", arena, &e));
+	cr_assert_eq(f.time, 1500);
+	cr_assert(value_parse(&msec_key, &f, "1.5 min", arena, &e));
+	cr_assert_eq(f.time, 90 * USEC_PER_SEC);
+	cr_assert(value_parse(&bits_key, &f, "red,green", arena, &e));
+	cr_assert_eq(f.n, 3);
 	cr_assert(value_parse(&mode_key, &f, "0750", arena, &e));
 	cr_assert_eq(f.n, 0750);
 	cr_assert(value_parse(&check_key, &f, "<empty>", arena, &e));
@@ -217,6 +282,18 @@ Test(value, errors_say_what_would_be_right)
 		{ &demands_key, "x",
 			"invalid value \"x\" for k: it must be empty or a list of none, password, md5, "
 			"scram-sha-256, scram-sha-256-plus, all of them with ! before or none" },
+		{ &msec_key, "1h",
+			"invalid value \"1h\" for k: it must be a number of milliseconds like 500, or with a unit like "
+			"500ms, 1.5s or 2min, at least 0" },
+		{ &growth_key, "50", "invalid value \"50\" for k: it must be 0, or a percentage above 100" },
+		{ &bits_key, "x", "invalid value \"x\" for k: it must be a list, with commas, of red, green" },
+		{ &listen_key, "8432",
+			"invalid value \"8432\" for k: it must be empty or a list of addresses like 127.0.0.1:8432, "
+			"[::1]:8432 or /run/pgusher/http.sock" },
+		{ &url_key, "ftp://x", "invalid value \"ftp://x\" for k: it must be empty or a URL that begins with "
+				       "http:// or https://" },
+		{ &secret_url_key, "ftp://secret", "invalid value for k: it must be empty or a URL that begins with "
+				       "http:// or https://" },
 		{ &mode_key, "9", "invalid value \"9\" for k: it must be an octal mode like 0770" },
 	};
 	struct config_arena *arena = arena_new();

@@ -254,8 +254,9 @@ Test(tenant, generation)
 
 Test(tenant, the_narrowest_setting_wins)
 {
-	const struct config *c = configure("plain = host=a\nown = host=a pool_size=5 pool_mode=session",
-					   "default_pool_size = 7\npool_mode = transaction\nmax_db_connections = 4");
+	const struct config *c = configure("plain = host=a\nown = host=a pool_size=5 pool_mode=session "
+					   "slow_query_threshold=0", "default_pool_size = 7\npool_mode = transaction\n"
+					   "max_db_connections = 4\nslow_query_threshold = 2s");
 	struct tenants *ts = tenants_new(c);
 	struct tenant *plain = open_tenant(ts, "plain"), *own = open_tenant(ts, "own");
 	struct config_user u;
@@ -270,10 +271,17 @@ Test(tenant, the_narrowest_setting_wins)
 	u.pool_mode = POOL_STATEMENT;
 	cr_assert_eq(tenant_pool_size(own, c, &u), 3);
 	cr_assert_eq(tenant_pool_mode(own, c, &u), POOL_STATEMENT);
+	cr_assert_eq(tenant_slow_query_threshold(plain, c, NULL), 2 * USEC_PER_SEC);
+	cr_assert_eq(tenant_slow_query_threshold(own, c, NULL), 0, "0 is set, and switches it off");
+	u.slow_query_threshold = CONFIG_UNSET;
+	cr_assert_eq(tenant_slow_query_threshold(own, c, &u), 0);
+	u.slow_query_threshold = 5;
+	cr_assert_eq(tenant_slow_query_threshold(own, c, &u), 5);
 	/* Its line is gone: what holds for all is left. */
 	own->conf = NULL;
 	cr_assert_eq(tenant_pool_size(own, c, NULL), 7);
 	cr_assert_eq(tenant_pool_mode(own, c, NULL), POOL_TRANSACTION);
+	cr_assert_eq(tenant_slow_query_threshold(own, c, NULL), 2 * USEC_PER_SEC);
 	tenants_free(&ts);
 	config_unref(&c);
 }
