@@ -8,7 +8,7 @@
 
 /* Static, as all in it. */
 struct page_file {
-	const char *path;	/* "/", "/page.js" */
+	const char *path;	/* "/", "/style.css" */
 	const char *type;	/* "text/html; charset=utf-8" */
 	const void *bytes;
 	size_t n;
