@@ -107,12 +107,29 @@ list_reports(struct buffer *b)
 }
 
 static void
+list_reports_of_tenants(struct buffer *b)
+{
+	const struct report_kind *kind = NULL;
+	const char *before = "\n\tSHOW ";
+
+	while ((kind = report_next(kind)) != NULL) {
+		if (!kind->takes_tenant)
+			continue;
+		add_text(b, before);
+		add_text(b, kind->name);
+		before = "|";
+	}
+	add_text(b, " [<db>]");
+}
+
+static void
 show_help(struct dialogue *d)
 {
 	struct buffer b = BUFFER_INIT;
 
 	add_text(&b, "\n");
 	list_reports(&b);
+	list_reports_of_tenants(&b);
 	for (size_t i = 1; i < lengthof(commands); i++) {
 		if (commands[i].usage == NULL)
 			continue;

@@ -4,7 +4,7 @@
  *	report_ask ──> look, on each worker: its part ──> parts added up ──> add ──> sorted ──> done
  *
  * A report may be made of rows (part.rows: a row is whole when its worker has told it), or
- * of sums that only mean something when those of all workers are there (tally, queries);
+ * of sums that only mean something when those of all workers are there (tally, performance);
  * then add makes the rows.
  */
 #ifndef REPORTS_INSIDE_H
@@ -14,6 +14,7 @@
 
 #include "base/memory.h"
 #include "reports/console_facts.h"
+#include "reports/gather.h"
 #include "reports/reports.h"
 #include "stats/traffic.h"
 
@@ -34,17 +35,37 @@ struct tally {
 struct part {
 	struct report rows;
 	struct tally tally;
-	bool found;		/* the tenant that was asked for is in use there */
+	struct performance performance;
 };
 
-struct report_order {
-	LIST_ENTRY(report_order) link;
+/*
+ * An inquiry of ours that is under way.  Embedded.
+ *
+ *	work_start ──> visit, on every worker ──> finish ──> work_end
+ */
+struct report_work {
+	LIST_ENTRY(report_work) link;
 	struct inquiry inquiry;
+	void (*release)(struct report_work *w);	/* frees it with what it holds */
+};
+
+void work_start(struct report_work *w, struct reports *r, void (*visit)(struct shard *s, struct inquiry *q),
+	void (*finish)(struct inquiry *q), void (*release)(struct report_work *w));
+
+/* It is over: release it. */
+void work_end(struct report_work *w);
+
+static inline struct report_work *
+work_of(struct inquiry *q)
+{
+	return container_of(q, struct report_work, inquiry);
+}
+
+struct report_order {
+	struct report_work work;
 	struct reports *reports;
 	const struct report_kind *kind;
-	char *tenant;			/* NULL: all */
-	enum query_order by;
-	unsigned top;
+	struct wish wish;
 	report_done_fn *done;		/* NULL: nobody waits for it any more */
 	void *arg;
 	int nparts;
@@ -56,7 +77,8 @@ struct report_maker {
 	void (*look)(const struct report_order *o, struct shard *s, struct part *part);
 	/* Add what is known on the control thread; all: of all shards.  NULL: nothing. */
 	void (*add)(const struct report_order *o, const struct part *all, struct report *rows);
-	unsigned choice;	/* for these two: what is wanted */
+	unsigned gathers;	/* enum gather_what, or-ed: what of the queries' statistics add finds in all->performance */
+	unsigned choice;	/* for look and add: what is wanted */
 	unsigned nsorted;	/* by so many of the first columns; 0: as they come */
 };
 
@@ -66,11 +88,11 @@ reports_config(const struct reports *r)
 	return r->inquirer->config(r->inquirer->daemon);
 }
 
-/* How many rows are wanted; f may be NULL. */
-unsigned report_top(const struct report_filter *f);
+/* What f asks for, in w, which is zero-filled; but for `what`. */
+void wish_make(struct wish *w, const struct report_filter *f);
 
-/* 3D000: what is asked about a tenant that nobody uses. */
-void report_no_tenant(struct error *e, const char *name);
+/* Is what this tenant did to be told? */
+bool report_is_wanted(const struct report_order *o, const char *tenant);
 
 /* --- the reports, by file --- */
 
@@ -83,6 +105,11 @@ extern const struct report_kind report_stats, report_stats_totals, report_stats_
 extern const struct report_kind report_users;			/* users.c */
 extern const struct report_kind report_lists, report_mem;	/* lists.c */
 extern const struct report_kind report_fds;			/* fds.c */
+extern const struct report_kind report_queries;			/* queries.c */
+extern const struct report_kind report_tenants;			/* tenants.c */
+extern const struct report_kind report_latency;			/* latency.c */
+extern const struct report_kind report_slow_queries;		/* slow_queries.c */
+extern const struct report_kind report_alerts;			/* alerts.c */
 
 /* "round-robin" or "disable" of a list of hosts; NULL: it is none. */
 const char *report_load_balance(const struct config_database *db);

@@ -140,8 +140,9 @@ look(const struct report_order *o, struct shard *s, struct part *part)
 	struct tenant *t = NULL;
 	const struct pool *p;
 
-	(void)o;
 	while ((t = tenants_next(s->tenants, t)) != NULL) {
+		if (!report_is_wanted(o, t->name))
+			continue;
 		LIST_FOREACH(p, &t->pools, link) {
 			if (is_first_of_user(p))
 				add_pools(&part->rows, p, clock_now());
@@ -153,6 +154,8 @@ static void
 add(const struct report_order *o, const struct part *all, struct report *rows)
 {
 	(void)all;
+	if (o->wish.tenant != NULL)
+		return;
 	report_add(rows,
 		&(struct pool_row){
 			.database = CONSOLE_DATABASE,
@@ -167,5 +170,6 @@ const struct report_kind report_pools = {
 	.help = "a row a database and user in use",
 	.columns = columns,
 	.ncolumns = lengthof(columns),
+	.takes_tenant = true,
 	.maker = &(const struct report_maker){ .look = look, .add = add, .nsorted = 2 },
 };

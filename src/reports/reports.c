@@ -29,6 +29,11 @@ static const struct report_kind *const kinds[] = {
 	&report_stats_totals,
 	&report_stats_averages,
 	&report_totals,
+	&report_queries,
+	&report_tenants,
+	&report_slow_queries,
+	&report_alerts,
+	&report_latency,
 };
 
 const struct report_kind *
@@ -121,19 +126,56 @@ sort(struct report *r, unsigned nsorted)
 
 /* --- what is asked for --- */
 
-unsigned
-report_top(const struct report_filter *f)
+static unsigned
+count_top(const struct report_filter *f)
 {
-	if (f == NULL || f->top == 0)
+	if (f->top == 0)
 		return REPORT_TOP;
 	return f->top < REPORT_TOP_MAX ? f->top : REPORT_TOP_MAX;
 }
 
 void
-report_no_tenant(struct error *e, const char *name)
+wish_make(struct wish *w, const struct report_filter *f)
 {
-	error_set(e, SEVERITY_ERROR, SQLSTATE_INVALID_CATALOG_NAME, "no such tenant is in use: %.64s", name);
-	error_hint(e, "SHOW TENANTS and SHOW POOLS list those that are.");
+	w->tenant = f->tenant != NULL ? memory_strdup(f->tenant) : NULL;
+	w->by = f->order;
+	w->top = count_top(f);
+	w->window = f->window;
+}
+
+bool
+report_is_wanted(const struct report_order *o, const char *tenant)
+{
+	return o->wish.tenant == NULL || (tenant != NULL && strcmp(tenant, o->wish.tenant) == 0);
+}
+
+/* --- inquiries --- */
+
+void
+work_start(struct report_work *w, struct reports *r, void (*visit)(struct shard *s, struct inquiry *q),
+	void (*finish)(struct inquiry *q), void (*release)(struct report_work *w))
+{
+	w->inquiry.visit = visit;
+	w->inquiry.finish = finish;
+	w->release = release;
+	LIST_INSERT_HEAD(&r->works, w, link);
+	inquirer_ask(r->inquirer, &w->inquiry);
+}
+
+void
+work_end(struct report_work *w)
+{
+	LIST_REMOVE(w, link);
+	w->release(w);
+}
+
+void
+reports_release(struct reports *r)
+{
+	struct report_work *w, *next;
+
+	LIST_FOREACH_SAFE(w, &r->works, link, next)
+		work_end(w);
 }
 
 /* --- making one --- */
@@ -141,32 +183,38 @@ report_no_tenant(struct error *e, const char *name)
 static struct report_order *
 order_of(struct inquiry *q)
 {
-	return container_of(q, struct report_order, inquiry);
+	return container_of(work_of(q), struct report_order, work);
 }
 
 static void
 release_part(struct part *p)
 {
 	report_release(&p->rows);
+	gather_release(&p->performance);
 }
 
 static void
-free_order(struct report_order *o)
+release(struct report_work *w)
 {
-	LIST_REMOVE(o, link);
+	struct report_order *o = container_of(w, struct report_order, work);
+
 	for (int i = 0; i < o->nparts; i++)
 		release_part(&o->parts[i]);
-	free(o->tenant);
+	free(o->wish.tenant);
 	free(o);
 }
 
+/* What nothing is gathered for, it is only told whether there is such a tenant. */
 static void
 visit(struct shard *s, struct inquiry *q)
 {
 	struct report_order *o = order_of(q);
+	struct part *part = &o->parts[s->index];
 
+	if (o->wish.what != 0 || o->wish.tenant != NULL)
+		gather_look(&part->performance, &o->wish, s);
 	if (o->kind->maker->look != NULL)
-		o->kind->maker->look(o, s, &o->parts[s->index]);
+		o->kind->maker->look(o, s, part);
 }
 
 /* Add a worker's part to that of all; it is empty after. */
@@ -175,19 +223,28 @@ add_part(struct part *all, struct part *p)
 {
 	report_take(&all->rows, &p->rows);
 	tally_add(&all->tally, &p->tally);
-	all->found |= p->found;
+	gather_add(&all->performance, &p->performance);
+}
+
+/* 3D000: nobody uses the tenant, and nothing is left of it. */
+static void
+refuse(struct report_order *o)
+{
+	struct error e;
+
+	error_set(&e, SEVERITY_ERROR, SQLSTATE_INVALID_CATALOG_NAME, "no such tenant is in use: \"%.64s\"",
+		o->wish.tenant);
+	error_hint(&e, "SHOW TENANTS and SHOW POOLS list those that are.");
+	o->done(o->arg, NULL, &e);
 }
 
 static void
 answer(struct report_order *o, struct part *all)
 {
-	struct error e;
-
 	if (o->kind->maker->add != NULL)
 		o->kind->maker->add(o, all, &all->rows);
-	if (o->tenant != NULL && !all->found && all->rows.nrows == 0) {
-		report_no_tenant(&e, o->tenant);
-		o->done(o->arg, NULL, &e);
+	if (o->wish.tenant != NULL && !all->performance.found && all->rows.nrows == 0) {
+		refuse(o);
 		return;
 	}
 	sort(&all->rows, o->kind->maker->nsorted);
@@ -198,38 +255,40 @@ static void
 finish(struct inquiry *q)
 {
 	struct report_order *o = order_of(q);
-	struct part all = { .found = false };
+	struct part all = { .tally.clients = 0 };
 
 	report_init(&all.rows, o->kind->columns, o->kind->ncolumns);
 	for (int i = 0; i < o->nparts; i++)
 		add_part(&all, &o->parts[i]);
+	gather_settle(&all.performance, &o->wish);
 	if (o->done != NULL)
 		answer(o, &all);
 	release_part(&all);
-	free_order(o);
+	work_end(&o->work);
 }
 
 struct report_order *
-report_ask(struct reports *r, const struct report_kind *kind, const struct report_filter *f,
-	report_done_fn *done, void *arg)
+report_ask(struct reports *r, const struct report_kind *kind, const struct report_filter *f, report_done_fn *done,
+	void *arg)
 {
 	int n = r->inquirer->nworkers;
 	struct report_order *o = memory_zalloc(sizeof(*o) + (size_t)n * sizeof(o->parts[0]));
+	struct report_filter wanted = { .order = QUERY_BY_TOTAL };
 
 	o->reports = r;
 	o->kind = kind;
-	o->tenant = f != NULL && f->tenant != NULL && kind->takes_tenant ? memory_strdup(f->tenant) : NULL;
-	o->by = f != NULL ? f->order : QUERY_BY_TOTAL;
-	o->top = report_top(f);
+	if (f != NULL)
+		wanted = *f;
+	if (!kind->takes_tenant)
+		wanted.tenant = NULL;
+	wish_make(&o->wish, &wanted);
+	o->wish.what = kind->maker->gathers;
 	o->done = done;
 	o->arg = arg;
 	o->nparts = n;
 	for (int i = 0; i < n; i++)
 		report_init(&o->parts[i].rows, kind->columns, kind->ncolumns);
-	LIST_INSERT_HEAD(&r->orders, o, link);
-	o->inquiry.visit = visit;
-	o->inquiry.finish = finish;
-	inquirer_ask(r->inquirer, &o->inquiry);
+	work_start(&o->work, r, visit, finish, release);
 	return o;
 }
 
@@ -239,13 +298,4 @@ report_abandon(struct report_order **o)
 	if (*o != NULL)
 		(*o)->done = NULL;
 	*o = NULL;
-}
-
-void
-reports_release(struct reports *r)
-{
-	struct report_order *o, *next;
-
-	LIST_FOREACH_SAFE(o, &r->orders, link, next)
-		free_order(o);
 }

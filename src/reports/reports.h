@@ -46,7 +46,7 @@ struct reports {
 	struct commons *commons;
 	struct monitor *monitor;
 	const struct console_facts *console;	/* what the console tells about itself; set by it */
-	LIST_HEAD(, report_order) orders;	/* private: under way; zero-filled is empty */
+	LIST_HEAD(, report_work) works;		/* private: under way; zero-filled is empty */
 };
 
 /* Forget what is under way; nothing is visited any more, and nobody is answered. */
@@ -64,7 +64,7 @@ struct report_order;
 /* rows is borrowed for the call, or NULL with e: why there is none (3D000: no such tenant in use). */
 typedef void report_done_fn(void *arg, struct report *rows, const struct error *e);
 
-/* Make one; f may be NULL.  done is called once, later, never from within this call; unless it is abandoned. */
+/* Make one; f may be NULL; its tenant counts only if the kind takes one.  done is called once, later, never from within this call; unless it is abandoned. */
 struct report_order *report_ask(struct reports *r, const struct report_kind *kind, const struct report_filter *f,
 				report_done_fn *done, void *arg);
 

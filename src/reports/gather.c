@@ -1,0 +1,297 @@
+#include "reports/gather.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+#define MINUTE (60 * USEC_PER_SEC)
+#define MORE 4	/* times as many digests are copied as are shown */
+
+/* --- on a worker --- */
+
+/* The beginning of the minute in which the window begins: minutes are counted whole, the present one included. */
+static usec_t
+begin_of_window(usec_t now, usec_t window)
+{
+	int64_t minutes = (window + MINUTE - 1) / MINUTE;
+
+	if (minutes > QUERY_MINUTES)
+		minutes = QUERY_MINUTES;
+	return (now / MINUTE - minutes + 1) * MINUTE;
+}
+
+static void
+look_at_times(struct performance *p, const struct wish *w, const struct query_store *s, usec_t now)
+{
+	usec_t offset = clock_wall() - now;
+
+	p->from = s->since + offset;
+	p->to = now + offset;
+	p->window = w->window;
+	p->window_from = p->from;
+	if (w->window > 0 && begin_of_window(now, w->window) + offset > p->from)
+		p->window_from = begin_of_window(now, w->window) + offset;
+}
+
+/* t: the only tenant that is wanted, or NULL. */
+static void
+look_at_sum(struct performance *p, const struct wish *w, const struct query_store *s, const struct query_tenant *t,
+	usec_t now)
+{
+	query_sum_add(&p->sum, t != NULL ? &t->sum : &s->sum);
+	if (w->window > 0)
+		p->recent = query_minutes_sum(t != NULL ? &t->minutes : &s->minutes, now, w->window);
+}
+
+static struct query_row *
+add_row(struct query_rows *rows, const char *tenant)
+{
+	if (rows->n == rows->room) {
+		rows->room = rows->room > 0 ? 2 * rows->room : 16;
+		rows->list = memory_realloc(rows->list, rows->room * sizeof(rows->list[0]));
+	}
+	rows->list[rows->n] = (struct query_row){ .tenant = memory_strdup(tenant), .tenants = 1 };
+	return &rows->list[rows->n++];
+}
+
+/* The rows are there, and of each the tenant (but of the rest) is here. */
+static void
+look_at_loads(struct performance *p, struct tenants *tenants)
+{
+	p->loads = memory_zalloc((p->tenants.n + 1) * sizeof(p->loads[0]));
+	for (size_t i = 0; i < p->tenants.n; i++) {
+		const struct tenant *t = tenants_find(tenants, p->tenants.list[i].tenant);
+
+		if (t == NULL)
+			continue;
+		p->loads[p->nloads++] = (struct tenant_load){
+			.tenant = memory_strdup(t->name),
+			.clients = t->nclients,
+			.servers = t->nservers,
+		};
+	}
+}
+
+/* Those who have asked nothing yet come behind those who have, if there is room. */
+static void
+look_at_tenants(struct performance *p, const struct wish *w, struct shard *s)
+{
+	struct tenant *t = NULL;
+
+	query_collect_tenants(&s->queries, w->by, w->top, &p->tenants);
+	while ((t = tenants_next(s->tenants, t)) != NULL) {
+		p->all.clients += t->nclients;
+		p->all.servers += t->nservers;
+		if (t->queries == NULL && p->tenants.n < w->top)
+			add_row(&p->tenants, t->name);
+	}
+	look_at_loads(p, s->tenants);
+}
+
+static void
+look_at_tenant(struct performance *p, struct tenants *tenants, const struct tenant *t)
+{
+	struct query_row *row = add_row(&p->tenants, t->name);
+
+	if (t->queries != NULL)
+		query_sum_add(&row->sum, &t->queries->sum);
+	p->all = (struct tenant_load){ .clients = t->nclients, .servers = t->nservers };
+	look_at_loads(p, tenants);
+}
+
+static void
+look_at_bounds(struct performance *p, const struct query_store *s)
+{
+	p->evicted_digests = s->evicted_digests;
+	p->evicted_entries = s->evicted_entries;
+	p->truncated = s->truncated;
+	p->memory = query_store_memory(s);
+}
+
+void
+gather_look(struct performance *p, const struct wish *w, struct shard *s)
+{
+	struct tenant *t = w->tenant != NULL ? tenants_find(s->tenants, w->tenant) : NULL;
+	struct query_tenant *queries = t != NULL ? t->queries : NULL;
+	bool has_asked = w->tenant == NULL || queries != NULL;
+	usec_t now = clock_now();
+
+	if (w->tenant != NULL && t == NULL)
+		return;
+	p->found = true;
+	p->ntenants = t != NULL ? 1 : tenants_count(s->tenants);
+	look_at_times(p, w, &s->queries, now);
+	if (w->what & GATHER_SUM && has_asked)
+		look_at_sum(p, w, &s->queries, queries, now);
+	if (w->what & GATHER_DIGESTS && has_asked)
+		query_collect(&s->queries, queries, w->by, t != NULL ? w->top : w->top * MORE, &p->digests);
+	if (w->what & GATHER_TENANTS && t == NULL)
+		look_at_tenants(p, w, s);
+	if (w->what & GATHER_TENANTS && t != NULL)
+		look_at_tenant(p, s->tenants, t);
+	if (w->what & GATHER_BOUNDS)
+		look_at_bounds(p, &s->queries);
+}
+
+/* --- putting together --- */
+
+/* What covers more: sums of all workers begin where the first of them does. */
+static void
+add_times(struct performance *to, const struct performance *p)
+{
+	if (!to->found) {
+		to->from = p->from;
+		to->window_from = p->window_from;
+	}
+	to->from = p->from < to->from ? p->from : to->from;
+	to->to = p->to > to->to ? p->to : to->to;
+	to->window = p->window;
+	to->window_from = p->window_from < to->window_from ? p->window_from : to->window_from;
+}
+
+static void
+add_minute(struct query_minute *to, const struct query_minute *m)
+{
+	to->minute = m->minute > to->minute ? m->minute : to->minute;
+	to->calls += m->calls;
+	to->errors += m->errors;
+	to->slow += m->slow;
+	to->total += m->total;
+}
+
+static void
+add_loads(struct performance *to, struct performance *p)
+{
+	if (p->nloads == 0)
+		return;
+	to->loads = memory_realloc(to->loads, (to->nloads + p->nloads) * sizeof(to->loads[0]));
+	memcpy(&to->loads[to->nloads], p->loads, p->nloads * sizeof(p->loads[0]));
+	to->nloads += p->nloads;
+	p->nloads = 0;
+}
+
+void
+gather_add(struct performance *to, struct performance *p)
+{
+	if (p->found) {
+		add_times(to, p);
+		add_minute(&to->recent, &p->recent);
+		query_sum_add(&to->sum, &p->sum);
+		query_rows_merge(&to->digests, &p->digests);
+		query_rows_merge(&to->tenants, &p->tenants);
+		add_loads(to, p);
+		to->found = true;
+		to->all.clients += p->all.clients;
+		to->all.servers += p->all.servers;
+		to->evicted_digests += p->evicted_digests;
+		to->evicted_entries += p->evicted_entries;
+		to->truncated += p->truncated;
+		to->ntenants += p->ntenants;
+		to->memory += p->memory;
+	}
+	gather_release(p);
+}
+
+/* --- sorting --- */
+
+static bool
+is_rest(const struct query_row *row)
+{
+	return row->tenant != NULL && row->tenant[0] == '\0';
+}
+
+/* Move the rows from `first` on, and those that are a worker's rest, out of rows: into one sum. */
+static void
+take_rest(struct query_rows *rows, size_t first, struct query_sum *rest)
+{
+	struct query_rows taken = { .n = 0 };
+	size_t kept = 0;
+
+	taken.list = memory_alloc((rows->n + 1) * sizeof(taken.list[0]));
+	for (size_t i = 0; i < rows->n; i++) {
+		if (i >= first || is_rest(&rows->list[i]))
+			taken.list[taken.n++] = rows->list[i];
+		else
+			rows->list[kept++] = rows->list[i];
+	}
+	rows->n = kept;
+	for (size_t i = 0; i < taken.n; i++)
+		query_sum_add(rest, &taken.list[i].sum);
+	query_rows_release(&taken);
+}
+
+/* The first `top`, and a row of all others. */
+static void
+settle_tenants(struct performance *p, const struct wish *w)
+{
+	struct query_sum rest = { .latency = HISTOGRAM_INIT };
+	struct query_rows *rows = &p->tenants;
+
+	take_rest(rows, rows->n, &rest);
+	query_rows_sort(rows, w->by, rows->n);
+	take_rest(rows, w->top, &rest);
+	if (rows->n < p->ntenants)
+		add_row(rows, "")->sum = rest;
+	else
+		query_sum_release(&rest);
+}
+
+static int
+compare_loads(const void *a, const void *b)
+{
+	const struct tenant_load *la = a, *lb = b;
+
+	return strcmp(la->tenant, lb->tenant);
+}
+
+/* Bring the loads in the order of the tenants; what the rest has is what is left of all. */
+static void
+settle_loads(struct performance *p)
+{
+	struct tenant_load *loads = memory_zalloc((p->tenants.n + 1) * sizeof(loads[0])), rest = p->all;
+
+	if (p->nloads > 0)
+		qsort(p->loads, p->nloads, sizeof(p->loads[0]), compare_loads);
+	for (size_t i = 0; i < p->tenants.n; i++) {
+		const struct tenant_load key = { .tenant = p->tenants.list[i].tenant }, *found = NULL;
+
+		if (p->nloads > 0)
+			found = bsearch(&key, p->loads, p->nloads, sizeof(key), compare_loads);
+		if (found != NULL) {
+			loads[i] = *found;
+			rest.clients -= found->clients;
+			rest.servers -= found->servers;
+		} else if (is_rest(&p->tenants.list[i])) {
+			loads[i] = rest;
+		}
+		loads[i].tenant = memory_strdup(key.tenant);
+	}
+	for (size_t i = 0; i < p->nloads; i++)
+		free(p->loads[i].tenant);
+	free(p->loads);
+	p->loads = loads;
+	p->nloads = p->tenants.n;
+}
+
+void
+gather_settle(struct performance *p, const struct wish *w)
+{
+	query_rows_sort(&p->digests, w->by, w->top);
+	if (w->what & GATHER_TENANTS) {
+		settle_tenants(p, w);
+		settle_loads(p);
+	}
+}
+
+void
+gather_release(struct performance *p)
+{
+	query_sum_release(&p->sum);
+	query_rows_release(&p->digests);
+	query_rows_release(&p->tenants);
+	for (size_t i = 0; i < p->nloads; i++)
+		free(p->loads[i].tenant);
+	free(p->loads);
+	*p = (struct performance){ .found = false };
+}

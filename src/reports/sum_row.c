@@ -1,0 +1,52 @@
+#include "reports/sum_row.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static int64_t
+quantile(const struct histogram *h, double q)
+{
+	int64_t v = histogram_quantile(h, q);
+
+	return v >= 0 ? v : REPORT_NULL;
+}
+
+/* what / n, rounded. */
+static int64_t
+divide(int64_t what, uint64_t n)
+{
+	return n > 0 ? (what + (int64_t)n / 2) / (int64_t)n : REPORT_NULL;
+}
+
+void
+sum_row_fill(struct sum_row *row, const struct query_sum *s)
+{
+	const struct query_counters *n = &s->n;
+
+	*row = (struct sum_row){
+		.calls = (int64_t)n->calls,
+		.errors = (int64_t)n->errors,
+		.slow = (int64_t)n->slow,
+		.slow_percent = divide((int64_t)n->slow * 10000, n->calls),
+		.rows = (int64_t)n->rows,
+		.bytes_in = (int64_t)n->bytes_in,
+		.bytes_out = (int64_t)n->bytes_out,
+		.cache_hits = (int64_t)n->cache_hits,
+		.total = n->total,
+		.mean = divide(n->total, n->calls),
+		.p50 = quantile(&s->latency, 0.50),
+		.p95 = quantile(&s->latency, 0.95),
+		.p99 = quantile(&s->latency, 0.99),
+		.max = n->calls > 0 ? n->max : REPORT_NULL,
+		.wait = divide(n->wait, n->calls),
+	};
+}
+
+const char *
+hash_print(char buf[HASH_TEXT], uint64_t hash)
+{
+	if (hash == 0)
+		return NULL;
+	snprintf(buf, HASH_TEXT, "%016" PRIx64, hash);
+	return buf;
+}

@@ -1,0 +1,75 @@
+/*
+ * SHOW TENANTS: a row a tenant in use, by what its queries cost; the last one is the rest
+ * of them, if there are more.
+ */
+#include "base/memory.h"
+#include "reports/gather.h"
+#include "reports/inside.h"
+#include "reports/sum_row.h"
+
+struct tenant_row {
+	const char *tenant;
+	int64_t clients, servers;
+	struct sum_row sum;
+};
+
+#define ROW(field) offsetof(struct tenant_row, field)
+
+static const struct column columns[] = {
+	{ "tenant", COLUMN_TEXT, ROW(tenant) },
+	{ "clients", COLUMN_INT8, ROW(clients) },
+	{ "servers", COLUMN_INT8, ROW(servers) },
+	{ "calls", COLUMN_INT8, ROW(sum.calls) },
+	{ "errors", COLUMN_INT8, ROW(sum.errors) },
+	{ "slow", COLUMN_INT8, ROW(sum.slow) },
+	{ "slow_percent", COLUMN_PERCENT, ROW(sum.slow_percent) },
+	{ "rows", COLUMN_INT8, ROW(sum.rows) },
+	{ "total_ms", COLUMN_MSEC, ROW(sum.total) },
+	{ "mean_ms", COLUMN_MSEC, ROW(sum.mean) },
+	{ "p50_ms", COLUMN_MSEC, ROW(sum.p50) },
+	{ "p95_ms", COLUMN_MSEC, ROW(sum.p95) },
+	{ "p99_ms", COLUMN_MSEC, ROW(sum.p99) },
+	{ "max_ms", COLUMN_MSEC, ROW(sum.max) },
+	{ "wait_ms", COLUMN_MSEC, ROW(sum.wait) },
+	{ "bytes_in", COLUMN_INT8, ROW(sum.bytes_in) },
+	{ "bytes_out", COLUMN_INT8, ROW(sum.bytes_out) },
+};
+
+static void
+add_tenants(struct report *rows, const struct performance *p)
+{
+	for (size_t i = 0; i < p->tenants.n; i++) {
+		const struct query_row *q = &p->tenants.list[i];
+		struct tenant_row row = {
+			.tenant = q->tenant[0] != '\0' ? q->tenant : "other",
+			.clients = p->loads[i].clients,
+			.servers = p->loads[i].servers,
+		};
+
+		sum_row_fill(&row.sum, &q->sum);
+		report_add(rows, &row);
+	}
+}
+
+void
+performance_tenants(const struct performance *p, struct report *r)
+{
+	report_init(r, columns, lengthof(columns));
+	add_tenants(r, p);
+}
+
+static void
+add(const struct report_order *o, const struct part *all, struct report *rows)
+{
+	(void)o;
+	add_tenants(rows, &all->performance);
+}
+
+const struct report_kind report_tenants = {
+	.name = "TENANTS",
+	.help = "a row a tenant in use, by what its queries cost",
+	.columns = columns,
+	.ncolumns = lengthof(columns),
+	.takes_tenant = true,
+	.maker = &(const struct report_maker){ .gathers = GATHER_TENANTS, .add = add },
+};
