@@ -145,7 +145,9 @@ test_unit_session_run_SOURCES = \
 	test/unit/session/test_request.c \
 	test/unit/session/test_session.c \
 	test/unit/session/test_statement.c \
-	test/unit/session/test_tunnel.c
+	test/unit/session/test_timing.c \
+	test/unit/session/test_tunnel.c \
+	test/unit/session/test_values.c
 
 unit_programs += test/unit/stats/run
 test_unit_stats_run_SOURCES = \

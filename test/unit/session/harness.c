@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +67,7 @@ static struct {
 	struct worker workers[WORKERS_MAX];
 	struct commons commons;
 	int listening, port;
+	_Atomic(struct slow_query *) slow;
 	struct peer peers[PEERS_MAX];
 	int npeers;
 } house;
@@ -179,11 +181,21 @@ give_back(struct shard *s, struct lookup *k)
 	mailbox_post(k->reply, &k->mail);
 }
 
+/* The last one is kept for the test. */
+static void
+keep_slow(struct shard *s, struct slow_query *q)
+{
+	(void)s;
+	q = atomic_exchange(&house.slow, q);
+	slow_query_free(&q);
+}
+
 static const struct shard_ops shard_ops = {
 	.move = move,
 	.move_to_console = move_to_console,
 	.look_up = look_up,
 	.found = give_back,
+	.slow = keep_slow,
 };
 
 static void
@@ -401,9 +413,16 @@ count_user(void *arg, struct user *user)
 	++*(int *)arg;
 }
 
+struct slow_query *
+house_slow_query(void)
+{
+	return atomic_exchange(&house.slow, NULL);
+}
+
 void
 house_close(void)
 {
+	struct slow_query *slow;
 	int left = 0;
 
 	for (int i = 0; i < house.nworkers; i++) {
@@ -425,6 +444,8 @@ house_close(void)
 		shard_free(&w->shard);
 		loop_free(&w->loop);
 	}
+	slow = house_slow_query();
+	slow_query_free(&slow);
 	users_free(&house.commons.users);
 	attempts_free(&house.commons.attempts);
 	close(house.listening);

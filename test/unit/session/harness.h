@@ -41,6 +41,9 @@ void house_until_from(int worker, bool (*is)(struct shard *s, void *arg), void *
 /* Let a worker take another configuration. */
 void house_configure(int worker, const char *databases, const char *settings);
 
+/* The record of the last slow query (owned by the caller), or NULL; it is told once. */
+struct slow_query *house_slow_query(void);
+
 /* --- peers; closed with the house --- */
 
 /* A connection to a worker, without a word said. */

@@ -1,0 +1,358 @@
+/*
+ * What is counted of queries as they pass: on which statement, and how much.
+ */
+#include "session/timing.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "harness.h"
+#include "session/link.h"
+
+#define ONE "one = PG user=pooler pool_size=1"
+
+TestSuite(timing, .fini = house_close);
+
+/* What was counted of a text: all of a tenant's if it is NULL. */
+struct asked {
+	const char *text;
+	bool found;
+	int running;
+	struct query_counters n;
+	uint64_t samples;
+};
+
+static void
+copy_counts(struct asked *a, const struct query_sum *sum)
+{
+	a->n = sum->n;
+	a->samples = sum->latency.total;
+}
+
+static void
+look(struct shard *s, void *arg)
+{
+	struct tenant *t = tenants_find(s->tenants, "one");
+	struct asked *a = arg;
+	struct query_entry *e;
+	struct sql_digest d;
+
+	if (t == NULL || t->queries == NULL)
+		return;
+	if (a->text == NULL) {
+		copy_counts(a, &t->queries->sum);
+		return;
+	}
+	sql_digest(a->text, strlen(a->text), &d);
+	e = query_find(t->queries, d.hash);
+	a->found = e != NULL;
+	if (e == NULL)
+		return;
+	query_abandon(e);
+	a->running = e->running;
+	copy_counts(a, &e->sum);
+}
+
+static struct asked
+counted(const char *text)
+{
+	struct asked a = { .text = text };
+
+	house_settle();
+	house_call(0, look, &a);
+	return a;
+}
+
+static void
+expect(const char *text, uint64_t calls, uint64_t errors, uint64_t rows)
+{
+	struct asked a = counted(text);
+
+	cr_assert_eq(a.n.calls, calls, "%s: %lu calls, not %lu", text, (unsigned long)a.n.calls, (unsigned long)calls);
+	cr_assert_eq(a.n.errors, errors, "%s: %lu errors, not %lu", text, (unsigned long)a.n.errors,
+		     (unsigned long)errors);
+	cr_assert_eq(a.n.rows, rows, "%s: %lu rows, not %lu", text, (unsigned long)a.n.rows, (unsigned long)rows);
+	cr_assert_eq(a.samples, calls);
+}
+
+/* c says, s hears just that and answers, c hears the answer. */
+static void
+round_trip(struct peer *c, struct peer *s, const char *request, const char *reply)
+{
+	say(c, request);
+	hear(s, request);
+	say(s, reply);
+	hear(c, reply);
+}
+
+Test(timing, literals_do_not_matter_but_rows_do)
+{
+	struct peer *c, *s;
+
+	house_open(1, ONE, "");
+	pair_open(&c, &s);
+	round_trip(c, s, "Q(select a from t where b = 1)", "T D(1) D(2) C(SELECT 2) Z(I)");
+	round_trip(c, s, "Q(SELECT a FROM t WHERE b = 'x')", "T D(1) C(SELECT 1) Z(I)");
+	round_trip(c, s, "Q(insert into t values (1))", "C(INSERT 0 12) Z(I)");
+	expect("select a from t where b = $1", 2, 0, 3);
+	expect("insert into t values ($1)", 1, 0, 12);
+	expect(NULL, 3, 0, 15);
+}
+
+Test(timing, errors_are_counted_where_they_belong)
+{
+	struct peer *c, *s;
+
+	house_open(1, ONE, "");
+	pair_open(&c, &s);
+	round_trip(c, s, "Q(select broken)", "E(42703) Z(I)");
+	round_trip(c, s, "P(,select bad syntax) B(,) E() S", "E(42601) Z(I)");
+	round_trip(c, s, "P(,select 1/0 as x) B(,) E() S", "1 2 E(22012) Z(I)");
+	expect("select broken", 1, 1, 0);
+	expect("select bad syntax", 1, 1, 0);
+	expect("select 1/0 as x", 1, 1, 0);
+	expect(NULL, 3, 3, 0);
+}
+
+/* Of several that were sent together, those behind an error never ran. */
+Test(timing, what_an_error_skips_is_not_counted)
+{
+	struct peer *c, *s;
+
+	house_open(1, ONE, "");
+	pair_open(&c, &s);
+	round_trip(c, s, "P(,select f1()) B(,) E() P(,select f2()) B(,) E() P(,select f3()) B(,) E() S",
+		   "1 2 D(1) C(SELECT 1) 1 2 E(22012) Z(I)");
+	expect("select f1()", 1, 0, 1);
+	expect("select f2()", 1, 1, 0);
+	expect("select f3()", 0, 0, 0);
+	cr_assert_eq(counted("select f3()").running, 0);
+}
+
+Test(timing, a_named_statement_is_counted_at_each_execute)
+{
+	struct peer *c, *s;
+
+	house_open(1, ONE, "");
+	pair_open(&c, &s);
+	say(c, "P(a,select g(1)) S");
+	hear_until(s, 'S');
+	say(s, "1 Z(I)");
+	hear(c, "1 Z(I)");
+	for (int i = 0; i < 3; i++) {
+		say(c, "B(,a) E() S");
+		hear_until(s, 'S');
+		say(s, "2 D(x) C(SELECT 1) Z(I)");
+		hear(c, "2 D(x) C(SELECT 1) Z(I)");
+	}
+	expect("select g($1)", 3, 0, 3);
+	cr_assert_eq(counted("select g($1)").running, 0);
+}
+
+Test(timing, portals_have_names_too)
+{
+	struct peer *c, *s;
+
+	house_open(1, ONE, "");
+	pair_open(&c, &s);
+	round_trip(c, s, "P(,select p()) B(one,) P(,select q()) B(two,) E(one) E(two) E(two) S",
+		   "1 2 1 2 C(SELECT 0) C(SELECT 0) C(SELECT 0) Z(I)");
+	expect("select p()", 1, 0, 0);
+	expect("select q()", 2, 0, 0);
+}
+
+/* A cursor that is read in parts is one call with all its rows. */
+Test(timing, a_suspended_portal_goes_on)
+{
+	struct peer *c, *s;
+
+	house_open(1, ONE, "");
+	pair_open(&c, &s);
+	round_trip(c, s, "P(,select r()) B(cur,) E(cur) H", "1 2 D(1) D(2) s");
+	round_trip(c, s, "E(cur) H", "D(3) D(4) s");
+	round_trip(c, s, "E(cur) S", "D(5) C(SELECT 1) Z(I)");
+	expect("select r()", 1, 0, 5);
+}
+
+Test(timing, a_statement_in_session_mode_keeps_its_label)
+{
+	struct peer *c, *s;
+
+	house_open(1, ONE, "pool_mode = session");
+	pair_open(&c, &s);
+	round_trip(c, s, "P(a,select h()) P(b,select k()) S", "1 1 Z(I)");
+	round_trip(c, s, "B(,b) E() S", "2 C(SELECT 0) Z(I)");
+	round_trip(c, s, "B(,a) E() S", "2 C(SELECT 0) Z(I)");
+	round_trip(c, s, "B(,a) E() S", "2 C(SELECT 0) Z(I)");
+	expect("select h()", 2, 0, 0);
+	expect("select k()", 1, 0, 0);
+}
+
+Test(timing, bytes_in_and_out_are_exact)
+{
+	struct peer *c, *s;
+	struct asked a;
+
+	house_open(1, ONE, "");
+	pair_open(&c, &s);
+	round_trip(c, s, "Q(select 1)", "T D(1) C(SELECT 1) Z(I)");
+	round_trip(c, s, "Q(select 1)", "T D(1) C(SELECT 1) Z(I)");
+	a = counted("select 1");
+	cr_assert_eq(a.n.bytes_in, 2 * (5 + sizeof("select 1")));
+	cr_assert_eq(a.n.bytes_out % 2, 0);
+	cr_assert_gt(a.n.bytes_out, 2 * (6 + 5 + sizeof("SELECT 1")));
+}
+
+static bool
+has_long_text(struct shard *s, void *arg)
+{
+	look(s, arg);
+	return ((struct asked *)arg)->n.calls == 1;
+}
+
+/* Longer than what one read brings: its text is put together, and the literal in it means nothing. */
+Test(timing, a_text_that_comes_in_pieces)
+{
+	static char text[40000];
+	static char request[50000];
+	struct asked a = { .text = "select 'x' as long_one" };
+	struct buffer b = BUFFER_INIT;
+	struct peer *c, *s;
+
+	house_open(1, ONE, "");
+	pair_open(&c, &s);
+	memset(text, 'y', sizeof(text) - 1);
+	snprintf(request, sizeof(request), "Q(select '%s' as long_one)", text);
+	compose(c, request, &b);
+	for (size_t at = 0; at < buffer_left(&b); at += 9973) {
+		size_t n = buffer_left(&b) - at < 9973 ? buffer_left(&b) - at : 9973;
+
+		say_bytes(c, buffer_head(&b) + at, n);
+		house_settle();
+	}
+	buffer_release(&b);
+	hear(s, request);
+	say(s, "C(SELECT 0) Z(I)");
+	hear(c, "C(SELECT 0) Z(I)");
+	house_until(0, has_long_text, &a);
+}
+
+Test(timing, nothing_is_counted_when_it_is_off)
+{
+	struct peer *c, *s;
+
+	house_open(1, ONE, "query_stats = 0");
+	pair_open(&c, &s);
+	round_trip(c, s, "Q(select 1)", "T D(1) C(SELECT 1) Z(I)");
+	round_trip(c, s, "P(,select 2) B(,) E() S", "1 2 D(1) C(SELECT 1) Z(I)");
+	cr_assert_not(counted("select 1").found);
+	expect(NULL, 0, 0, 0);
+}
+
+Test(timing, who_dies_leaves_nothing_running)
+{
+	struct peer *c, *s;
+
+	house_open(1, ONE, "");
+	pair_open(&c, &s);
+	say(c, "Q(select forever())");
+	hear(s, "Q(select forever())");
+	cr_assert_eq(counted("select forever()").running, 1);
+	hang_up(s);
+	hear_until(c, 'E');
+	hear_end(c);
+	expect("select forever()", 0, 0, 0);
+	cr_assert_eq(counted("select forever()").running, 0);
+}
+
+/* --- what a text leaves behind --- */
+
+Test(timing, set_config_does_not_reach_the_next_client)
+{
+	struct peer *c, *s;
+
+	house_open(1, ONE, "");
+	pair_open(&c, &s);
+	round_trip(c, s, "Q(select set_config('a.b', 'x', false))", "T D(x) C(SELECT 1) Z(I)");
+	hear(s, "Q(DISCARD ALL)");
+	say(s, "C(DISCARD ALL) Z(I)");
+	round_trip(c, s, "P(,select pg_advisory_lock(1)) B(,) E() S", "1 2 D() C(SELECT 1) Z(I)");
+	hear(s, "Q(DISCARD ALL)");
+	say(s, "C(DISCARD ALL) Z(I)");
+	round_trip(c, s, "Q(select pg_advisory_xact_lock(1))", "T D() C(SELECT 1) Z(I)");
+	house_settle();
+	cr_assert(hears_nothing(s));
+}
+
+/* --- slow queries --- */
+
+static struct slow_query *
+wait_for_slow(void)
+{
+	struct slow_query *q;
+
+	for (int i = 0; i < 5000; i++) {
+		q = house_slow_query();
+		if (q != NULL)
+			return q;
+		usleep(1000);
+	}
+	cr_assert_fail("no slow query was told");
+	return NULL;
+}
+
+Test(timing, a_slow_query_is_told_with_all_that_is_known)
+{
+	struct slow_query *q;
+	struct peer *c, *s;
+
+	house_open(1, ONE, "slow_query_threshold = 20\nslow_query_log_values = 1");
+	pair_open(&c, &s);
+	round_trip(c, s, "Q(select quick())", "C(SELECT 0) Z(I)");
+	cr_assert_null(house_slow_query());
+	say(c, "P(,select slow($1) /*application='shop',route='%2Fa'*/) B(,) E() S");
+	hear_until(s, 'S');
+	usleep(30000);
+	say(s, "1 2 D(1) D(2) C(SELECT 2) Z(I)");
+	hear(c, "1 2 D(1) D(2) C(SELECT 2) Z(I)");
+	q = wait_for_slow();
+	cr_assert_str_eq(q->tenant, "one");
+	cr_assert_str_eq(q->user, "alice");
+	cr_assert_str_eq(q->text, "select slow($1)");
+	cr_assert_str_eq(q->trace.application, "shop");
+	cr_assert_str_eq(q->trace.route, "/a");
+	cr_assert_str_eq(q->sqlstate, "");
+	cr_assert_str_eq(q->values, "[]");
+	cr_assert_eq(q->sample.rows, 2);
+	cr_assert_eq(q->threshold, 20000);
+	cr_assert_geq(q->sample.total, 30000);
+	cr_assert_geq(q->sample.first_byte, 30000);
+	cr_assert_leq(q->sample.first_byte, q->sample.total);
+	slow_query_free(&q);
+}
+
+Test(timing, waiting_for_a_server_is_no_fault_of_the_query)
+{
+	struct peer *a, *b, *s;
+	struct asked counts;
+
+	house_open(1, ONE, "");
+	pair_open(&a, &s);
+	b = client_open(0, "user=bob,database=one");
+	client_welcome(b);
+	say(a, "Q(select holds())");
+	hear(s, "Q(select holds())");
+	say(b, "Q(select waits())");
+	house_settle();
+	usleep(30000);
+	say(s, "C(SELECT 0) Z(I)");
+	hear(a, "C(SELECT 0) Z(I)");
+	hear(s, "Q(select waits())");
+	say(s, "C(SELECT 0) Z(I)");
+	hear(b, "C(SELECT 0) Z(I)");
+	counts = counted("select waits()");
+	cr_assert_geq(counts.n.wait, 30000);
+	cr_assert_lt(counts.n.total, counts.n.wait);
+	cr_assert_eq(counted("select holds()").n.wait, 0);
+}
