@@ -5,21 +5,9 @@
 
 #include "base/memory.h"
 
-#define MINUTE (60 * USEC_PER_SEC)
 #define MORE 4	/* times as many digests are copied as are shown */
 
 /* --- on a worker --- */
-
-/* The beginning of the minute in which the window begins: minutes are counted whole, the present one included. */
-static usec_t
-begin_of_window(usec_t now, usec_t window)
-{
-	int64_t minutes = (window + MINUTE - 1) / MINUTE;
-
-	if (minutes > QUERY_MINUTES)
-		minutes = QUERY_MINUTES;
-	return (now / MINUTE - minutes + 1) * MINUTE;
-}
 
 static void
 look_at_times(struct performance *p, const struct wish *w, const struct query_store *s, usec_t now)
@@ -30,8 +18,18 @@ look_at_times(struct performance *p, const struct wish *w, const struct query_st
 	p->to = now + offset;
 	p->window = w->window;
 	p->window_from = p->from;
-	if (w->window > 0 && begin_of_window(now, w->window) + offset > p->from)
-		p->window_from = begin_of_window(now, w->window) + offset;
+}
+
+/* Minutes are counted whole, the present one included, so a window may begin a little later than was asked for. */
+static void
+look_at_window(struct performance *p, const struct query_minutes *m, usec_t now)
+{
+	usec_t begin;
+
+	p->recent = query_minutes_sum(m, now, p->window);
+	begin = p->recent.minute * QUERY_MINUTE + p->to - now;
+	if (begin > p->from)
+		p->window_from = begin;
 }
 
 /* t: the only tenant that is wanted, or NULL. */
@@ -41,7 +39,7 @@ look_at_sum(struct performance *p, const struct wish *w, const struct query_stor
 {
 	query_sum_add(&p->sum, t != NULL ? &t->sum : &s->sum);
 	if (w->window > 0)
-		p->recent = query_minutes_sum(t != NULL ? &t->minutes : &s->minutes, now, w->window);
+		look_at_window(p, t != NULL ? &t->minutes : &s->minutes, now);
 }
 
 static struct query_row *
@@ -151,9 +149,9 @@ add_times(struct performance *to, const struct performance *p)
 }
 
 static void
-add_minute(struct query_minute *to, const struct query_minute *m)
+add_recent(struct query_minute *to, const struct query_minute *m)
 {
-	to->minute = m->minute > to->minute ? m->minute : to->minute;
+	to->minute = to->minute == 0 || m->minute < to->minute ? m->minute : to->minute;
 	to->calls += m->calls;
 	to->errors += m->errors;
 	to->slow += m->slow;
@@ -176,7 +174,7 @@ gather_add(struct performance *to, struct performance *p)
 {
 	if (p->found) {
 		add_times(to, p);
-		add_minute(&to->recent, &p->recent);
+		add_recent(&to->recent, &p->recent);
 		query_sum_add(&to->sum, &p->sum);
 		query_rows_merge(&to->digests, &p->digests);
 		query_rows_merge(&to->tenants, &p->tenants);
@@ -195,46 +193,15 @@ gather_add(struct performance *to, struct performance *p)
 
 /* --- sorting --- */
 
-static bool
-is_rest(const struct query_row *row)
-{
-	return row->tenant != NULL && row->tenant[0] == '\0';
-}
-
-/* Move the rows from `first` on, and those that are a worker's rest, out of rows: into one sum. */
-static void
-take_rest(struct query_rows *rows, size_t first, struct query_sum *rest)
-{
-	struct query_rows taken = { .n = 0 };
-	size_t kept = 0;
-
-	taken.list = memory_alloc((rows->n + 1) * sizeof(taken.list[0]));
-	for (size_t i = 0; i < rows->n; i++) {
-		if (i >= first || is_rest(&rows->list[i]))
-			taken.list[taken.n++] = rows->list[i];
-		else
-			rows->list[kept++] = rows->list[i];
-	}
-	rows->n = kept;
-	for (size_t i = 0; i < taken.n; i++)
-		query_sum_add(rest, &taken.list[i].sum);
-	query_rows_release(&taken);
-}
-
-/* The first `top`, and a row of all others. */
+/* The first `top`, and a row of all others, if only for what they have open. */
 static void
 settle_tenants(struct performance *p, const struct wish *w)
 {
-	struct query_sum rest = { .latency = HISTOGRAM_INIT };
 	struct query_rows *rows = &p->tenants;
 
-	take_rest(rows, rows->n, &rest);
-	query_rows_sort(rows, w->by, rows->n);
-	take_rest(rows, w->top, &rest);
-	if (rows->n < p->ntenants)
-		add_row(rows, "")->sum = rest;
-	else
-		query_sum_release(&rest);
+	query_rows_sort(rows, w->by, w->top);
+	if (rows->n < p->ntenants && (rows->n == 0 || !rows->list[rows->n - 1].other))
+		add_row(rows, "")->other = true;
 }
 
 static int
@@ -262,7 +229,7 @@ settle_loads(struct performance *p)
 			loads[i] = *found;
 			rest.clients -= found->clients;
 			rest.servers -= found->servers;
-		} else if (is_rest(&p->tenants.list[i])) {
+		} else if (p->tenants.list[i].other) {
 			loads[i] = rest;
 		}
 		loads[i].tenant = memory_strdup(key.tenant);

@@ -28,7 +28,7 @@ struct performance {
 	struct query_minute recent;	/* of the window; all 0 if it is 0 */
 	struct query_sum sum;
 	struct query_rows digests;	/* sorted, cut, `other` last */
-	struct query_rows tenants;	/* likewise, if no tenant was asked for; in the last one, if not all are told, what the rest did (tenant "") */
+	struct query_rows tenants;	/* likewise, if no tenant was asked for: `other` is all that have no row of their own */
 	struct tenant_load *loads;	/* of `tenants`, in their order */
 	size_t nloads;
 	struct tenant_load all;		/* of all tenants; its name is NULL */

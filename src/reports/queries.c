@@ -38,14 +38,13 @@ static const struct column columns[] = {
 static void
 add_query(struct report *rows, const struct query_row *q)
 {
-	bool is_other = q->hash == 0;
 	char digest[HASH_TEXT];
 	struct queries_row row = {
 		.digest = hash_print(digest, q->hash),
-		.kind = is_other ? NULL : sql_verb_name(q->verb),
-		.tenants = is_other ? REPORT_NULL : q->tenants,
+		.kind = q->other ? NULL : sql_verb_name(q->verb),
+		.tenants = q->other ? REPORT_NULL : q->tenants,
 		.tables = q->tables,
-		.text = is_other ? "other" : q->text,
+		.text = q->other ? "other" : q->text,
 	};
 
 	sum_row_fill(&row.sum, &q->sum);

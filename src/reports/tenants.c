@@ -41,7 +41,7 @@ add_tenants(struct report *rows, const struct performance *p)
 	for (size_t i = 0; i < p->tenants.n; i++) {
 		const struct query_row *q = &p->tenants.list[i];
 		struct tenant_row row = {
-			.tenant = q->tenant[0] != '\0' ? q->tenant : "other",
+			.tenant = q->other ? "other" : q->tenant,
 			.clients = p->loads[i].clients,
 			.servers = p->loads[i].servers,
 		};
