@@ -61,8 +61,9 @@ struct history_point {
 	int64_t p50, p95, p99;	/* us; -1: no queries */
 };
 
+/* Since the start; RESET STATS leaves them. */
 struct monitor_counts {
-	uint64_t slow_queries, slow_lost;	/* lost: not written to the log */
+	uint64_t slow_queries, slow_lost;	/* lost: not written to the log, slow_query_log_rate included */
 	uint64_t alerts[ALERT_KINDS];
 	uint64_t webhook_sent, webhook_failed, webhook_dropped;
 };
@@ -70,7 +71,11 @@ struct monitor_counts {
 /* in is borrowed and stays. */
 struct monitor *monitor_new(struct loop *l, struct mailbox *mb, int job_mail, struct helpers *askers,
 			    const struct inquirer *in, const struct config *c);
-void monitor_free(struct monitor **m);	/* no helper runs any more */
+
+/* The end begins: what waits for the webhook is given up, and what is under way within about a second.  Before
+ * helpers_free; monitor_free is after it, when no worker runs any more and the loop has run for the last time. */
+void monitor_close(struct monitor *m);
+void monitor_free(struct monitor **m);
 
 /* Take the next snapshot.  c is referenced. */
 void monitor_set_config(struct monitor *m, const struct config *c);
@@ -81,7 +86,8 @@ void monitor_reopen(struct monitor *m);
 /* Takes q. */
 void monitor_slow_query(struct monitor *m, struct slow_query *q);
 
-/* RESET STATS: forget slow queries, history and alerts. */
+/* RESET STATS, when the workers have done their part: forget slow queries, history and alerts (with their cool-downs;
+ * what is on its way to the webhook goes there). */
 void monitor_reset(struct monitor *m);
 
 /* --- for reports; all borrowed until the next event --- */
