@@ -630,6 +630,7 @@ control_run(struct control **kp)
 	process_notify("STOPPING=1");
 	error_set(&e, SEVERITY_FATAL, SQLSTATE_ADMIN_SHUTDOWN, "server shutting down");
 	console_close(k->console, &e);
+	monitor_close(k->monitor);
 	workers_stop(&k->workers, &e);
 	listener_close(k->tcp);
 	listener_close(k->local);
