@@ -1,0 +1,186 @@
+#include "stats/alarms.h"
+
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "stats/ranking.h"
+#include "stats/store.h"
+
+#define SHORT_WINDOW (5 * QUERY_MINUTE)
+#define LONG_WINDOW (60 * QUERY_MINUTE)
+
+#define BASELINE_LEAST 3	/* periods */
+#define REGRESSION_LEAST 5000.0	/* us: what is less is noise */
+
+/* A look at all. */
+struct look {
+	const struct query_store *store;
+	const struct query_alarm_rules *rules;
+	usec_t now;
+	uint32_t period;
+};
+
+static double
+share_of(const struct query_minute *m)
+{
+	return m->calls == 0 ? 0 : (double)m->slow / m->calls;
+}
+
+/* Is too much slow?  Then a says so. */
+static bool
+judge_tenant(const struct look *l, const struct query_tenant *t, struct query_alarm *a)
+{
+	struct query_minute recent = query_minutes_sum(&t->minutes, l->now, SHORT_WINDOW), hour;
+
+	if (recent.calls < l->rules->min_calls || !(share_of(&recent) > l->rules->slow_share))
+		return false;
+	hour = query_minutes_sum(&t->minutes, l->now, LONG_WINDOW);
+	if (!(share_of(&hour) > l->rules->slow_share))
+		return false;
+	*a = (struct query_alarm){
+		.kind = QUERY_ALARM_SLOW_SHARE,
+		.value = share_of(&recent),
+		.limit = l->rules->slow_share,
+		.value_hour = share_of(&hour),
+		.calls = recent.calls,
+	};
+	return true;
+}
+
+/* The stretch that is judged: the present one, or the one before it; NULL: neither says enough. */
+static const struct query_period *
+choose_period(const struct query_trend *t, unsigned min_calls)
+{
+	const struct query_period *p = t->now.calls >= min_calls ? &t->now : &t->before;
+
+	return p->calls > 0 && p->calls >= min_calls ? p : NULL;
+}
+
+/* Is it slower than it was? */
+static bool
+judge_entry(const struct look *l, const struct query_entry *e, struct query_alarm *a)
+{
+	struct query_trend t = e->trend;
+	const struct query_period *p;
+	double mean, limit;
+
+	query_trend_roll(&t, l->period, l->store->limits.period_calls);
+	if (t.periods < BASELINE_LEAST || (p = choose_period(&t, l->rules->min_calls)) == NULL)
+		return false;
+	mean = (double)p->total / (double)p->calls;
+	limit = l->rules->regression * t.baseline;
+	if (!(mean > limit) || mean - t.baseline < REGRESSION_LEAST)
+		return false;
+	*a = (struct query_alarm){
+		.kind = QUERY_ALARM_REGRESSION,
+		.hash = e->hash,
+		.value = mean,
+		.limit = limit,
+		.baseline = t.baseline,
+		.calls = p->calls,
+	};
+	return true;
+}
+
+/* How far over its limit. */
+static double
+badness_of(const struct query_alarm *a)
+{
+	return a->value / a->limit;
+}
+
+static void
+look_at_tenants(const struct look *l, struct ranking *worst)
+{
+	struct query_alarm a;
+
+	for (unsigned i = 0; i < l->store->ntenants; i++) {
+		const struct query_tenant *t = l->store->tenants[i];
+
+		if (judge_tenant(l, t, &a))
+			ranking_offer(worst, badness_of(&a), t->salt, t);
+	}
+}
+
+static void
+look_at_entries(const struct look *l, struct ranking *worst)
+{
+	const struct query_entry *e;
+	struct query_alarm a;
+
+	for (unsigned at = 0; (e = query_table_next(&l->store->entries, &at)) != NULL;) {
+		if (judge_entry(l, e, &a))
+			ranking_offer(worst, badness_of(&a), e->hash, e);
+	}
+}
+
+static void
+tell_tenant(const struct look *l, const struct query_tenant *t, struct query_alarm *a)
+{
+	judge_tenant(l, t, a);
+	a->tenant = memory_strdup(t->name);
+}
+
+static void
+tell_entry(const struct look *l, const struct query_entry *e, struct query_alarm *a)
+{
+	judge_entry(l, e, a);
+	a->tenant = memory_strdup(e->tenant->name);
+	a->text = memory_strdup(e->digest->text);
+}
+
+/* Of both kinds, the worst first. */
+static void
+tell(const struct look *l, const struct ranking *tenants, const struct ranking *entries, size_t max,
+     struct query_alarms *out)
+{
+	size_t nt = 0, ne = 0;
+
+	if (max > tenants->n + entries->n)
+		max = tenants->n + entries->n;
+	if (max == 0)
+		return;
+	out->list = memory_zalloc(max * sizeof(*out->list));
+	while (out->n < max) {
+		struct query_alarm *a = &out->list[out->n++];
+
+		if (ne == entries->n || (nt < tenants->n && tenants->list[nt].by >= entries->list[ne].by))
+			tell_tenant(l, tenants->list[nt++].thing, a);
+		else
+			tell_entry(l, entries->list[ne++].thing, a);
+	}
+}
+
+void
+query_find_alarms(const struct query_store *s, const struct query_alarm_rules *r, usec_t now, size_t max,
+		  struct query_alarms *out)
+{
+	struct look l = { .store = s, .rules = r, .now = now };
+	struct ranking tenants, entries;
+
+	*out = (struct query_alarms){ .list = NULL };
+	ranking_init(&tenants, max, s->ntenants);
+	ranking_init(&entries, max, s->entries.n);
+	if (r->slow_share > 0)
+		look_at_tenants(&l, &tenants);
+	if (r->regression > 0 && s->limits.period > 0) {
+		l.period = (uint32_t)(now / s->limits.period);
+		look_at_entries(&l, &entries);
+	}
+	ranking_sort(&tenants);
+	ranking_sort(&entries);
+	tell(&l, &tenants, &entries, max, out);
+	ranking_release(&tenants);
+	ranking_release(&entries);
+}
+
+void
+query_alarms_release(struct query_alarms *a)
+{
+	for (size_t i = 0; i < a->n; i++) {
+		free(a->list[i].tenant);
+		free(a->list[i].text);
+	}
+	free(a->list);
+	*a = (struct query_alarms){ .list = NULL };
+}
