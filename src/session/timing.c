@@ -561,6 +561,7 @@ timing_configure(struct shard *s)
 		.entries_per_tenant = (unsigned)c->query_stats_max_per_tenant,
 		.text_size = (unsigned)c->query_text_size,
 		.period = c->alert_baseline_period,
+		.period_calls = (unsigned)c->alert_min_queries,
 	};
 
 	query_store_limit(&s->queries, &limits);
