@@ -37,11 +37,11 @@ thousandths(double v)
 }
 
 static void
-add_alert(struct report *rows, const struct alert *a)
+add_alert(struct stock *rows, const struct alert *a)
 {
 	char at[CLOCK_ISO_SIZE], last_at[CLOCK_ISO_SIZE], digest[HASH_TEXT];
 
-	report_add(rows,
+	stock_add(rows,
 		&(struct alert_row){
 			.id = (int64_t)a->id,
 			.at = clock_iso(a->at, at),
@@ -59,7 +59,7 @@ add_alert(struct report *rows, const struct alert *a)
 }
 
 static void
-add(const struct report_order *o, const struct part *all, struct report *rows)
+add(const struct report_order *o, const struct part *all, struct stock *rows)
 {
 	const struct alert *a = NULL;
 

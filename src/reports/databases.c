@@ -50,11 +50,11 @@ report_load_balance(const struct config_database *db)
 }
 
 static void
-add_database(struct report *rows, const struct tenant *t, const struct config *c, bool all_paused)
+add_database(struct stock *rows, const struct tenant *t, const struct config *c, bool all_paused)
 {
 	const struct config_database *conf = t->conf;
 
-	report_add(rows,
+	stock_add(rows,
 		&(struct database_row){
 			.name = conf->name,
 			.host = conf->host,
@@ -99,12 +99,12 @@ look(const struct report_order *o, struct shard *s, struct part *part)
 }
 
 static void
-add(const struct report_order *o, const struct part *all, struct report *rows)
+add(const struct report_order *o, const struct part *all, struct stock *rows)
 {
 	const struct config *c = reports_config(o->reports);
 
 	(void)all;
-	report_add(rows,
+	stock_add(rows,
 		&(struct database_row){
 			.name = CONSOLE_DATABASE,
 			.port = c->listen_port,

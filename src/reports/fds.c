@@ -35,7 +35,7 @@ static const struct column columns[] = {
 };
 
 static void
-add_fd(struct report *rows, struct fd_row *row, const struct stream *s, const struct address *peer,
+add_fd(struct stock *rows, struct fd_row *row, const struct stream *s, const struct address *peer,
 	const struct params *params)
 {
 	char host[ADDRESS_TEXT];
@@ -50,11 +50,11 @@ add_fd(struct report *rows, struct fd_row *row, const struct stream *s, const st
 		row->datestyle = params_get(params, "DateStyle");
 		row->timezone = params_get(params, "TimeZone");
 	}
-	report_add(rows, row);
+	stock_add(rows, row);
 }
 
 static void
-add_client(struct report *rows, const struct client *c)
+add_client(struct stock *rows, const struct client *c)
 {
 	const struct session *s = c->owner;
 	struct fd_row row = {
@@ -68,7 +68,7 @@ add_client(struct report *rows, const struct client *c)
 }
 
 static void
-add_server(struct report *rows, const struct server *s)
+add_server(struct stock *rows, const struct server *s)
 {
 	const struct link *link = link_if_any(s);
 	struct fd_row row = {

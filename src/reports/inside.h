@@ -1,7 +1,7 @@
 /*
  * inside: how reports are made, as the files of this folder know it.
  *
- *	report_ask ──> look, on each worker: its part ──> parts added up ──> add ──> sorted ──> done
+ *	report_ask ──> look, on each worker: its part ──> parts added up ──> add ──> sorted, written ──> done
  *
  * A report may be made of rows (part.rows: a row is whole when its worker has told it), or
  * of sums that only mean something when those of all workers are there (tally, performance);
@@ -16,6 +16,7 @@
 #include "reports/console_facts.h"
 #include "reports/gather.h"
 #include "reports/reports.h"
+#include "reports/stock.h"
 #include "stats/traffic.h"
 
 #define REPORT_TOP 100		/* rows of a list, if nobody says how many */
@@ -33,7 +34,7 @@ struct tally {
 
 /* One worker's contribution, then that of all. */
 struct part {
-	struct report rows;
+	struct stock rows;
 	struct tally tally;
 	struct performance performance;
 };
@@ -76,7 +77,7 @@ struct report_maker {
 	/* On each worker; NULL: there is nothing to see. */
 	void (*look)(const struct report_order *o, struct shard *s, struct part *part);
 	/* Add what is known on the control thread; all: of all shards.  NULL: nothing. */
-	void (*add)(const struct report_order *o, const struct part *all, struct report *rows);
+	void (*add)(const struct report_order *o, const struct part *all, struct stock *rows);
 	unsigned gathers;	/* enum gather_what, or-ed: what of the queries' statistics add finds in all->performance */
 	unsigned choice;	/* for look and add: what is wanted */
 	unsigned nsorted;	/* by so many of the first columns; 0: as they come */

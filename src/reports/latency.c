@@ -40,7 +40,7 @@ hundredths(uint64_t part, uint64_t all)
 }
 
 static void
-add_octaves(struct report *rows, const struct histogram *h)
+add_octaves(struct stock *rows, const struct histogram *h)
 {
 	struct latency_row row = { .to = 0 };
 	struct histogram_bucket b;
@@ -48,7 +48,7 @@ add_octaves(struct report *rows, const struct histogram *h)
 
 	for (size_t at = 0; histogram_next(h, &at, &b);) {
 		if (row.count > 0 && b.low >= row.to) {
-			report_add(rows, &row);
+			stock_add(rows, &row);
 			row.count = 0;
 		}
 		find_octave(b.low, &row.from, &row.to);
@@ -60,11 +60,11 @@ add_octaves(struct report *rows, const struct histogram *h)
 			row.to = REPORT_NULL;
 	}
 	if (row.count > 0)
-		report_add(rows, &row);
+		stock_add(rows, &row);
 }
 
 static void
-add(const struct report_order *o, const struct part *all, struct report *rows)
+add(const struct report_order *o, const struct part *all, struct stock *rows)
 {
 	(void)o;
 	add_octaves(rows, &all->performance.sum.latency);

@@ -42,7 +42,7 @@ count_users(const struct reports *r)
 }
 
 static void
-add_lists(const struct report_order *o, const struct part *all, struct report *rows)
+add_lists(const struct report_order *o, const struct part *all, struct stock *rows)
 {
 	const struct config *c = reports_config(o->reports);
 	const struct list_row lists[] = {
@@ -63,7 +63,7 @@ add_lists(const struct report_order *o, const struct part *all, struct report *r
 	};
 
 	for (size_t i = 0; i < lengthof(lists); i++)
-		report_add(rows, &lists[i]);
+		stock_add(rows, &lists[i]);
 }
 
 const struct report_kind report_lists = {
@@ -91,7 +91,7 @@ static const struct column mem_columns[] = {
 
 /* Nothing is kept in stock: what is not used is free for the whole process. */
 static void
-add_mem(const struct report_order *o, const struct part *all, struct report *rows)
+add_mem(const struct report_order *o, const struct part *all, struct stock *rows)
 {
 	const struct {
 		const char *name;
@@ -109,11 +109,11 @@ add_mem(const struct report_order *o, const struct part *all, struct report *row
 	};
 
 	for (size_t i = 0; i < lengthof(things); i++)
-		report_add(rows,
+		stock_add(rows,
 			&(struct mem_row){ things[i].name, things[i].size, things[i].used, 0,
 				things[i].size * things[i].used });
 	/* These differ in size: the mean, and what they take together. */
-	report_add(rows,
+	stock_add(rows,
 		&(struct mem_row){ "statement",
 			all->tally.statements > 0 ? all->tally.statement_bytes / all->tally.statements : 0,
 			all->tally.statements, 0, all->tally.statement_bytes });

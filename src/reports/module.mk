@@ -18,6 +18,8 @@ reports_sources = \
 	src/reports/slow_queries.c \
 	src/reports/sockets.c \
 	src/reports/stats.c \
+	src/reports/stock.c \
+	src/reports/stock.h \
 	src/reports/sum_row.c \
 	src/reports/sum_row.h \
 	src/reports/tally.c \

@@ -97,7 +97,7 @@ count(struct pool_row *row, const struct pool *p, usec_t now)
 
 /* From `first` on: what people call a pool are all of a user, those for passwords and for replication included. */
 static void
-add_pools(struct report *rows, const struct pool *first, usec_t now)
+add_pools(struct stock *rows, const struct pool *first, usec_t now)
 {
 	const struct config_database *conf = first->tenant->conf;
 	struct pool_row row = {
@@ -119,7 +119,7 @@ add_pools(struct report *rows, const struct pool *first, usec_t now)
 	}
 	row.maxwait = longest / USEC_PER_SEC;
 	row.maxwait_us = longest % USEC_PER_SEC;
-	report_add(rows, &row);
+	stock_add(rows, &row);
 }
 
 static bool
@@ -151,12 +151,12 @@ look(const struct report_order *o, struct shard *s, struct part *part)
 }
 
 static void
-add(const struct report_order *o, const struct part *all, struct report *rows)
+add(const struct report_order *o, const struct part *all, struct stock *rows)
 {
 	(void)all;
 	if (o->wish.tenant != NULL)
 		return;
-	report_add(rows,
+	stock_add(rows,
 		&(struct pool_row){
 			.database = CONSOLE_DATABASE,
 			.user = CONSOLE_DATABASE,

@@ -36,7 +36,7 @@ static const struct column columns[] = {
 };
 
 static void
-add_query(struct report *rows, const struct query_row *q)
+add_query(struct stock *rows, const struct query_row *q)
 {
 	char digest[HASH_TEXT];
 	struct queries_row row = {
@@ -48,11 +48,11 @@ add_query(struct report *rows, const struct query_row *q)
 	};
 
 	sum_row_fill(&row.sum, &q->sum);
-	report_add(rows, &row);
+	stock_add(rows, &row);
 }
 
 static void
-add_queries(struct report *rows, const struct query_rows *queries)
+add_queries(struct stock *rows, const struct query_rows *queries)
 {
 	for (size_t i = 0; i < queries->n; i++)
 		add_query(rows, &queries->list[i]);
@@ -61,12 +61,17 @@ add_queries(struct report *rows, const struct query_rows *queries)
 void
 performance_queries(const struct performance *p, struct report *r)
 {
+	struct stock rows;
+
+	stock_init(&rows, columns, lengthof(columns));
+	add_queries(&rows, &p->digests);
 	report_init(r, columns, lengthof(columns));
-	add_queries(r, &p->digests);
+	stock_write(&rows, 0, r);
+	stock_release(&rows);
 }
 
 static void
-add(const struct report_order *o, const struct part *all, struct report *rows)
+add(const struct report_order *o, const struct part *all, struct stock *rows)
 {
 	(void)o;
 	add_queries(rows, &all->performance.digests);

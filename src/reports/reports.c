@@ -56,74 +56,6 @@ report_next(const struct report_kind *after)
 	return i < lengthof(kinds) ? kinds[i] : NULL;
 }
 
-/* --- sorting --- */
-
-/* A row of a report in its cells. */
-struct span {
-	const uint8_t *at;
-	size_t size;
-	unsigned nsorted;
-};
-
-static int
-compare_spans(const void *va, const void *vb)
-{
-	const struct span *a = va, *b = vb;
-	const uint8_t *pa = a->at, *pb = b->at;
-
-	for (unsigned i = 0; i < a->nsorted; i++) {
-		int32_t la, lb;
-		int r;
-
-		memcpy(&la, pa, sizeof(la));
-		memcpy(&lb, pb, sizeof(lb));
-		pa += sizeof(la);
-		pb += sizeof(lb);
-		if (la < 0 || lb < 0)
-			return la - lb;
-		r = memcmp(pa, pb, (size_t)(la < lb ? la : lb));
-		if (r != 0 || la != lb)
-			return r != 0 ? r : la - lb;
-		pa += la;
-		pb += lb;
-	}
-	return 0;
-}
-
-static void
-find_spans(const struct report *r, struct span *spans, unsigned nsorted)
-{
-	const char *text;
-	size_t pos = 0;
-	int32_t len;
-
-	for (size_t row = 0; row < r->nrows; row++) {
-		size_t start = pos;
-
-		for (size_t i = 0; i < r->ncolumns; i++)
-			report_next_cell(r, &pos, &text, &len);
-		spans[row] = (struct span){ buffer_head(&r->cells) + start, pos - start, nsorted };
-	}
-}
-
-static void
-sort(struct report *r, unsigned nsorted)
-{
-	struct span *spans;
-	struct buffer sorted = BUFFER_INIT;
-
-	if (nsorted == 0 || r->nrows < 2)
-		return;
-	spans = memory_alloc(r->nrows * sizeof(*spans));
-	find_spans(r, spans, nsorted);
-	qsort(spans, r->nrows, sizeof(*spans), compare_spans);
-	for (size_t row = 0; row < r->nrows; row++)
-		buffer_append(&sorted, spans[row].at, spans[row].size);
-	free(spans);
-	buffer_release(&r->cells);
-	r->cells = sorted;
-}
-
 /* --- what is asked for --- */
 
 static unsigned
@@ -189,7 +121,7 @@ order_of(struct inquiry *q)
 static void
 release_part(struct part *p)
 {
-	report_release(&p->rows);
+	stock_release(&p->rows);
 	gather_release(&p->performance);
 }
 
@@ -221,7 +153,7 @@ visit(struct shard *s, struct inquiry *q)
 static void
 add_part(struct part *all, struct part *p)
 {
-	report_take(&all->rows, &p->rows);
+	stock_take(&all->rows, &p->rows);
 	tally_add(&all->tally, &p->tally);
 	gather_add(&all->performance, &p->performance);
 }
@@ -241,14 +173,18 @@ refuse(struct report_order *o)
 static void
 answer(struct report_order *o, struct part *all)
 {
+	struct report rows;
+
 	if (o->kind->maker->add != NULL)
 		o->kind->maker->add(o, all, &all->rows);
 	if (o->wish.tenant != NULL && !all->performance.found && all->rows.nrows == 0) {
 		refuse(o);
 		return;
 	}
-	sort(&all->rows, o->kind->maker->nsorted);
-	o->done(o->arg, &all->rows, NULL);
+	report_init(&rows, o->kind->columns, o->kind->ncolumns);
+	stock_write(&all->rows, o->kind->maker->nsorted, &rows);
+	o->done(o->arg, &rows, NULL);
+	report_release(&rows);
 }
 
 static void
@@ -257,7 +193,7 @@ finish(struct inquiry *q)
 	struct report_order *o = order_of(q);
 	struct part all = { .tally.clients = 0 };
 
-	report_init(&all.rows, o->kind->columns, o->kind->ncolumns);
+	stock_init(&all.rows, o->kind->columns, o->kind->ncolumns);
 	for (int i = 0; i < o->nparts; i++)
 		add_part(&all, &o->parts[i]);
 	gather_settle(&all.performance, &o->wish);
@@ -287,7 +223,7 @@ report_ask(struct reports *r, const struct report_kind *kind, const struct repor
 	o->arg = arg;
 	o->nparts = n;
 	for (int i = 0; i < n; i++)
-		report_init(&o->parts[i].rows, kind->columns, kind->ncolumns);
+		stock_init(&o->parts[i].rows, kind->columns, kind->ncolumns);
 	work_start(&o->work, r, visit, finish, release);
 	return o;
 }

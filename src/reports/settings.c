@@ -22,11 +22,11 @@ static const struct column config_columns[] = {
 static void
 add_key(void *arg, const char *key, const char *value, const char *def, bool changeable)
 {
-	report_add(arg, &(struct config_row){ key, value, def, changeable ? "yes" : "no" });
+	stock_add(arg, &(struct config_row){ key, value, def, changeable ? "yes" : "no" });
 }
 
 static void
-add_config(const struct report_order *o, const struct part *all, struct report *rows)
+add_config(const struct report_order *o, const struct part *all, struct stock *rows)
 {
 	(void)all;
 	config_each_key(reports_config(o->reports), add_key, rows);
@@ -51,11 +51,11 @@ static const struct column version_columns[] = {
 };
 
 static void
-add_version(const struct report_order *o, const struct part *all, struct report *rows)
+add_version(const struct report_order *o, const struct part *all, struct stock *rows)
 {
 	(void)o;
 	(void)all;
-	report_add(rows, &(struct version_row){ PACKAGE_STRING });
+	stock_add(rows, &(struct version_row){ PACKAGE_STRING });
 }
 
 const struct report_kind report_version = {
@@ -78,14 +78,14 @@ static const struct column state_columns[] = {
 };
 
 static void
-add_state(const struct report_order *o, const struct part *all, struct report *rows)
+add_state(const struct report_order *o, const struct part *all, struct stock *rows)
 {
 	bool paused = all->tally.paused > 0;
 
 	(void)o;
-	report_add(rows, &(struct state_row){ "active", paused ? "no" : "yes" });
-	report_add(rows, &(struct state_row){ "paused", paused ? "yes" : "no" });
-	report_add(rows, &(struct state_row){ "suspended", "no" });
+	stock_add(rows, &(struct state_row){ "active", paused ? "no" : "yes" });
+	stock_add(rows, &(struct state_row){ "paused", paused ? "yes" : "no" });
+	stock_add(rows, &(struct state_row){ "suspended", "no" });
 }
 
 const struct report_kind report_state = {
@@ -121,7 +121,7 @@ static const struct column peer_pool_columns[] = {
 };
 
 static void
-add_peers(const struct report_order *o, const struct part *all, struct report *rows)
+add_peers(const struct report_order *o, const struct part *all, struct stock *rows)
 {
 	const struct config *c = reports_config(o->reports);
 
@@ -129,7 +129,7 @@ add_peers(const struct report_order *o, const struct part *all, struct report *r
 	for (size_t i = 0; i < c->npeers; i++) {
 		const struct config_peer *p = &c->peers[i];
 
-		report_add(rows,
+		stock_add(rows,
 			&(struct peer_row){
 				.id = p->id,
 				.host = p->host,

@@ -49,11 +49,11 @@ said(const char *text)
 }
 
 static void
-add_slow(struct report *rows, const struct slow_query *q)
+add_slow(struct stock *rows, const struct slow_query *q)
 {
 	char at[CLOCK_ISO_SIZE], digest[HASH_TEXT];
 
-	report_add(rows,
+	stock_add(rows,
 		&(struct slow_row){
 			.at = clock_iso(q->at, at),
 			.tenant = q->tenant,
@@ -81,7 +81,7 @@ add_slow(struct report *rows, const struct slow_query *q)
 }
 
 static void
-add(const struct report_order *o, const struct part *all, struct report *rows)
+add(const struct report_order *o, const struct part *all, struct stock *rows)
 {
 	const struct slow_query *q = NULL;
 

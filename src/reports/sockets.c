@@ -131,10 +131,10 @@ set_state(struct socket_row *row, const char *prefix, const char *state, unsigne
 }
 
 static void
-add_row(struct report *rows, const struct socket_row *row, unsigned choice)
+add_row(struct stock *rows, const struct socket_row *row, unsigned choice)
 {
 	if ((choice & CHOOSE_BUSY) == 0 || row->pkt_avail > 0 || row->send_avail > 0)
-		report_add(rows, row);
+		stock_add(rows, row);
 }
 
 /* --- clients --- */
@@ -188,7 +188,7 @@ set_client(struct socket_row *row, const struct client *c)
 }
 
 static void
-add_client(struct report *rows, const struct client *c, unsigned choice, usec_t now)
+add_client(struct stock *rows, const struct client *c, unsigned choice, usec_t now)
 {
 	const struct session *s = c->owner;
 	unsigned kind = kind_of_client(c);
@@ -220,7 +220,7 @@ state_of_dialogue(const struct console_facts *console, const struct client *c, u
 }
 
 static void
-add_dialogue(struct report *rows, const struct console_facts *console, const struct client *c, unsigned choice)
+add_dialogue(struct stock *rows, const struct console_facts *console, const struct client *c, unsigned choice)
 {
 	struct socket_row row;
 
@@ -244,7 +244,7 @@ state_of_server(const struct server *s, usec_t now, unsigned choice)
 }
 
 static void
-add_server(struct report *rows, const struct server *s, unsigned choice, usec_t now)
+add_server(struct stock *rows, const struct server *s, unsigned choice, usec_t now)
 {
 	const struct pool *p = s->pool;
 	const struct link *link = link_if_any(s);
@@ -271,7 +271,7 @@ add_server(struct report *rows, const struct server *s, unsigned choice, usec_t 
 }
 
 static void
-add_servers(struct report *rows, const struct tenant *t, unsigned choice, usec_t now)
+add_servers(struct stock *rows, const struct tenant *t, unsigned choice, usec_t now)
 {
 	const struct pool *p;
 	const struct server *s;
@@ -300,7 +300,7 @@ look(const struct report_order *o, struct shard *s, struct part *part)
 }
 
 static void
-add(const struct report_order *o, const struct part *all, struct report *rows)
+add(const struct report_order *o, const struct part *all, struct stock *rows)
 {
 	struct client *c;
 

@@ -87,13 +87,13 @@ static const struct column averages_columns[] = {
 };
 
 static void
-add_row(struct report *rows, const char *database, const struct traffic *total,
+add_row(struct stock *rows, const char *database, const struct traffic *total,
 	const struct traffic_history *h)
 {
 	struct stats_row row = { .database = database, .total = *total };
 
 	traffic_average(h, &row.avg);
-	report_add(rows, &row);
+	stock_add(rows, &row);
 }
 
 static void
@@ -107,7 +107,7 @@ look(const struct report_order *o, struct shard *s, struct part *part)
 }
 
 static void
-add(const struct report_order *o, const struct part *all, struct report *rows)
+add(const struct report_order *o, const struct part *all, struct stock *rows)
 {
 	(void)all;
 	add_row(rows, CONSOLE_DATABASE, &o->reports->console->traffic, &o->reports->console->history);
@@ -156,7 +156,7 @@ static const struct {
 };
 
 static void
-add_counters(struct report *rows, const char *prefix, const struct traffic *t)
+add_counters(struct stock *rows, const char *prefix, const struct traffic *t)
 {
 	char name[64];
 
@@ -165,13 +165,13 @@ add_counters(struct report *rows, const char *prefix, const struct traffic *t)
 
 		snprintf(name, sizeof(name), "%s%s", prefix, counters[i].name);
 		memcpy(&row.value, (const char *)t + counters[i].offset, sizeof(row.value));
-		report_add(rows, &row);
+		stock_add(rows, &row);
 	}
 }
 
 /* All roll at the same time: the console's stand for the others' times. */
 static void
-add_totals(const struct report_order *o, const struct part *all, struct report *rows)
+add_totals(const struct report_order *o, const struct part *all, struct stock *rows)
 {
 	struct traffic_history h = o->reports->console->history;
 	struct traffic total = all->tally.traffic, avg;

@@ -36,7 +36,7 @@ static const struct column columns[] = {
 };
 
 static void
-add_tenants(struct report *rows, const struct performance *p)
+add_tenants(struct stock *rows, const struct performance *p)
 {
 	for (size_t i = 0; i < p->tenants.n; i++) {
 		const struct query_row *q = &p->tenants.list[i];
@@ -47,19 +47,24 @@ add_tenants(struct report *rows, const struct performance *p)
 		};
 
 		sum_row_fill(&row.sum, &q->sum);
-		report_add(rows, &row);
+		stock_add(rows, &row);
 	}
 }
 
 void
 performance_tenants(const struct performance *p, struct report *r)
 {
+	struct stock rows;
+
+	stock_init(&rows, columns, lengthof(columns));
+	add_tenants(&rows, p);
 	report_init(r, columns, lengthof(columns));
-	add_tenants(r, p);
+	stock_write(&rows, 0, r);
+	stock_release(&rows);
 }
 
 static void
-add(const struct report_order *o, const struct part *all, struct report *rows)
+add(const struct report_order *o, const struct part *all, struct stock *rows)
 {
 	(void)o;
 	add_tenants(rows, &all->performance);

@@ -39,12 +39,12 @@ print_size(char buf[16], int size)
 
 /* u may be NULL: no file names him. */
 static void
-add_user(struct report *rows, const struct config *c, const struct config_user *u, const char *name,
+add_user(struct stock *rows, const struct config *c, const struct config_user *u, const char *name,
 	int clients, int servers)
 {
 	char size[16], reserve[16];
 
-	report_add(rows,
+	stock_add(rows,
 		&(struct user_row){
 			.name = name,
 			.pool_size = print_size(size, u != NULL ? u->pool_size : CONFIG_UNSET),
@@ -60,7 +60,7 @@ add_user(struct report *rows, const struct config *c, const struct config_user *
 
 struct others {
 	const struct config *config;
-	struct report *rows;
+	struct stock *rows;
 };
 
 static void
@@ -82,7 +82,7 @@ look(const struct report_order *o, struct shard *s, struct part *part)
 }
 
 static void
-add(const struct report_order *o, const struct part *all, struct report *rows)
+add(const struct report_order *o, const struct part *all, struct stock *rows)
 {
 	const struct config *c = reports_config(o->reports);
 	struct others others = { c, rows };
