@@ -604,6 +604,7 @@ control_free(struct control *k)
 {
 	http_free(&k->http);
 	console_free(&k->console);
+	reports_release(&k->reports);
 	monitor_free(&k->monitor);
 	mailbox_free(&k->mailbox, message_discard);
 	loop_free(&k->loop);
