@@ -307,6 +307,26 @@ pool_acquire(struct pool *p, struct lease_request *r)
 	return NULL;
 }
 
+/* It is not checked first: who only asks a question can be told that it was lost. */
+struct server *
+pool_borrow(struct pool *p)
+{
+	usec_t now = clock_recent();
+	struct server *s;
+
+	if (p->nwaiters > 0 || p->serving || p->tenant->paused)
+		return NULL;
+	TAILQ_FOREACH(s, &p->servers[PLACE_IDLE], link) {
+		if (pool_why_close(s, now) != NULL)
+			continue;
+		pool_place(s, PLACE_ACTIVE);
+		s->request_at = now;
+		s->checked = false;
+		return s;
+	}
+	return NULL;
+}
+
 bool
 pool_know_welcome(struct pool *p, struct lease_request *r)
 {

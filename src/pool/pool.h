@@ -147,6 +147,10 @@ bool pool_know_welcome(struct pool *p, struct lease_request *r);
 /* Leave the queue; fine if r is in none. */
 void pool_forget(struct pool *p, struct lease_request *r);
 
+/* For a question of our own (session/plan.h): an idle server, while nobody waits for one; SERVER_FREE and the caller's
+ * to lease.  No statistics count it.  NULL: there is none. */
+struct server *pool_borrow(struct pool *p);
+
 /* Give a leased server back; nothing is outstanding on it.  reset: the session is over, clean up behind it.
  * An open transaction is rolled back first. */
 void pool_release(struct server *s, bool reset);

@@ -19,6 +19,7 @@ session_sources = \
 	src/session/parameters.c \
 	src/session/pipeline.c \
 	src/session/pipeline.h \
+	src/session/plan.c \
 	src/session/plan.h \
 	src/session/prepared.c \
 	src/session/prepared.h \
