@@ -36,7 +36,7 @@ function duration(ms) {
 		return `${Number(ms.toPrecision(3))} ms`;
 	const s = ms / 1000;
 	if (s < 100)
-		return `${s.toFixed(s < 10 ? 2 : 1)} s`;
+		return `${Number(s.toPrecision(3))} s`;
 	if (s < 3600)
 		return `${Math.floor(s / 60)} min ${Math.floor(s % 60)} s`;
 	return `${numbers.format(Math.floor(s / 3600))} h ${Math.floor(s % 3600 / 60)} min`;
@@ -47,13 +47,13 @@ function percent(x) {
 		return NOTHING;
 	if (x > 0 && x < 0.1)
 		return "<0.1 %";
-	return `${x === 0 ? 0 : x.toFixed(x < 10 ? 1 : 0)} %`;
+	return `${x < 10 ? Number(x.toFixed(1)) : Math.round(x)} %`;
 }
 
 function rate(x) {
 	if (x === null || x === undefined)
 		return NOTHING;
-	return x === 0 || x >= 100 ? numbers.format(Math.round(x)) : x.toFixed(x < 10 ? 2 : 1);
+	return x >= 100 ? numbers.format(Math.round(x)) : String(Number(x.toPrecision(3)));
 }
 
 function bytes(n) {
@@ -232,8 +232,10 @@ const ENOUGH = 20;			/* queries, before a share is judged */
 const RECENT = 15 * 60 * 1000;		/* ms: an alert */
 const LATELY = 5 * 60 * 1000;		/* ms: queries */
 
-/* The last minutes of the history, added up. */
+/* The last minutes of the history, added up.  Who sees one tenant only gets no history. */
 function lately(performance) {
+	if (performance.tenant !== null)
+		return performance.window.name === "5m" && performance.statistics || { calls: 0, errors: 0, slow: 0 };
 	const now = new Date(performance.generated_at).getTime();
 	const sum = { calls: 0, errors: 0, slow: 0, seconds: 0 };
 	for (const point of performance.history) {
@@ -336,8 +338,9 @@ function judgeAlerts({ all }) {
 
 const PARTS = { ready: "readiness", all: "statistics", tenants: "tenants", pools: "pools" };
 
+/* What a token may not see is no gap. */
 function judgeGaps({ failures }) {
-	return Object.entries(PARTS).filter(([part]) => failures[part]).map(([part, words]) => ({
+	return Object.entries(PARTS).filter(([part]) => failures[part] && failures[part].status !== 403).map(([part, words]) => ({
 		level: ATTENTION,
 		text: `The ${words} could not be read: ${failures[part].message}`,
 	}));
@@ -350,7 +353,7 @@ function reassure({ ready, pools, all }) {
 	const said = [];
 	const hosts = ready && ready.hosts ? ready.hosts.length : 0;
 	if (hosts > 0)
-		said.push(hosts === 1 ? "The only server host answers" : `All ${hosts} server hosts answer`);
+		said.push(hosts === 1 ? "The server host answers" : `${hosts === 2 ? "Both" : `All ${hosts}`} server hosts answer`);
 	if (pools) {
 		const waiting = pools.reduce((sum, p) => sum + p.cl_waiting, 0);
 		said.push(waiting === 0 ? "nobody waits for a server"
@@ -368,8 +371,10 @@ function reassure({ ready, pools, all }) {
 }
 
 function judge(readings) {
-	if (readings.lost)
-		return { level: UNKNOWN, reasons: [{ level: UNKNOWN, text: "What is below was true when it was read; now nobody knows." }] };
+	if (readings.lost) {
+		const text = readings.readAt === null ? "Nothing could be read yet." : "What is below was true when it was read. Now nobody knows.";
+		return { level: UNKNOWN, reasons: [{ level: UNKNOWN, text }] };
+	}
 	const reasons = JUDGES.flatMap((j) => j(readings)).sort((a, b) => b.level - a.level);
 	if (reasons.length === 0)
 		return { level: GOOD, reasons: reassure(readings) };
@@ -379,7 +384,7 @@ function judge(readings) {
 function reasonItem(reason) {
 	const li = element("li", { class: LEVELS[reason.level].name }, reason.text);
 	if (reason.section)
-		li.append(" ", element("a", { href: `#${reason.section}` }, $(`${reason.section}-heading`).textContent));
+		li.append(" ", element("a", { href: `#${reason.section}` }, `see ${$(`${reason.section}-heading`).textContent}`));
 	if (reason.tenant) {
 		const button = element("button", { type: "button", class: "link" }, `only ${reason.tenant}`);
 		button.addEventListener("click", () => chooseTenant(reason.tenant));
@@ -420,6 +425,8 @@ function poolSums(pools) {
 	return sum;
 }
 
+const unknown = (x) => x === null || x === undefined ? "not kept for this" : "";
+
 /* Rows of [term, figure, what stands below it, key for tests and styles, alarming]. */
 function trafficFigures({ statistics: s, samples, minimum_samples: minimum }) {
 	if (s === null) {
@@ -427,21 +434,22 @@ function trafficFigures({ statistics: s, samples, minimum_samples: minimum }) {
 			["Rates and latency", "too few samples", `${samples} of at least ${minimum}`, "few"]];
 	}
 	return [
-		["Queries per second", rate(s.queries_per_second), several(s.calls, "query", "queries"), "rate"],
+		["Queries / s", rate(s.queries_per_second), `${count(s.calls)} in all`, "rate"],
 		["Errors", percent(share(s.errors, s.calls)), count(s.errors), "errors", share(s.errors, s.calls) >= 5],
 		["Slow", percent(s.slow_percent), count(s.slow), "slow", s.slow_percent >= 5],
 		["Mean", duration(s.mean_ms), "", "mean"],
-		["p50", duration(s.p50_ms), "", "p50"],
-		["p95", duration(s.p95_ms), "", "p95"],
-		["p99", duration(s.p99_ms), s.max_ms === null ? "" : `longest ${duration(s.max_ms)}`, "p99"],
-		["Wait for a server", duration(s.wait_mean_ms), "mean", "wait"],
+		["p50", duration(s.p50_ms), unknown(s.p50_ms), "p50"],
+		["p95", duration(s.p95_ms), unknown(s.p95_ms), "p95"],
+		["p99", duration(s.p99_ms), unknown(s.p99_ms), "p99"],
+		["Longest", duration(s.max_ms), unknown(s.max_ms), "max"],
+		["Mean wait", duration(s.wait_mean_ms), unknown(s.wait_mean_ms) || "for a server", "wait"],
 	];
 }
 
 function poolFigures(pools) {
 	const n = poolSums(pools);
 	return [
-		["Clients", count(n.active + n.waiting), `${count(n.active)} served or idle`, "clients"],
+		["Clients", count(n.active + n.waiting), "connected", "clients"],
 		["Waiting", count(n.waiting), n.wait > 0 ? `longest ${duration(n.wait)}` : "nobody", "waiting", n.wait >= 1000],
 		["Servers busy", count(n.busy), `${count(n.idle)} idle`, "servers"],
 	];
@@ -489,15 +497,15 @@ function logTicks(low, high) {
 	return ticks;
 }
 
-/* A function from values to heights between bottom and top, and its ticks. */
-function scaleFor(values, logarithmic, bottom, top) {
+/* A function from values to heights between bottom and top, and its ticks.  least: the top of a linear one at least. */
+function scaleFor(values, { logarithmic, least }, bottom, top) {
 	const positive = values.filter((v) => v > 0);
 	if (logarithmic) {
 		const ticks = positive.length > 0 ? logTicks(Math.min(...positive), Math.max(...positive)) : [1, 10];
 		const low = Math.log10(ticks[0]), high = Math.log10(ticks[ticks.length - 1]);
 		return { ticks, y: (v) => bottom - (bottom - top) * (Math.log10(Math.max(v, ticks[0])) - low) / (high - low) };
 	}
-	const ticks = linearTicks(positive.length > 0 ? Math.max(...positive) : 1);
+	const ticks = linearTicks(Math.max(least, ...positive));
 	return { ticks, y: (v) => bottom - (bottom - top) * v / ticks[ticks.length - 1] };
 }
 
@@ -556,7 +564,7 @@ function drawAxes(svg, scale, { left, right, top, bottom }, from, to, x, words) 
 	}
 }
 
-/* chart: { logarithmic, area, words(value), lines: [{ name, kind, value(point) }], title } of the history's points. */
+/* chart: { logarithmic, least, area, words(value), lines: [{ name, kind, value(point) }], title } of the history's points. */
 function draw(svg, chart, points, now) {
 	const width = Math.max(svg.clientWidth, 240), height = 190;
 	const box = { left: 52, right: width - 92, top: 10, bottom: height - 24 };
@@ -564,10 +572,15 @@ function draw(svg, chart, points, now) {
 	const shown = points.filter((p) => new Date(p.at).getTime() >= from);
 	const x = (t) => box.left + (box.right - box.left) * (Math.min(t, to) - from) / HOUR;
 	const values = chart.lines.flatMap((l) => shown.map(l.value)).filter((v) => v !== null && v !== undefined);
-	const scale = scaleFor(values, chart.logarithmic, box.bottom, box.top);
+	const scale = scaleFor(values, chart, box.bottom, box.top);
 
 	svg.replaceChildren();
 	setAttribute(svg, "viewBox", `0 0 ${width} ${height}`);
+	if (values.length === 0) {
+		svg.append(drawing("text", { x: box.left, y: height / 2, class: "tick" }, "no queries"));
+		setAttribute(svg, "aria-label", `${chart.title}: no queries`);
+		return;
+	}
 	drawAxes(svg, scale, box, from, to, x, chart.words);
 	const labels = [];
 	for (const line of chart.lines) {
@@ -579,10 +592,8 @@ function draw(svg, chart, points, now) {
 			labels.push({ y: scale.y(last), kind: line.kind, text: `${line.name} ${chart.words(last)}` });
 	}
 	drawLabels(svg, labels, box.right + 6, box.bottom);
-	if (values.length === 0)
-		svg.append(drawing("text", { x: (box.left + box.right) / 2, y: height / 2, class: "tick along" }, "no queries yet"));
-	setAttribute(svg, "aria-label", `${chart.title}: ${values.length === 0 ? "no queries yet" :
-		`now ${labels.map((l) => l.text).reverse().join(", ")}; highest ${chart.words(Math.max(...values))}`}`);
+	setAttribute(svg, "aria-label", `${chart.title}: ${labels.map((l) => l.text).reverse().join(", ")}; ` +
+		`the highest was ${chart.words(Math.max(...values))}`);
 }
 
 const CHARTS = {
@@ -591,11 +602,11 @@ const CHARTS = {
 		lines: ["p50", "p95", "p99"].map((name) => ({ name, kind: name, value: (p) => p[`${name}_ms`] })),
 	},
 	traffic: {
-		title: "Queries per second over the last hour", area: true, words: rate,
+		title: "Queries per second over the last hour", area: true, least: 1, words: rate,
 		lines: [{ name: "now", kind: "calls", value: (p) => p.seconds > 0 ? p.calls / p.seconds : null }],
 	},
 	shares: {
-		title: "Share of errors and of slow queries over the last hour", words: percent,
+		title: "Share of errors and of slow queries over the last hour", least: 1, words: percent,
 		lines: [["errors", "errors"], ["slow", "slow"]].map(([name, key]) => ({
 			name, kind: key, value: (p) => p.calls > 0 ? share(p[key], p.calls) : null,
 		})),
@@ -740,7 +751,8 @@ class Table {
 
 	render() {
 		const sorted = this.sorted(), wanted = new Map();
-		for (const row of sorted.slice(0, this.all ? ROWS_MANY : ROWS_FEW))
+		const n = sorted.filter((row) => !this.last(row)).length, limit = this.all ? ROWS_MANY : ROWS_FEW;
+		for (const row of sorted.slice(0, n > limit ? limit : sorted.length))
 			wanted.set(this.key(row), row);
 		this.keepOpen(sorted, wanted);
 		for (const [key, row] of wanted)
@@ -749,7 +761,7 @@ class Table {
 			this.groups.delete(key);
 		this.place([...wanted.keys()].map((key) => this.groups.get(key).body));
 		this.showSort();
-		this.showMore(sorted.length);
+		this.showMore(n);
 	}
 
 	/* What somebody reads stays, though it is no longer among the first ones, or gone from the answer. */
@@ -858,6 +870,7 @@ function tenantButton(nameOf, isRest = () => false) {
 			node: button,
 			update(r) {
 				setText(button, nameOf(r) || "");
+				setAttribute(button, "title", nameOf(r) || "");
 			},
 		};
 	};
@@ -867,13 +880,13 @@ function tenantButton(nameOf, isRest = () => false) {
 function shareBar(of) {
 	return () => {
 		const bar = drawing("rect", { x: 0, y: 0, height: 8, class: "bar" });
-		const svg = drawing("svg", { viewBox: "0 0 60 8", class: "share", "aria-hidden": "true" });
-		svg.append(drawing("rect", { x: 0, y: 0, width: 60, height: 8, class: "track" }), bar);
+		const svg = drawing("svg", { viewBox: "0 0 40 8", class: "share", "aria-hidden": "true" });
+		svg.append(drawing("rect", { x: 0, y: 0, width: 40, height: 8, class: "track" }), bar);
 		const text = element("span");
 		return {
 			node: element("span", { class: "shared" }, svg, text),
 			update(row) {
-				setAttribute(bar, "width", (60 * Math.min(of(row), 100) / 100).toFixed(1));
+				setAttribute(bar, "width", (40 * Math.min(of(row), 100) / 100).toFixed(1));
 				setText(text, percent(of(row)));
 			},
 		};
@@ -1007,7 +1020,7 @@ function alertDetail(row) {
 const isOther = (row) => row.digest === null || row.digest === undefined;
 const failed = (row) => row.sqlstate !== null && row.sqlstate !== undefined && row.sqlstate !== "";
 
-/* The row of all the rest has no clients of its own: a tenant may be called "other", too. */
+/* The row behind those that were asked for; a tenant may be called "other", too. */
 const isRest = (row) => row.rest === true;
 
 const growth = { tenants: new Growth(), queries: new Growth() };
@@ -1022,11 +1035,11 @@ function makeTables() {
 		detail: alertDetail,
 		columns: [
 			{ title: "last", show: (row) => timeOfDay(new Date(row.last_at)) },
-			{ title: "kind", show: (row) => ALERT_KINDS[row.kind] || row.kind },
+			{ title: "kind", show: (row) => ALERT_KINDS[row.kind] || row.kind, minor: true },
 			{ title: "tenant", make: tenantButton((row) => row.tenant) },
-			{ title: "times", show: (row) => count(row.times), number: true },
-			{ title: "webhook", show: (row) => row.delivery, minor: true },
 			{ title: "message", show: (row) => clip(row.message || "", 300), text: true },
+			{ title: "times", show: (row) => count(row.times), number: true, minor: true },
+			{ title: "webhook", show: (row) => row.delivery, minor: true },
 		],
 	});
 	tables.tenants = new Table("tenants", {
@@ -1037,14 +1050,13 @@ function makeTables() {
 		sort: { column: 2, down: true },
 		columns: [
 			{ title: "tenant", make: tenantButton((row) => row.tenant, isRest), value: (row) => row.tenant },
-			{ title: "now", hint: "queries per second, while this page looked", number: true,
+			{ title: "now / s", hint: "queries per second, while this page looked", number: true,
 				show: (row) => rate(growth.tenants.of(tables.tenants.key(row))), value: (row) => growth.tenants.of(tables.tenants.key(row)) },
 			{ title: "share of time", hint: "of the time that queries of all tenants took", number: true, order: "total",
 				make: shareBar((row) => share(row.total_ms, page.tenantTime)), value: (row) => row.total_ms },
 			numberColumn("queries", "calls", count, { order: "calls" }),
 			numberColumn("errors", "errors", count, { order: "errors" }),
 			numberColumn("slow", "slow_percent", percent, { hint: "share of slow queries" }),
-			numberColumn("mean", "mean_ms", duration, { order: "mean", minor: true }),
 			numberColumn("p50", "p50_ms", duration),
 			numberColumn("p95", "p95_ms", duration, { order: "p95" }),
 			numberColumn("p99", "p99_ms", duration),
@@ -1078,9 +1090,10 @@ function makeTables() {
 		key: (row) => row.digest || "",
 		last: isOther,
 		detail: queryDetail,
-		sort: { column: 1, down: true },
+		sort: { column: 2, down: true },
 		columns: [
-			{ title: "now", hint: "calls per second, while this page looked", number: true,
+			{ title: "text", show: (row) => isOther(row) ? "all others" : clip(row.text || "", 300), text: true },
+			{ title: "now / s", hint: "calls per second, while this page looked", number: true,
 				show: (row) => rate(growth.queries.of(row.digest || "")), value: (row) => growth.queries.of(row.digest || "") },
 			{ title: "share of time", hint: "of the time that these queries took", number: true, order: "total",
 				make: shareBar((row) => share(row.total_ms, page.queryTime)), value: (row) => row.total_ms },
@@ -1091,7 +1104,6 @@ function makeTables() {
 			numberColumn("p95", "p95_ms", duration, { order: "p95" }),
 			numberColumn("p99", "p99_ms", duration, { minor: true }),
 			numberColumn("longest", "max_ms", duration, { order: "max", minor: true }),
-			{ title: "text", show: (row) => isOther(row) ? "all others" : clip(row.text || "", 300), text: true },
 		],
 		onSort: refresh,
 	});
@@ -1099,14 +1111,14 @@ function makeTables() {
 		key: (row) => row.key,
 		detail: slowDetail,
 		columns: [
-			{ title: "at", show: (row) => timeOfDay(new Date(row.at)), value: (row) => new Date(row.at).getTime() },
-			{ title: "tenant", make: tenantButton((row) => row.tenant), value: (row) => row.tenant },
+			{ title: "at", show: (row) => timeOfDay(new Date(row.at)), value: (row) => new Date(row.at).getTime(), number: true },
 			numberColumn("took", "total_ms", duration),
-			numberColumn("waited", "wait_ms", duration, { hint: "for a server, before that" }),
-			numberColumn("rows", "rows", count, { minor: true }),
-			{ title: "result", show: (row) => failed(row) ? `error ${row.sqlstate}` : "ok", value: (row) => row.sqlstate || "" },
-			{ title: "user", show: (row) => row.user || "", value: (row) => row.user, minor: true },
+			{ title: "tenant", make: tenantButton((row) => row.tenant), value: (row) => row.tenant },
 			{ title: "text", show: (row) => clip(row.text || "", 300), text: true },
+			numberColumn("waited", "wait_ms", duration, { hint: "for a server, before that", minor: true }),
+			numberColumn("rows", "rows", count, { minor: true }),
+			{ title: "result", show: (row) => failed(row) ? `error ${row.sqlstate}` : "ok", value: (row) => row.sqlstate || "", minor: true },
+			{ title: "user", show: (row) => row.user || "", value: (row) => row.user, minor: true },
 		],
 		sort: { column: 0, down: true },
 	});
@@ -1196,6 +1208,8 @@ function take(got, failures) {
 		return;
 	}
 	Object.assign(page, { chosen: null }, got);
+	if (got.all && got.all.tenant !== null && page.tenant === null)
+		boundTo(got.all);
 	page.readAt = Date.now();
 	const made = got.all || got.chosen || got.tenants || got.pools;
 	if (made.generated_at !== page.madeAt) {
@@ -1204,12 +1218,19 @@ function take(got, failures) {
 	}
 	if (got.tenants) {
 		const rows = got.tenants.rows, end = rows[rows.length - 1];
-		if (end && end.tenant === "other" && (end.clients === null || !got.tenants.complete))
+		if (rows.length > ROWS_MANY && end.tenant === "other")
 			end.rest = true;
 		page.tenantTime = rows.reduce((sum, row) => sum + (row.total_ms || 0), 0);
 		growth.tenants.read(page.readAt, rows, tables.tenants.key);
 	}
 	showAll();
+}
+
+/* The token is bound to a tenant: what is asked for all is told of that one. */
+function boundTo(all) {
+	page.tenant = all.tenant;
+	page.chosen = all;
+	$("tenant").value = all.tenant;
 }
 
 /* What the choice is about: of the chosen tenant, or of all. */
@@ -1228,6 +1249,7 @@ function failureWords(part) {
 function showAll() {
 	const pools = page.pools ? page.pools.rows.filter((p) => p.pool_mode !== "statement" || p.database !== "pgbouncer") : null;
 	$("main").hidden = false;
+	$("main").classList.toggle("blank", page.readAt === null);
 	showLost();
 	showVerdict(judge({ ...page, pools }));
 	showSubject(pools);
@@ -1255,16 +1277,14 @@ function showSubject(pools) {
 	const gone = failure && failure.status === TENANT_GONE;
 	setText($("covers"), failure ? gone ? `No tenant of this name is in use: ${failure.message}` : `Could not be read: ${failure.message}`
 		: s ? s.covers : "");
-	const mine = pools ? pools.filter((p) => page.tenant === null || p.database === page.tenant) : [];
-	showFigures([...(s ? trafficFigures(s) : []), ...poolFigures(mine)]);
+	const mine = pools && pools.filter((p) => page.tenant === null || p.database === page.tenant);
+	showFigures([...(s ? trafficFigures(s) : []), ...(mine ? poolFigures(mine) : [])]);
 	showQueries(s);
 	showSlow(s);
 	showAlerts(s);
 }
 
-function emptyWords(n, words) {
-	return n === 0 ? words : "";
-}
+const NOT_READ = "Not known.";
 
 const ofTenant = () => page.tenant === null ? "" : ` of tenant ${page.tenant}`;
 
@@ -1277,20 +1297,20 @@ function showQueries(s) {
 	}
 	if (s)
 		growth.queries.read(page.readAt, rows, tables.queries.key);
-	note("queries", rows.length === 0 ? `No queries${ofTenant()} have been counted.`
+	note("queries", !s ? NOT_READ : rows.length === 0 ? `No queries${ofTenant()} have been counted.`
 		: `Statements${ofTenant()} without their literals, since the counting began. Press one for more.`);
 	tables.queries.update(rows);
 }
 
 function showSlow(s) {
 	const rows = s ? keyed(s.slow_queries) : [];
-	note("slow", rows.length === 0 ? `No slow queries${ofTenant()}.` : `The latest${ofTenant()}. Press one for its times, trace and plan.`);
+	note("slow", !s ? NOT_READ : rows.length === 0 ? `No slow queries${ofTenant()}.` : `The latest${ofTenant()}. Press one for its times, trace and plan.`);
 	tables.slow.update(rows);
 }
 
 function showAlerts(s) {
 	const rows = s ? s.alerts : [];
-	note("alerts", rows.length === 0 ? `No alerts${ofTenant()}.` : "");
+	note("alerts", !s ? NOT_READ : rows.length === 0 ? `No alerts${ofTenant()}.` : "");
 	tables.alerts.update(rows);
 }
 
@@ -1298,10 +1318,12 @@ function showTenants() {
 	const t = page.tenants, words = failureWords("tenants");
 	if (!t) {
 		note("tenants", words);
+		tables.tenants.update([]);
 		return;
 	}
-	const cut = t.complete === false ? ` The first ${several(t.rows.filter((r) => !isRest(r)).length, "tenant")}` +
-		` by ${tables.tenants.order || "total"}.` : "";
+	const { columns, sort, order } = tables.tenants;
+	const cut = t.rows.some(isRest) || t.complete === false ? ` The first ${several(t.rows.filter((r) => !isRest(r)).length, "tenant")} by ` +
+		`${order === null ? "share of time" : columns[sort.column].title}; the rest is one row.` : "";
 	note("tenants", words + (t.rows.length === 0 ? "No tenant is in use." : `Since the counting began.${cut} Press a name to see that tenant only.`));
 	tables.tenants.update(t.rows);
 }
@@ -1309,6 +1331,7 @@ function showTenants() {
 function showPools(pools) {
 	if (!pools) {
 		note("pools", failureWords("pools"));
+		tables.pools.update([]);
 		return;
 	}
 	const mine = pools.filter((p) => page.tenant === null || p.database === page.tenant);
@@ -1354,26 +1377,38 @@ function chooseWindow(name) {
 	refresh();
 }
 
-/* In the address, so that it can be sent to a colleague, and the way back works. */
+/* In the address, so that it can be sent to a colleague, and the way back works; in its fragment, which no server and
+ * no log of one gets to see. */
 function rememberChoice() {
-	const url = new URL(location.href);
-	url.hash = "";
-	url.search = "";
+	const choice = new URLSearchParams();
 	if (page.tenant !== null)
-		url.searchParams.set("tenant", page.tenant);
+		choice.set("tenant", page.tenant);
 	if (page.window !== "5m")
-		url.searchParams.set("window", page.window);
-	if (url.href !== location.href)
+		choice.set("window", page.window);
+	const url = `${location.pathname}${location.search}${choice.size > 0 ? `#${choice}` : ""}`;
+	if (url !== `${location.pathname}${location.search}${location.hash}`)
 		history.pushState(null, "", url);
 }
 
 function recallChoice() {
-	const asked = new URL(location.href).searchParams;
-	const radio = [...document.getElementsByName("window")].find((r) => r.value === asked.get("window"));
-	page.window = radio ? radio.value : "5m";
-	for (const r of document.getElementsByName("window"))
-		r.checked = r.value === page.window;
-	chooseTenant(asked.get("tenant") || "", false);
+	const choice = new URLSearchParams(location.hash.slice(1));
+	const radios = [...document.getElementsByName("window")];
+	const radio = radios.find((r) => r.value === choice.get("window")) || radios[0];
+	radio.checked = true;
+	page.window = radio.value;
+	chooseTenant(choice.get("tenant") || "", false);
+}
+
+/* Links within the page leave the fragment to the choice. */
+function follow(event) {
+	const link = event.target.closest("a[href^='#']");
+	if (link === null)
+		return;
+	event.preventDefault();
+	const target = $(link.getAttribute("href").slice(1));
+	setAttribute(target, "tabindex", -1);
+	target.scrollIntoView();
+	target.focus({ preventScroll: true });
 }
 
 function askForToken() {
@@ -1440,6 +1475,7 @@ function start() {
 	$("login").addEventListener("submit", takeToken);
 	$("minutes").addEventListener("toggle", showCharts);
 	document.addEventListener("visibilitychange", hiddenOrShown);
+	document.addEventListener("click", follow);
 	window.addEventListener("popstate", recallChoice);
 	window.addEventListener("resize", showCharts);
 	setInterval(() => {
