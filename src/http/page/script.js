@@ -425,7 +425,10 @@ function poolSums(pools) {
 	return sum;
 }
 
-const unknown = (x) => x === null || x === undefined ? "not kept for this" : "";
+/* What stands below a figure that a window does not have. */
+function absence(x) {
+	return x === null || x === undefined ? "not kept for this" : "";
+}
 
 /* Rows of [term, figure, what stands below it, key for tests and styles, alarming]. */
 function trafficFigures({ statistics: s, samples, minimum_samples: minimum }) {
@@ -438,11 +441,11 @@ function trafficFigures({ statistics: s, samples, minimum_samples: minimum }) {
 		["Errors", percent(share(s.errors, s.calls)), count(s.errors), "errors", share(s.errors, s.calls) >= 5],
 		["Slow", percent(s.slow_percent), count(s.slow), "slow", s.slow_percent >= 5],
 		["Mean", duration(s.mean_ms), "", "mean"],
-		["p50", duration(s.p50_ms), unknown(s.p50_ms), "p50"],
-		["p95", duration(s.p95_ms), unknown(s.p95_ms), "p95"],
-		["p99", duration(s.p99_ms), unknown(s.p99_ms), "p99"],
-		["Longest", duration(s.max_ms), unknown(s.max_ms), "max"],
-		["Mean wait", duration(s.wait_mean_ms), unknown(s.wait_mean_ms) || "for a server", "wait"],
+		["p50", duration(s.p50_ms), absence(s.p50_ms), "p50"],
+		["p95", duration(s.p95_ms), absence(s.p95_ms), "p95"],
+		["p99", duration(s.p99_ms), absence(s.p99_ms), "p99"],
+		["Longest", duration(s.max_ms), absence(s.max_ms), "max"],
+		["Mean wait", duration(s.wait_mean_ms), absence(s.wait_mean_ms) || "for a server", "wait"],
 	];
 }
 
@@ -674,13 +677,14 @@ class Growth {
 }
 
 function classOf(column) {
-	return ["number", "minor", "text"].filter((name) => column[name]).join(" ") || false;
+	return ["number", "minor", "lesser", "text"].filter((name) => column[name]).join(" ") || false;
 }
 
 /* A table in the section with that id.
  *
- * columns: { title, hint, show(row) -> text or element, value(row) -> what it is sorted by, number, minor, text, order }
- *	minor: left out on narrow screens; order: the word by which the server sorts by it.
+ * columns: { title, hint, show(row) -> text or make(row) -> { node, update(row) }, value(row) -> what it is sorted by,
+ *	number, text, minor, lesser, order }
+ *	lesser is left out on narrow screens, minor earlier; order: the word by which the server sorts by it.
  * key(row): tells rows apart.  last(row): is it the "other" row, which stays at the end?
  * detail(row) -> { node, update(row) }: what a row unfolds to, by the button in its `text` column.
  * alarming(row), chosen(row): row styles. */
@@ -1050,19 +1054,19 @@ function makeTables() {
 		sort: { column: 2, down: true },
 		columns: [
 			{ title: "tenant", make: tenantButton((row) => row.tenant, isRest), value: (row) => row.tenant },
-			{ title: "now / s", hint: "queries per second, while this page looked", number: true,
+			{ title: "now / s", hint: "queries per second, while this page looked", number: true, lesser: true,
 				show: (row) => rate(growth.tenants.of(tables.tenants.key(row))), value: (row) => growth.tenants.of(tables.tenants.key(row)) },
 			{ title: "share of time", hint: "of the time that queries of all tenants took", number: true, order: "total",
 				make: shareBar((row) => share(row.total_ms, page.tenantTime)), value: (row) => row.total_ms },
-			numberColumn("queries", "calls", count, { order: "calls" }),
+			numberColumn("queries", "calls", count, { order: "calls", lesser: true }),
 			numberColumn("errors", "errors", count, { order: "errors" }),
 			numberColumn("slow", "slow_percent", percent, { hint: "share of slow queries" }),
-			numberColumn("p50", "p50_ms", duration),
+			numberColumn("p50", "p50_ms", duration, { minor: true }),
 			numberColumn("p95", "p95_ms", duration, { order: "p95" }),
-			numberColumn("p99", "p99_ms", duration),
+			numberColumn("p99", "p99_ms", duration, { lesser: true }),
 			numberColumn("longest", "max_ms", duration, { order: "max", minor: true }),
-			numberColumn("wait", "wait_ms", duration, { order: "wait", hint: "mean wait for a server" }),
-			numberColumn("clients", "clients", count),
+			numberColumn("wait", "wait_ms", duration, { order: "wait", hint: "mean wait for a server", lesser: true }),
+			numberColumn("clients", "clients", count, { minor: true }),
 			numberColumn("servers", "servers", count, { minor: true }),
 		],
 		onSort: refresh,
@@ -1078,11 +1082,11 @@ function makeTables() {
 			numberColumn("waiting", "cl_waiting", count, { hint: "clients that wait for a server" }),
 			{ title: "longest wait", number: true, show: (row) => waited(row) > 0 ? duration(waited(row)) : NOTHING,
 				value: (row) => waited(row) * 1e6 + row.cl_waiting * 1e3 + row.sv_active },
-			numberColumn("clients", "cl_active", count, { hint: "clients that do not wait" }),
+			numberColumn("clients", "cl_active", count, { hint: "clients that do not wait", lesser: true }),
 			numberColumn("busy", "sv_active", count, { hint: "servers in use" }),
-			{ title: "idle", hint: "servers that are free", number: true, show: (row) => count(row.sv_idle + row.sv_used),
+			{ title: "idle", hint: "servers that are free", number: true, lesser: true, show: (row) => count(row.sv_idle + row.sv_used),
 				value: (row) => row.sv_idle + row.sv_used },
-			numberColumn("connecting", "sv_login", count, { hint: "servers that are being logged in to" }),
+			numberColumn("connecting", "sv_login", count, { hint: "servers that are being logged in to", minor: true }),
 			{ title: "mode", show: (row) => row.pool_mode, value: (row) => row.pool_mode, minor: true },
 		],
 	});
@@ -1092,15 +1096,15 @@ function makeTables() {
 		detail: queryDetail,
 		sort: { column: 2, down: true },
 		columns: [
-			{ title: "text", show: (row) => isOther(row) ? "all others" : clip(row.text || "", 300), text: true },
-			{ title: "now / s", hint: "calls per second, while this page looked", number: true,
+			{ title: "text", show: (row) => isOther(row) ? "all others" : clip(row.text || "", 300), value: (row) => row.text, text: true },
+			{ title: "now / s", hint: "calls per second, while this page looked", number: true, lesser: true,
 				show: (row) => rate(growth.queries.of(row.digest || "")), value: (row) => growth.queries.of(row.digest || "") },
 			{ title: "share of time", hint: "of the time that these queries took", number: true, order: "total",
 				make: shareBar((row) => share(row.total_ms, page.queryTime)), value: (row) => row.total_ms },
 			numberColumn("calls", "calls", count, { order: "calls" }),
 			numberColumn("errors", "errors", count, { order: "errors" }),
-			numberColumn("slow", "slow", count, { order: "slow" }),
-			numberColumn("mean", "mean_ms", duration, { order: "mean" }),
+			numberColumn("slow", "slow", count, { order: "slow", lesser: true }),
+			numberColumn("mean", "mean_ms", duration, { order: "mean", minor: true }),
 			numberColumn("p95", "p95_ms", duration, { order: "p95" }),
 			numberColumn("p99", "p99_ms", duration, { minor: true }),
 			numberColumn("longest", "max_ms", duration, { order: "max", minor: true }),
@@ -1114,7 +1118,7 @@ function makeTables() {
 			{ title: "at", show: (row) => timeOfDay(new Date(row.at)), value: (row) => new Date(row.at).getTime(), number: true },
 			numberColumn("took", "total_ms", duration),
 			{ title: "tenant", make: tenantButton((row) => row.tenant), value: (row) => row.tenant },
-			{ title: "text", show: (row) => clip(row.text || "", 300), text: true },
+			{ title: "text", show: (row) => clip(row.text || "", 300), value: (row) => row.text, text: true },
 			numberColumn("waited", "wait_ms", duration, { hint: "for a server, before that", minor: true }),
 			numberColumn("rows", "rows", count, { minor: true }),
 			{ title: "result", show: (row) => failed(row) ? `error ${row.sqlstate}` : "ok", value: (row) => row.sqlstate || "", minor: true },
@@ -1275,8 +1279,7 @@ function showSubject(pools) {
 	$("everybody").hidden = page.tenant === null;
 	const failure = page.failures[page.tenant === null ? "all" : "chosen"];
 	const gone = failure && failure.status === TENANT_GONE;
-	setText($("covers"), failure ? gone ? `No tenant of this name is in use: ${failure.message}` : `Could not be read: ${failure.message}`
-		: s ? s.covers : "");
+	setText($("covers"), !failure ? s ? s.covers : "" : gone ? "No tenant of this name is in use." : `Could not be read: ${failure.message}.`);
 	const mine = pools && pools.filter((p) => page.tenant === null || p.database === page.tenant);
 	showFigures([...(s ? trafficFigures(s) : []), ...(mine ? poolFigures(mine) : [])]);
 	showQueries(s);
