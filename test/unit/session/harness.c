@@ -125,7 +125,13 @@ static void
 discard(struct mail *m)
 {
 	struct lookup *k = container_of(m, struct lookup, mail);
+	struct helper_job *job = container_of(m, struct helper_job, mail);
 
+	if (m->kind == MAIL_JOB) {
+		job->owner = NULL;
+		job->done(job);
+		return;
+	}
 	if (m->kind == MAIL_LOOK_UP || m->kind == MAIL_FOUND) {
 		lookup_free(&k);
 		return;
