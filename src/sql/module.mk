@@ -1,6 +1,18 @@
 sql_sources = \
+	src/sql/classify.c \
 	src/sql/classify.h \
+	src/sql/digest.c \
 	src/sql/digest.h \
-	src/sql/trace.h
+	src/sql/lexer.c \
+	src/sql/lexer.h \
+	src/sql/normalize.c \
+	src/sql/shape.c \
+	src/sql/shape.h \
+	src/sql/trace.c \
+	src/sql/trace.h \
+	src/sql/utf8.c \
+	src/sql/utf8.h \
+	src/sql/words.c \
+	src/sql/words.h
 
 src_libpgusher_a_SOURCES += $(sql_sources)

@@ -1,0 +1,440 @@
+#include "sql/shape.h"
+
+#include <string.h>
+
+/* What is mixed in for a literal, whatever it is. */
+#define LITERAL 257
+
+/* What the hash of an element begins with; nothing has been mixed in while it is this. */
+#define ELEMENT 0x510E527FADE682D1u
+
+static const struct token at_beginning = { .kind = TOKEN_SEMICOLON, .start = "" };
+
+static inline void
+tell(struct shape *s, const struct token *t, bool literal)
+{
+	if (s->listener != NULL)
+		s->listener->symbol(s->listener, t, literal);
+}
+
+static inline void
+add_symbol(struct shape *s, const struct token *t)
+{
+	s->hash = lexer_mix(s->hash, t->hash);
+	tell(s, t, false);
+}
+
+static inline void
+add_literal(struct shape *s, const struct token *t)
+{
+	s->hash = lexer_mix(s->hash, LITERAL);
+	s->literal = true;
+	s->operand = false;
+	tell(s, t, true);
+}
+
+/* --- lists --- */
+
+static inline struct list *
+top_list(struct shape *s)
+{
+	return &s->lists[s->nlists - 1];
+}
+
+/* Is a comma here one between its elements? */
+static inline bool
+is_in_list(struct shape *s)
+{
+	return s->nlists != 0 && top_list(s)->depth == s->depth;
+}
+
+static void
+begin_list(struct shape *s, enum list_kind kind)
+{
+	if (s->nlists == SHAPE_LISTS)
+		return;
+	s->lists[s->nlists++] = (struct list){
+		.kind = kind,
+		.depth = s->depth,
+		.outer = s->hash,
+		.outer_literal = s->literal,
+	};
+	s->hash = ELEMENT;
+	s->literal = false;
+}
+
+/* It goes on as if it had never been begun, with this hash. */
+static void
+leave_list(struct shape *s, uint64_t hash)
+{
+	struct list *l = &s->lists[--s->nlists];
+
+	s->hash = hash;
+	s->literal |= l->outer_literal;
+	s->rows_over = false;
+}
+
+static bool
+is_one_too_many(const struct shape *s, const struct list *l)
+{
+	if (!l->begun)
+		return false;
+	if (s->hash == lexer_mix(ELEMENT, LEXER_ELLIPSIS))
+		return true;
+	return s->hash == l->last && (s->literal || l->kind == LIST_ROWS);
+}
+
+static void
+end_element(struct shape *s)
+{
+	struct list *l = top_list(s);
+	bool fold = is_one_too_many(s, l);
+
+	if (!fold) {
+		l->outer = lexer_mix(l->outer, s->hash);
+		l->last = s->hash;
+	} else if (s->listener != NULL) {
+		s->listener->fold(s->listener, l->mark, l->folding);
+	}
+	l->folding = fold;
+	l->begun = true;
+	l->outer_literal |= s->literal;
+}
+
+static void
+end_list(struct shape *s)
+{
+	end_element(s);
+	leave_list(s, top_list(s)->outer);
+}
+
+static void
+next_element(struct shape *s, const struct token *comma)
+{
+	end_element(s);
+	if (s->listener != NULL)
+		top_list(s)->mark = s->listener->mark(s->listener);
+	tell(s, comma, false);
+	s->hash = ELEMENT;
+	s->literal = false;
+	s->rows_over = false;
+}
+
+/* The first token of an element shows whether this is a list at all. */
+static void
+look_at_element(struct shape *s, const struct token *t)
+{
+	struct list *l = top_list(s);
+
+	if (l->kind == LIST_ROWS) {
+		if (*t->start != '(' && t->kind != TOKEN_ELLIPSIS)
+			leave_list(s, lexer_mix(l->outer, ','));
+	} else if (l->kind == LIST_IN && !l->begun && t->kind == TOKEN_WORD) {
+		if ((words_find(t->hash)->flags & WORD_QUERY) != 0)
+			leave_list(s, l->outer);
+	}
+}
+
+/* --- what happens beside the hash --- */
+
+/* What is before is called. */
+static void
+note_call(struct shape *s)
+{
+	const struct token *name = s->before;
+
+	if (name->kind == TOKEN_WORD)
+		s->effects |= words_find(name->hash)->effects;
+	else if (name->kind == TOKEN_QUOTED && name->size > 2)
+		s->effects |= words_find(lexer_word_hash(name->start + 1, name->size - 2))->effects;
+	else if (name->kind == TOKEN_ESCAPED)
+		s->effects |= SQL_EFFECT_SETTINGS | SQL_EFFECT_LOCKS;	/* who writes so has something to hide */
+}
+
+/* What is before is a schema, or a table. */
+static void
+note_schema(struct shape *s)
+{
+	const struct token *name = s->before;
+
+	if (s->word->id == WORD_PG_TEMP)
+		s->effects |= SQL_EFFECT_TEMP;
+	else if (name->kind == TOKEN_QUOTED && name->size == 9 && memcmp(name->start, "\"pg_temp\"", 9) == 0)
+		s->effects |= SQL_EFFECT_TEMP;
+}
+
+/* CREATE [OR REPLACE] [GLOBAL | LOCAL] TEMP, INTO TEMP; but there may be a table of this name to insert into. */
+static void
+note_temp(struct shape *s, const struct word *w)
+{
+	if (s->temp_way && w->id == WORD_TEMP)
+		s->effects |= SQL_EFFECT_TEMP;
+	if (w->id == WORD_INTO)
+		s->temp_way = s->word->id != WORD_INSERT && s->word->id != WORD_MERGE;
+	else if (w->id == WORD_CREATE)
+		s->temp_way = true;
+	else
+		s->temp_way = s->temp_way && (w->flags & WORD_TEMP_WAY) != 0;
+}
+
+/* A function's body may be statements, with semicolons. */
+static void
+note_atomic(struct shape *s, const struct word *w)
+{
+	if (w->id == WORD_ATOMIC && s->word->id == WORD_BEGIN && s->verb == SQL_DDL)
+		s->atomic = 1;
+	else if (s->atomic != 0 && w->id == WORD_CASE)
+		s->atomic++;
+	else if (s->atomic != 0 && w->id == WORD_END)
+		s->atomic--;
+}
+
+/* The statement's first word. */
+static void
+begin_verb(struct shape *s, const struct word *w)
+{
+	s->verb = (enum sql_verb)w->verb;
+	s->behind_with = w->id == WORD_WITH;
+	s->with_depth = s->depth;
+	if ((w->flags & WORD_HANDLES) != 0)
+		s->handles = HANDLES_ALL;
+	else if (w->id == WORD_DECLARE)
+		s->handles = HANDLES_NEXT;
+	if (s->verb == SQL_DO)
+		s->effects |= SQL_EFFECT_SETTINGS | SQL_EFFECT_LOCKS | SQL_EFFECT_TEMP;
+}
+
+/* Behind CTEs: but a CTE may be named so (WITH update AS ...). */
+static bool
+is_main_verb(const struct shape *s, const struct word *w)
+{
+	return (w->flags & WORD_MAIN) != 0 && s->depth == s->with_depth && s->word->id != WORD_WITH
+		&& s->word->id != WORD_RECURSIVE && s->before->kind != TOKEN_COMMA;
+}
+
+/* --- tokens --- */
+
+static void
+begin_statement(struct shape *s)
+{
+	if (s->statements++ > 0)
+		add_symbol(s, &s->semicolon);
+	s->between = false;
+	s->verb = SQL_EMPTY;
+	s->behind_with = false;
+	s->handles = HANDLES_NONE;
+	s->atomic = 0;
+	s->temp_way = false;
+}
+
+static void
+take_semicolon(struct shape *s, const struct token *t)
+{
+	s->operand = false;
+	if (s->depth > 0 || s->atomic > 0) {
+		add_symbol(s, t);
+		return;
+	}
+	if (!s->between)
+		s->semicolon = *t;
+	s->between = true;
+}
+
+static bool
+is_handle(struct shape *s, const struct word *w)
+{
+	if (s->handles == HANDLES_NONE)
+		return false;
+	if (s->handles == HANDLES_NEXT)
+		s->handles = HANDLES_NONE;
+	return (w->flags & WORD_KEPT) == 0;
+}
+
+/* Returns what it means. */
+static const struct word *
+take_word(struct shape *s, const struct token *t)
+{
+	const struct word *w = s->before->kind != TOKEN_DOT ? words_find(t->hash) : &words_plain;
+
+	note_temp(s, w);
+	note_atomic(s, w);
+	if (s->verb == SQL_EMPTY) {
+		begin_verb(s, w);
+	} else if (s->behind_with && is_main_verb(s, w)) {
+		s->verb = (enum sql_verb)w->verb;
+		s->behind_with = false;
+	} else if (is_handle(s, w) || (s->operand && (w->flags & WORD_CONSTANT) != 0)) {
+		add_literal(s, t);
+		return &words_plain;
+	}
+	add_symbol(s, t);
+	s->operand = (w->flags & WORD_OPERAND) != 0;
+	return w;
+}
+
+static void
+take_quoted(struct shape *s, const struct token *t)
+{
+	s->temp_way = false;
+	s->operand = false;
+	if (is_handle(s, &words_plain))
+		add_literal(s, t);
+	else
+		add_symbol(s, t);
+}
+
+static bool
+is_sign(const struct shape *s, const struct token *t)
+{
+	return s->operand && t->size == 1 && (*t->start == '-' || *t->start == '+');
+}
+
+/* A sign is part of the number behind it. */
+static void
+take_operator(struct shape *s, struct token *t)
+{
+	struct lexer ahead = s->lexer;
+	struct token number;
+
+	if (is_sign(s, t)) {
+		lexer_next(&ahead, &number);
+		if (number.kind == TOKEN_NUMBER) {
+			s->lexer = ahead;
+			t->kind = TOKEN_NUMBER;
+			add_literal(s, t);
+			return;
+		}
+	}
+	add_symbol(s, t);
+	s->operand = true;
+}
+
+static void
+take_open(struct shape *s, const struct token *t)
+{
+	bool round = *t->start == '(';
+	bool array = !round && (s->word->id == WORD_ARRAY
+		|| (is_in_list(s) && top_list(s)->kind == LIST_ARRAY && s->hash == ELEMENT));
+
+	if (round)
+		note_call(s);
+	if (round && s->word->id == WORD_VALUES)
+		begin_list(s, LIST_ROWS);
+	add_symbol(s, t);
+	s->depth++;
+	if (array)
+		begin_list(s, LIST_ARRAY);
+	else if (round && s->word->id == WORD_IN)
+		begin_list(s, LIST_IN);
+	s->operand = true;
+}
+
+static void
+take_close(struct shape *s, const struct token *t)
+{
+	if (is_in_list(s))
+		end_list(s);
+	add_symbol(s, t);
+	if (s->depth > 0)
+		s->depth--;
+	s->rows_over = is_in_list(s) && top_list(s)->kind == LIST_ROWS;
+	s->operand = false;
+}
+
+static void
+take_comma(struct shape *s, const struct token *t)
+{
+	if (is_in_list(s))
+		next_element(s, t);
+	else
+		add_symbol(s, t);
+	s->operand = true;
+}
+
+static void
+take_ellipsis(struct shape *s, const struct token *t)
+{
+	add_symbol(s, t);
+	s->rows_over = is_in_list(s) && top_list(s)->kind == LIST_ROWS;
+	s->operand = false;
+}
+
+static void
+take_token(struct shape *s, struct token *t)
+{
+	const struct word *w = &words_plain;
+
+	switch (t->kind) {
+	case TOKEN_WORD:
+		w = take_word(s, t);
+		break;
+	case TOKEN_QUOTED:
+	case TOKEN_ESCAPED:
+		take_quoted(s, t);
+		break;
+	case TOKEN_STRING:
+	case TOKEN_NUMBER:
+	case TOKEN_PARAM:
+		add_literal(s, t);
+		break;
+	case TOKEN_OPERATOR:
+		take_operator(s, t);
+		break;
+	case TOKEN_OPEN:
+		take_open(s, t);
+		break;
+	case TOKEN_CLOSE:
+		take_close(s, t);
+		break;
+	case TOKEN_COMMA:
+		take_comma(s, t);
+		break;
+	case TOKEN_SEMICOLON:
+		take_semicolon(s, t);
+		break;
+	case TOKEN_DOT:
+		note_schema(s);
+		add_symbol(s, t);
+		s->operand = false;
+		break;
+	case TOKEN_ELLIPSIS:
+		take_ellipsis(s, t);
+		break;
+	case TOKEN_COLON:
+	case TOKEN_OTHER:
+		add_symbol(s, t);
+		s->operand = t->kind == TOKEN_COLON;
+		break;
+	case TOKEN_END:
+		break;
+	}
+	s->word = w;
+	s->before = t;
+}
+
+void
+shape_read(struct shape *s, const char *text, size_t n, struct shape_listener *listener)
+{
+	words_init();
+	memset(s, 0, offsetof(struct shape, lists));
+	lexer_init(&s->lexer, text, n);
+	s->listener = listener;
+	s->before = &at_beginning;
+	s->word = &words_plain;
+	s->between = true;
+	for (unsigned turn = 0;; turn ^= 1) {
+		struct token *t = &s->tokens[turn];
+		lexer_next(&s->lexer, t);
+		if (s->rows_over && t->kind != TOKEN_COMMA)
+			end_list(s);
+		if (t->kind == TOKEN_END)
+			break;
+		if (s->between && t->kind != TOKEN_SEMICOLON)
+			begin_statement(s);
+		if (s->nlists != 0 && s->hash == ELEMENT)
+			look_at_element(s, t);
+		take_token(s, t);
+	}
+	while (s->nlists != 0)
+		end_list(s);
+}
