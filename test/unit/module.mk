@@ -71,10 +71,29 @@ test_unit_console_run_SOURCES = \
 	test/unit/console/test_binary.c \
 	test/unit/console/test_syntax.c
 
+unit_programs += test/unit/http/run
+test_unit_http_run_SOURCES = \
+	test/unit/http/test_metrics_tenants.c \
+	test/unit/http/test_metrics_text.c
+
 unit_programs += test/unit/identity/run
 test_unit_identity_run_SOURCES = \
 	test/unit/identity/test_deadline.c \
 	test/unit/identity/test_directory.c
+
+unit_programs += test/unit/monitor/run
+test_unit_monitor_run_SOURCES = \
+	test/unit/monitor/receiver.c \
+	test/unit/monitor/receiver.h \
+	test/unit/monitor/stage.c \
+	test/unit/monitor/stage.h \
+	test/unit/monitor/test_alerts.c \
+	test/unit/monitor/test_history.c \
+	test/unit/monitor/test_monitor.c \
+	test/unit/monitor/test_notice.c \
+	test/unit/monitor/test_slow_line.c \
+	test/unit/monitor/test_slow_log.c \
+	test/unit/monitor/test_webhook.c
 
 unit_programs += test/unit/net/run
 test_unit_net_run_SOURCES = \
@@ -112,6 +131,14 @@ test_unit_pool_run_SOURCES = \
 	test/unit/session/harness.c \
 	test/unit/session/talk.c
 
+unit_programs += test/unit/reports/run
+test_unit_reports_run_SOURCES = \
+	test/unit/reports/stage.c \
+	test/unit/reports/stage.h \
+	test/unit/reports/test_performance.c \
+	test/unit/reports/test_reports.c \
+	test/unit/reports/test_stock.c
+
 unit_programs += test/unit/server/run
 test_unit_server_run_SOURCES = \
 	test/unit/net/until.c \
@@ -140,6 +167,7 @@ test_unit_session_run_SOURCES = \
 	test/unit/session/test_outstanding.c \
 	test/unit/session/test_pipeline.c \
 	test/unit/session/test_pipeline_model.c \
+	test/unit/session/test_plan.c \
 	test/unit/session/test_prepared.c \
 	test/unit/session/test_reply.c \
 	test/unit/session/test_request.c \
@@ -151,6 +179,7 @@ test_unit_session_run_SOURCES = \
 
 unit_programs += test/unit/stats/run
 test_unit_stats_run_SOURCES = \
+	test/unit/stats/test_applications.c \
 	test/unit/stats/test_traffic.c
 
 unit_programs += test/unit/tenant/run
