@@ -15,10 +15,10 @@
 #ifndef HTTP_EXCHANGE_H
 #define HTTP_EXCHANGE_H
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/buffer.h"
 #include "http/http.h"
 
 struct exchange;
@@ -32,6 +32,12 @@ const void *exchange_parameters(const struct exchange *x);
 /* The only tenant that who asks may see; NULL: all. */
 const char *exchange_tenant(const struct exchange *x);
 
+/* Has who asks this scope (enum http_scope)?  For public routes, which tell more to who may read. */
+bool exchange_may(const struct exchange *x, int scope);
+
+/* Who asks, for the log: "token "deploy" from 10.0.0.7:50312".  Returns buf. */
+const char *exchange_who(const struct exchange *x, char *buf, size_t size);
+
 /* A header of the request; NULL: it has none.  Any case. */
 const char *exchange_header(const struct exchange *x, const char *name);
 
@@ -43,13 +49,13 @@ const struct http_ops *exchange_ops(const struct exchange *x);
 
 /* --- waiting --- */
 
-/* Called once more before the answer, it replaces gone and arg; gone = NULL: the wait is over. */
+/* gone is called if the client leaves, or too much time passes, before there is an answer; it may not answer. */
 void exchange_wait(struct exchange *x, void (*gone)(void *arg), void *arg);
 
 /* --- the answer; each ends the exchange --- */
 
-/* Takes body (a reference of jansson's).  application/json. */
-void exchange_reply_json(struct exchange *x, int status, json_t *body);
+/* Takes the content of body, which is empty after (base/json.h writes it).  application/json. */
+void exchange_reply_json(struct exchange *x, int status, struct buffer *body);
 
 /* 200.  Takes the content of body, which is empty after. */
 void exchange_reply_bytes(struct exchange *x, const char *type, struct buffer *body);

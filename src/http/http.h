@@ -11,7 +11,7 @@
  *	GET  /api/system/config
  *	POST /api/system/reset-statistics      (scope operate)
  *
- * Routes are a table (routes.c).  Who may: on loopback and Unix sockets everybody may read
+ * Routes are a table (route.c).  Who may: on loopback and Unix sockets everybody may read
  * unless http_auth = token; every POST needs a bearer token with the scope; a token that is
  * bound to a tenant sees nothing but that tenant.  Other addresses need TLS and tokens, or
  * the configuration is refused.

@@ -1,15 +1,50 @@
 http_sources = \
+	src/http/api.h \
+	src/http/api_lists.c \
+	src/http/api_performance.c \
+	src/http/api_reset.c \
+	src/http/auth.c \
+	src/http/auth.h \
+	src/http/connection.c \
+	src/http/connection.h \
+	src/http/endpoint.c \
+	src/http/endpoint.h \
+	src/http/exchange.c \
 	src/http/exchange.h \
+	src/http/exchange_inside.h \
+	src/http/head.c \
+	src/http/head.h \
+	src/http/health.c \
+	src/http/host.c \
+	src/http/host.h \
+	src/http/http.c \
 	src/http/http.h \
+	src/http/inside.h \
+	src/http/json.c \
+	src/http/json.h \
 	src/http/metrics.c \
 	src/http/metrics.h \
+	src/http/metrics_collect.c \
+	src/http/metrics_collect.h \
+	src/http/metrics_pgbouncer.c \
+	src/http/metrics_pgbouncer.h \
+	src/http/metrics_process.c \
+	src/http/metrics_process.h \
+	src/http/metrics_table.c \
+	src/http/metrics_table.h \
+	src/http/metrics_tenants.c \
+	src/http/metrics_tenants.h \
 	src/http/metrics_text.c \
 	src/http/metrics_text.h \
 	src/http/openapi.c \
 	src/http/openapi.h \
 	src/http/page.c \
 	src/http/page.h \
+	src/http/parameters.c \
 	src/http/parameters.h \
+	src/http/refusal.c \
+	src/http/refusal.h \
+	src/http/route.c \
 	src/http/route.h
 
 src_libpgusher_a_SOURCES += $(http_sources)

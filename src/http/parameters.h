@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/error.h"
+#include "http/refusal.h"
 
 #define PARAMETER_TEXT_MAX 256	/* bytes of a value */
 
@@ -47,8 +47,9 @@ struct parameters {
 	size_t size;			/* of the struct */
 };
 
-/* Read query ("" or NULL: nothing is given) into a new struct of p->size bytes.  NULL: e says what is wrong with it. */
-void *parameters_read(const struct parameters *p, const char *query, struct error *e);
+/* Read query ("" or NULL: nothing is given) into a new struct of p->size bytes.  NULL: r (400) says
+ * what is wrong with it. */
+void *parameters_read(const struct parameters *p, const char *query, struct refusal *r);
 
 /* With its texts. */
 void parameters_free(const struct parameters *p, void *values);

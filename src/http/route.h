@@ -1,5 +1,5 @@
 /*
- * route: what is where: a table of paths (routes.c), each with who may and who answers.
+ * route: what is where: a table of paths (route.c), each with who may and who answers.
  *
  * A new answer is a row of that table, a struct for its parameters with a table that says
  * how they are read (http/parameters.h), and a function `serve` that ends in exactly one

@@ -29,7 +29,7 @@ fail(struct error *e, const char *what, const char *where, int err)
 {
 	error_set(e, SEVERITY_FATAL, SQLSTATE_IO_ERROR, "cannot %s %s: %s", what, where, strerror(err));
 	if (err == EADDRINUSE)
-		error_hint(e, "Is another pooler running there? Stop it, or choose another listen_port.");
+		error_hint(e, "Is another pooler running there? Stop it, or choose another port.");
 	return false;
 }
 
@@ -86,7 +86,7 @@ open_name(struct listener_set *set, const char *name, int port, const struct lis
 	snprintf(where, sizeof(where), "%s:%d", name, port);
 	result = getaddrinfo(any ? NULL : name, service, &hints, &list);
 	if (result != 0) {
-		error_set(e, SEVERITY_FATAL, SQLSTATE_CONFIG_FILE, "cannot look up listen_addr \"%s\": %s", name,
+		error_set(e, SEVERITY_FATAL, SQLSTATE_CONFIG_FILE, "cannot look up \"%s\" to listen there: %s", name,
 			  gai_strerror(result));
 		return false;
 	}
@@ -150,14 +150,14 @@ set_access(const char *path, const struct listen_options *o, struct error *e)
 }
 
 static bool
-open_unix(struct listener_set *set, const char *dir, int port, const struct listen_options *o, struct error *e)
+open_path(struct listener_set *set, const char *path, const struct listen_options *o, struct error *e)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	int n = snprintf(un.sun_path, sizeof(un.sun_path), "%s/.s.PGSQL.%d", dir, port);
 	int fd;
 
-	if (n >= (int)sizeof(un.sun_path))
-		return fail(e, "use unix_socket_dir", dir, ENAMETOOLONG);
+	if (strlen(path) >= sizeof(un.sun_path))
+		return fail(e, "listen on", path, ENAMETOOLONG);
+	string_copy(un.sun_path, path, sizeof(un.sun_path));
 	if (!remove_stale(&un, e))
 		return false;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -169,6 +169,27 @@ open_unix(struct listener_set *set, const char *dir, int port, const struct list
 	}
 	string_copy(set->unix_path, un.sun_path, sizeof(set->unix_path));
 	return add_socket(set, fd, un.sun_path, e) && set_access(un.sun_path, o, e);
+}
+
+static bool
+open_unix(struct listener_set *set, const char *dir, int port, const struct listen_options *o, struct error *e)
+{
+	char path[sizeof(set->unix_path)];
+	int n = snprintf(path, sizeof(path), "%s/.s.PGSQL.%d", dir, port);
+
+	if (n >= (int)sizeof(path))
+		return fail(e, "use unix_socket_dir", dir, ENAMETOOLONG);
+	return open_path(set, path, o, e);
+}
+
+bool
+listener_open_path(struct listener_set *set, const char *path, const struct listen_options *o, struct error *e)
+{
+	memset(set, 0, sizeof(*set));
+	if (open_path(set, path, o, e))
+		return true;
+	listener_close(set);
+	return false;
 }
 
 bool

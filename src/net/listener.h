@@ -38,6 +38,9 @@ struct listen_options {
 bool listener_open(struct listener_set *set, const char *addresses, int port, const char *unix_dir,
 		   const struct listen_options *o, struct error *e);
 
+/* Likewise for a Unix socket of this path. */
+bool listener_open_path(struct listener_set *set, const char *path, const struct listen_options *o, struct error *e);
+
 /* Take over fds first .. first+n-1 that the service manager has opened: TCP sockets and Unix sockets. */
 void listener_inherit(struct listener_set *tcp, struct listener_set *local, int first, int n);
 

@@ -19,6 +19,8 @@ net_sources = \
 	src/net/loop.h \
 	src/net/mailbox.c \
 	src/net/mailbox.h \
+	src/net/secure_bufferevent.c \
+	src/net/secure_bufferevent.h \
 	src/net/stream.c \
 	src/net/stream.h \
 	src/net/tls.c \

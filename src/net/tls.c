@@ -362,7 +362,7 @@ on_hello(SSL *ssl, int *alert, void *arg)
 	size_t n;
 
 	(void)arg;
-	if (!t->direct || SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &ext, &n))
+	if (t == NULL || !t->direct || SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &ext, &n))
 		return SSL_CLIENT_HELLO_SUCCESS;
 	*alert = SSL_AD_NO_APPLICATION_PROTOCOL;
 	ERR_raise(ERR_LIB_SSL, SSL_R_NO_APPLICATION_PROTOCOL);
@@ -378,7 +378,7 @@ on_server_name(SSL *ssl, int *alert, void *arg)
 
 	(void)alert;
 	(void)arg;
-	if (name == NULL || t->host != NULL)
+	if (name == NULL || t == NULL || t->host != NULL)
 		return SSL_TLSEXT_ERR_OK;
 	t->host = memory_strdup(name);
 	lower(t->host);
@@ -388,12 +388,12 @@ on_server_name(SSL *ssl, int *alert, void *arg)
 	return SSL_TLSEXT_ERR_OK;
 }
 
+/* What libevent carries is HTTP. */
 static int
 on_protocols(SSL *ssl, const unsigned char **out, unsigned char *size, const unsigned char *in, unsigned n, void *arg)
 {
-	static const char name[] = "postgresql";
+	const char *name = tls_of_ssl(ssl) != NULL ? "postgresql" : "http/1.1";
 
-	(void)ssl;
 	(void)arg;
 	for (unsigned at = 0; at < n && at + 1 + in[at] <= n; at += 1 + in[at]) {
 		if (in[at] == strlen(name) && memcmp(in + at + 1, name, strlen(name)) == 0) {

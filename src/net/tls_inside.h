@@ -55,7 +55,8 @@ struct tls {
 	bool accepts;			/* with a client */
 };
 
-/* Of the connection that this callback of OpenSSL is about. */
+/* Of the connection that this callback of OpenSSL is about.  NULL: no stream carries it, but libevent does
+ * (net/secure_bufferevent.h). */
 struct tls *tls_of_ssl(SSL *ssl);
 
 #endif

@@ -28,6 +28,7 @@
 /* --- the socket, as OpenSSL sees it --- */
 
 static BIO_METHOD *method;
+static int method_type;
 static pthread_once_t method_once = PTHREAD_ONCE_INIT;
 
 static int
@@ -113,7 +114,8 @@ on_bio_create(BIO *b)
 static void
 make_method(void)
 {
-	method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "stream");
+	method_type = BIO_get_new_index() | BIO_TYPE_SOURCE_SINK;
+	method = BIO_meth_new(method_type, "stream");
 	if (method == NULL) {
 		log_fatal("OpenSSL cannot be used");
 		abort();
@@ -127,7 +129,10 @@ make_method(void)
 struct tls *
 tls_of_ssl(SSL *ssl)
 {
-	return BIO_get_data(SSL_get_rbio(ssl));
+	BIO *b = SSL_get_rbio(ssl);
+
+	pthread_once(&method_once, make_method);
+	return BIO_method_type(b) == method_type ? BIO_get_data(b) : NULL;
 }
 
 /* --- life --- */

@@ -363,6 +363,7 @@ pool_connected(struct pool *p)
 {
 	p->failures = 0;
 	p->failing_since = 0;
+	p->unreachable = false;
 	p->retry_at = 0;
 }
 
@@ -406,7 +407,8 @@ pool_connect_failed(struct pool *p, const struct error *e)
 		p->tenant->next_host++;
 	if (p->failing_since == 0)
 		p->failing_since = now;
-	if (is_refusal(e)) {
+	p->unreachable = !is_refusal(e);
+	if (!p->unreachable) {
 		/* The password may be another by now: ask again before the next attempt. */
 		secret_release(&p->secret);
 		p->asked = false;

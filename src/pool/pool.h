@@ -93,6 +93,7 @@ struct pool {
 	enum replication replication;		/* of its one session; the pool goes when that has gone */
 	char **startup;				/* REPLICATION: the client's parameters, name, value, ..., NULL; owned */
 	usec_t failing_since;			/* 0: the last attempt was good */
+	bool unreachable;			/* it failed, and not because a server refused it */
 	usec_t retry_at;
 	int failures;
 	bool serving;				/* pool_serve is on the stack */
