@@ -1,19 +1,12 @@
 #include "sql/classify.h"
 
 #include <jansson.h>
-#include <pg_query.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
-
-/*
- * The parser goes as deep into its stack as a text nests, without a look at where that ends: two bytes ("+1")
- * take it 130 bytes further.  So what it gets is short; 2 MB, the least that a thread may have, are more than
- * twice what it needs then.  Texts that are longer only by literals are short enough once they are normalized.
- */
-#define PARSER_MAX 8192
+#include "sql/parser.h"
 
 /* Names of CTEs that can be seen, the innermost first. */
 struct scope {
@@ -130,6 +123,8 @@ walk_members(struct sql_class *c, json_t *object, const struct place *p)
 			c->reads_only = false;
 		if (strcmp(key, "lockingClause") == 0 || strcmp(key, "intoClause") == 0)
 			c->reads_only = false;
+		if (strcmp(key, "lockedRels") == 0)
+			continue;	/* names of FROM, which may be aliases */
 		struct place inside = { .ctes = p->ctes, .target = strcmp(key, "relation") == 0 };
 		walk(c, value, &inside);
 	}
@@ -234,19 +229,29 @@ take_tree(struct sql_class *c, json_t *tree)
 		c->verb = SQL_MULTI;
 }
 
-/* false: the parser refuses it, or it nests too deeply. */
 static bool
 parse(struct sql_class *c, const char *text)
 {
-	if (strlen(text) > PARSER_MAX)
+	json_t *tree = parser_read(text);
+
+	if (tree == NULL)
 		return false;
-	PgQueryParseResult r = pg_query_parse(text);
-	json_t *tree = r.error == NULL ? json_loads(r.parse_tree, 0, NULL) : NULL;
-	if (tree != NULL)
-		take_tree(c, tree);
+	take_tree(c, tree);
 	json_decref(tree);
-	pg_query_free_parse_result(r);
-	return tree != NULL;
+	return true;
+}
+
+/* What is too long for the parser may be so by its literals and lists. */
+static bool
+parse_normalized(struct sql_class *c, const char *text)
+{
+	char *normalized = memory_alloc(PARSER_MAX);
+	sql_normalize(text, strlen(text), normalized, PARSER_MAX);
+	char *short_text = sql_preparable(normalized);
+	bool parsed = short_text != NULL && parse(c, short_text);
+	free(short_text);
+	free(normalized);
+	return parsed;
 }
 
 void
@@ -256,7 +261,7 @@ sql_classify(struct sql_class *c, const char *text)
 
 	sql_digest(text, strlen(text), &d);
 	*c = (struct sql_class){ .verb = (enum sql_verb)d.verb };
-	c->parsed = parse(c, text);
+	c->parsed = parse(c, text) || parse_normalized(c, text);
 }
 
 void
@@ -265,11 +270,4 @@ sql_class_release(struct sql_class *c)
 	for (int i = 0; i < c->ntables; i++)
 		free(c->tables[i]);
 	*c = (struct sql_class){ .verb = SQL_OTHER };
-}
-
-char *
-sql_preparable(const char *normalized)
-{
-	(void)normalized;
-	return NULL;
 }

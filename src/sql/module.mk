@@ -6,6 +6,9 @@ sql_sources = \
 	src/sql/lexer.c \
 	src/sql/lexer.h \
 	src/sql/normalize.c \
+	src/sql/parser.c \
+	src/sql/parser.h \
+	src/sql/preparable.c \
 	src/sql/shape.c \
 	src/sql/shape.h \
 	src/sql/trace.c \

@@ -250,6 +250,14 @@ is_handle(struct shape *s, const struct word *w)
 	return (w->flags & WORD_KEPT) == 0;
 }
 
+static inline void
+take_literal(struct shape *s, const struct token *t)
+{
+	if (s->handles == HANDLES_NEXT)
+		s->handles = HANDLES_NONE;
+	add_literal(s, t);
+}
+
 /* Returns what it means. */
 static const struct word *
 take_word(struct shape *s, const struct token *t)
@@ -375,7 +383,7 @@ take_token(struct shape *s, struct token *t)
 	case TOKEN_STRING:
 	case TOKEN_NUMBER:
 	case TOKEN_PARAM:
-		add_literal(s, t);
+		take_literal(s, t);
 		break;
 	case TOKEN_OPERATOR:
 		take_operator(s, t);
