@@ -173,6 +173,7 @@ monitor_slow_query(struct monitor *m, struct slow_query *q)
 
 	m->counts.slow_queries++;
 	slow_log_write(m->slow_log, q, now);
+	m->counts.slow_lost = slow_log_lost(m->slow_log);
 	judge_query(m, q, now);
 	keep_slow(m, q);
 }
@@ -257,6 +258,7 @@ on_tick(void *arg)
 	usec_t now = clock_now();
 
 	slow_log_tick(m->slow_log, now);
+	m->counts.slow_lost = slow_log_lost(m->slow_log);
 	alerts_tick(m->alerts, m->config->alert_cooldown, now);
 	webhook_tick(m->webhook, now);
 }

@@ -161,12 +161,24 @@ is_for_good(CURLcode rc)
 	}
 }
 
+/* curl says "unsupported protocol" for a wrong URL, and also for an answer that is older than HTTP/1.0. */
+static const char *
+describe(CURL *c, CURLcode rc)
+{
+	long connections = 0;
+
+	if (c != NULL)
+		curl_easy_getinfo(c, CURLINFO_NUM_CONNECTS, &connections);
+	if (rc == CURLE_ABORTED_BY_CALLBACK)
+		return "given up";
+	return rc == CURLE_UNSUPPORTED_PROTOCOL && connections > 0 ? "the answer is not HTTP" : curl_easy_strerror(rc);
+}
+
 static void
-judge_failure(struct post *p, CURLcode rc)
+judge_failure(struct post *p, CURL *c, CURLcode rc)
 {
 	p->verdict = is_for_good(rc) ? POST_REFUSED : POST_AGAIN;
-	string_copy(p->problem, rc == CURLE_ABORTED_BY_CALLBACK ? "given up" : curl_easy_strerror(rc),
-		    sizeof(p->problem));
+	string_copy(p->problem, describe(c, rc), sizeof(p->problem));
 }
 
 static void
@@ -194,12 +206,10 @@ judge(struct post *p, CURL *c, CURLcode rc)
 	long status = 0;
 
 	curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
-	if (status >= 200)
-		judge_status(p, c, status);
-	else if (rc == CURLE_OK)
+	if (status >= 200 || rc == CURLE_OK)
 		judge_status(p, c, status);
 	else
-		judge_failure(p, rc);
+		judge_failure(p, c, rc);
 }
 
 static void
@@ -211,7 +221,7 @@ run(struct helper_job *job)
 	size_t received = 0;
 
 	if (c == NULL) {
-		judge_failure(p, CURLE_OUT_OF_MEMORY);
+		judge_failure(p, NULL, CURLE_OUT_OF_MEMORY);
 	} else {
 		set_up(c, p, headers, &received);
 		judge(p, c, curl_easy_perform(c));
