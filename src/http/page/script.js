@@ -258,15 +258,15 @@ function mostOf(rows, key) {
 
 /* Each judge gets what was read and tells reasons: { level, text, tenant, section }. */
 function judgeHosts({ ready }) {
-	if (!ready || ready.status === "ready")
+	if (!ready)
 		return [];
-	const down = (ready.hosts || []).filter((h) => h.status !== "up" && h.status !== "ok" && h.status !== "ready");
-	if (down.length === 0)
-		return [{ level: TROUBLE, text: "pgusher says that it is not ready: it starts or stops" }];
-	return down.map((h) => ({
+	const down = ready.hosts.filter((h) => h.status === "down").map((h) => ({
 		level: TROUBLE,
-		text: `The server ${h.host}${h.port ? `:${h.port}` : ""} can't be reached${h.detail ? `: ${h.detail}` : ""}`,
+		text: `The server ${h.host}:${h.port} can't be reached: ${h.detail}`,
 	}));
+	if (down.length === 0 && ready.status !== "ready")
+		return [{ level: TROUBLE, text: "pgusher says that it is not ready: it stops, or reaches no server" }];
+	return down;
 }
 
 const waited = (pool) => pool.maxwait * 1000 + pool.maxwait_us / 1000;
@@ -351,9 +351,9 @@ const JUDGES = [judgeHosts, judgePools, judgeShares, judgeAlerts, judgeGaps];
 /* What is said when there is nothing to say. */
 function reassure({ ready, pools, all }) {
 	const said = [];
-	const hosts = ready && ready.hosts ? ready.hosts.length : 0;
-	if (hosts > 0)
-		said.push(hosts === 1 ? "The server host answers" : `${hosts === 2 ? "Both" : `All ${hosts}`} server hosts answer`);
+	const up = ready ? ready.hosts.filter((h) => h.status === "up").length : 0;
+	if (up > 0)
+		said.push(`${several(up, "server answers", "servers answer")}`);
 	if (pools) {
 		const waiting = pools.reduce((sum, p) => sum + p.cl_waiting, 0);
 		said.push(waiting === 0 ? "nobody waits for a server"
@@ -425,28 +425,36 @@ function poolSums(pools) {
 	return sum;
 }
 
-/* What stands below a figure that a window does not have. */
-function absence(x) {
-	return x === null || x === undefined ? "not kept for this" : "";
+/* Percentiles, the longest time and waits are not kept for each window.  What comes nearest: of all tenants the last
+ * minute, of one tenant what it did since the counting began. */
+function nearest(s) {
+	if (s.window.name === "all")
+		return { of: s.statistics, span: "" };
+	if (s.tenant === null)
+		return { of: s.history.filter((p) => p.calls > 0).pop() || {}, span: "last minute" };
+	const row = page.tenants && page.tenants.rows.find((r) => r.tenant === s.tenant && !isRest(r));
+	return { of: row || {}, span: "since the start" };
 }
 
 /* Rows of [term, figure, what stands below it, key for tests and styles, alarming]. */
-function trafficFigures({ statistics: s, samples, minimum_samples: minimum }) {
+function trafficFigures(answer) {
+	const { statistics: s, samples, minimum_samples: minimum } = answer;
 	if (s === null) {
 		return [["Queries", count(samples), "", "calls"],
 			["Rates and latency", "too few samples", `${samples} of at least ${minimum}`, "few"]];
 	}
+	const { of, span } = nearest(answer);
 	return [
 		["Queries / s", rate(s.queries_per_second), `${count(s.calls)} in all`, "rate"],
 		["Errors", percent(share(s.errors, s.calls)), count(s.errors), "errors", share(s.errors, s.calls) >= 5],
 		["Slow", percent(s.slow_percent), count(s.slow), "slow", s.slow_percent >= 5],
 		["Mean", duration(s.mean_ms), "", "mean"],
-		["p50", duration(s.p50_ms), absence(s.p50_ms), "p50"],
-		["p95", duration(s.p95_ms), absence(s.p95_ms), "p95"],
-		["p99", duration(s.p99_ms), absence(s.p99_ms), "p99"],
-		["Longest", duration(s.max_ms), absence(s.max_ms), "max"],
-		["Mean wait", duration(s.wait_mean_ms), absence(s.wait_mean_ms) || "for a server", "wait"],
-	];
+		["p50", duration(of.p50_ms), span, "p50"],
+		["p95", duration(of.p95_ms), span, "p95"],
+		["p99", duration(of.p99_ms), span, "p99"],
+		["Longest", duration(of.max_ms), span, "max"],
+		["Mean wait", duration(of.wait_mean_ms ?? of.wait_ms), "for a server", "wait"],
+	].filter(([, figure]) => figure !== NOTHING);
 }
 
 function poolFigures(pools) {
@@ -1242,6 +1250,11 @@ function subject() {
 	return page.tenant === null ? page.all : page.chosen;
 }
 
+function period({ window, samples }) {
+	const [from, to] = [window.from, window.to].map((t) => timeOfDay(new Date(t)));
+	return `From ${from} to ${to}: ${several(samples, "query", "queries")}.`;
+}
+
 function note(id, text) {
 	setText($(id).querySelector(".note"), text);
 }
@@ -1279,8 +1292,10 @@ function showSubject(pools) {
 	$("everybody").hidden = page.tenant === null;
 	const failure = page.failures[page.tenant === null ? "all" : "chosen"];
 	const gone = failure && failure.status === TENANT_GONE;
-	setText($("covers"), !failure ? s ? s.covers : "" : gone ? "No tenant of this name is in use." : `Could not be read: ${failure.message}.`);
+	setText($("covers"), !failure ? s ? period(s) : "" : gone ? "No tenant of this name is in use." : `Could not be read: ${failure.message}.`);
 	const mine = pools && pools.filter((p) => page.tenant === null || p.database === page.tenant);
+	$("covers-more").hidden = !s;
+	setText($("covers-words"), s ? s.covers : "");
 	showFigures([...(s ? trafficFigures(s) : []), ...(mine ? poolFigures(mine) : [])]);
 	showQueries(s);
 	showSlow(s);
