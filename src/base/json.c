@@ -96,6 +96,9 @@ code_to_escape(const unsigned char *s, size_t size)
 static void
 append_escape(struct json *j, int code)
 {
+	static const char digits[] = "0123456789abcdef";
+	const char unicode[] = { '\\', 'u', '0', '0', digits[code >> 4], digits[code & 15] };
+
 	switch (code) {
 	case '"':
 		append(j, "\\\"");
@@ -110,7 +113,7 @@ append_escape(struct json *j, int code)
 		append(j, "\\t");
 		return;
 	default:
-		append_formatted(j, "\\u%04x", (unsigned)code);
+		buffer_append(j->out, unicode, sizeof(unicode));
 		return;
 	}
 }
