@@ -191,6 +191,7 @@ answer(struct request *r)
 	for (int i = 0; i < s->nparts; i++)
 		tell_part(&v, &s->parts[i], to_wall);
 	v.monitor = monitor_counts(reports->monitor);
+	v.slow_lost = (int64_t)(v.monitor->slow_lost + atomic_load(&reports->commons->slow_lost));
 	v.unnamed = told.other_tenants;
 	v.clients_idle = told.level.sessions - told.level.active - told.level.waiting;
 	if (v.clients_idle < 0)

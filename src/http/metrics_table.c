@@ -46,12 +46,6 @@ write_process(struct metrics_text *t, const struct metric *m, const struct metri
 }
 
 static void
-write_monitor(struct metrics_text *t, const struct metric *m, const struct metrics_view *v)
-{
-	metrics_text_sample(t, NULL, 0, field(v->monitor, m->offset), NULL);
-}
-
-static void
 write_level(struct metrics_text *t, const struct metric *m, const struct metrics_view *v)
 {
 	metrics_text_sample(t, NULL, 0, field(&v->told->level, m->offset), NULL);
@@ -198,7 +192,6 @@ write_tenant_latency(struct metrics_text *t, const struct metric *m, const struc
 #define VIEW(field) offsetof(struct metrics_view, field)
 #define PROCESS(field) offsetof(struct metrics_process, field)
 #define LEVEL(field) offsetof(struct metrics_level, field)
-#define MONITOR(field) offsetof(struct monitor_counts, field)
 #define APPLICATION(field) offsetof(struct application_counts, field)
 
 /* A counter of all tenants, and the same by tenant. */
@@ -247,7 +240,7 @@ static const struct metric metrics[] = {
 	    "Cancel requests: active (on their way to PostgreSQL), waiting for a connection" },
 	  write_cancels, 0 },
 	{ { "pgusher_servers", METRIC_GAUGE, UNIT_NONE,
-	    "Server connections: login, idle, active (lent), tested (reset or check), held (a cancel is under way)" },
+	    "Server connections: login, idle, active (lent), tested (reset or check), being_canceled (back, but a cancel is under way)" },
 	  write_servers, 0 },
 	{ { "pgusher_tenant_servers", METRIC_GAUGE, UNIT_NONE, "Server connections in all states, by tenant" },
 	  write_tenant_levels, LEVEL(nservers) },
@@ -330,7 +323,7 @@ static const struct metric metrics[] = {
 	  write_alerts, 0 },
 	{ { "pgusher_slow_log_lost", METRIC_COUNTER, UNIT_NONE,
 	    "Slow queries that are not in the log: over slow_query_log_rate, or it could not be written" },
-	  write_monitor, MONITOR(slow_lost) },
+	  write_value, VIEW(slow_lost) },
 	{ { "pgusher_webhook_deliveries", METRIC_COUNTER, UNIT_NONE,
 	    "Alerts for the webhook: sent, failed (given up), dropped (too many waited)" },
 	  write_webhooks, 0 },

@@ -45,6 +45,7 @@ struct metrics_view {
 	int64_t clients, clients_idle, logins, max_clients, failed_logins, handshakes, failed_handshakes;
 	int64_t tenants, unnamed, autodbs, tenants_configured, paused;
 	int64_t digests, entries, evicted_digests, evicted_entries, truncated, memory, since;
+	int64_t slow_lost;			/* by the monitor, or on the way to it */
 	int64_t longest_visit;
 	struct metrics_peer_lists peer_lists;
 };
