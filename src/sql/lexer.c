@@ -80,6 +80,14 @@ peek(const struct lexer *l, const char *p, size_t i)
 	return i < (size_t)(l->end - p) ? p[i] : '\0';
 }
 
+static inline void
+end_token(struct lexer *l, struct token *t, enum token_kind kind, const char *end)
+{
+	t->kind = kind;
+	t->size = (size_t)(end - t->start);
+	l->at = end;
+}
+
 /* --- hashes --- */
 
 static inline uint64_t
@@ -91,24 +99,19 @@ load8(const char *p)
 	return v;
 }
 
+/* The 1..8 bytes that are left at p, and zeros.  Most often there are eight in the text, and it takes no branch. */
 static inline uint64_t
-load4(const char *p)
+load_tail(const char *p, size_t n, const char *end)
 {
-	uint32_t v;
+	static const uint8_t ones_and_zeros[16] = { 255, 255, 255, 255, 255, 255, 255, 255 };
+	uint64_t v = 0, mask;
 
-	memcpy(&v, p, sizeof(v));
+	if (end - p >= 8) {
+		memcpy(&mask, ones_and_zeros + 8 - n, sizeof(mask));
+		return load8(p) & mask;
+	}
+	memcpy(&v, p, n);
 	return v;
-}
-
-/* The last 1..8 bytes, so that none counts that is not theirs; with their number, no two are the same. */
-static inline uint64_t
-load_tail(const char *p, size_t n)
-{
-	if (n == 8)
-		return load8(p);
-	if (n >= 4)
-		return load4(p) | load4(p + n - 4) << 32;
-	return (uint64_t)(uint8_t)p[0] | (uint64_t)(uint8_t)p[n / 2] << 8 | (uint64_t)(uint8_t)p[n - 1] << 16;
 }
 
 /* Letters in lower case, and '_' to what is in no word; other bytes of words as they are: no two words become one. */
@@ -118,16 +121,16 @@ fold(uint64_t v)
 	return v | (0x2020202020202020u & ~((v & 0x8080808080808080u) >> 2));
 }
 
+/* Of the n > 0 bytes at p; what lies before `end` may be read. */
 static inline uint64_t
-hash_bytes(const char *p, size_t n, bool folded, uint64_t seed)
+hash_bytes(const char *p, size_t n, const char *end, bool folded, uint64_t seed)
 {
 	uint64_t h = seed + n;
 
 	for (; n > 8; p += 8, n -= 8)
 		h = lexer_mix(h, folded ? fold(load8(p)) : load8(p));
-	if (n > 0)
-		h = lexer_mix(h, folded ? fold(load_tail(p, n)) : load_tail(p, n));
-	return h;
+	uint64_t tail = load_tail(p, n, end);
+	return lexer_mix(h, folded ? fold(tail) : tail);
 }
 
 /* Kinds that differ by seed do not meet: a and "a", = and "=". */
@@ -139,7 +142,7 @@ hash_bytes(const char *p, size_t n, bool folded, uint64_t seed)
 uint64_t
 lexer_word_hash(const char *name, size_t n)
 {
-	return hash_bytes(name, n, true, SEED_WORD);
+	return hash_bytes(name, n, name + n, true, SEED_WORD);
 }
 
 /* --- between tokens --- */
@@ -182,22 +185,15 @@ skip_comment(struct lexer *l, const char *p)
 	return p;
 }
 
-static void
-skip_gap(struct lexer *l)
+/* Behind the comment at p, or p itself. */
+static const char *
+skip_any_comment(struct lexer *l, const char *p)
 {
-	const char *p = l->at;
-
-	for (;;) {
-		while (p < l->end && start_of(*p) == START_BLANK)
-			p++;
-		if (peek(l, p, 0) == '-' && peek(l, p, 1) == '-')
-			p = skip_line(l, p + 2);
-		else if (peek(l, p, 0) == '/' && peek(l, p, 1) == '*')
-			p = skip_comment(l, p + 2);
-		else
-			break;
-	}
-	l->at = p;
+	if (*p == '-' && peek(l, p, 1) == '-')
+		return skip_line(l, p + 2);
+	if (*p == '/' && peek(l, p, 1) == '*')
+		return skip_comment(l, p + 2);
+	return p;
 }
 
 /* --- literals --- */
@@ -301,7 +297,7 @@ skip_dollar_quoted(const struct lexer *l, const char *p, const char *tag, size_t
 	return l->end;
 }
 
-static const char *
+static inline const char *
 skip_digits(const struct lexer *l, const char *p, uint8_t what)
 {
 	if (!is_inside(peek(l, p, 0), what))
@@ -311,16 +307,25 @@ skip_digits(const struct lexer *l, const char *p, uint8_t what)
 	return p;
 }
 
-/* Of the token: what PostgreSQL 16 takes for a number, which is more than older ones do. */
+/* 0x1f, 0o17, 0b1 */
+static bool
+is_radix(const struct lexer *l, const char *p)
+{
+	char mark = peek(l, p, 1) | 0x20;
+
+	return *p == '0' && (mark == 'x' || mark == 'o' || mark == 'b') && is_inside(peek(l, p, 2), IN_HEX);
+}
+
+/* What PostgreSQL 16 takes for a number, which is more than older ones do. */
 static const char *
 skip_number(const struct lexer *l, const char *p)
 {
-	if (*p == '0' && peek(l, p, 1) != '\0' && strchr("xXoObB", p[1]) != NULL && is_inside(peek(l, p, 2), IN_HEX))
+	if (is_radix(l, p))
 		return skip_digits(l, p + 2, IN_HEX);
 	p = skip_digits(l, p, IN_NUMBER);
 	if (peek(l, p, 0) == '.' && peek(l, p, 1) != '.')
 		p = skip_digits(l, p + 1, IN_NUMBER);
-	if (peek(l, p, 0) == 'e' || peek(l, p, 0) == 'E') {
+	if ((peek(l, p, 0) | 0x20) == 'e') {
 		size_t sign = peek(l, p, 1) == '+' || peek(l, p, 1) == '-';
 		if (is_inside(peek(l, p, 1 + sign), IN_NUMBER))
 			p = skip_digits(l, p + 1 + sign, IN_NUMBER);
@@ -328,15 +333,20 @@ skip_number(const struct lexer *l, const char *p)
 	return p;
 }
 
-/* --- tokens --- */
-
+/* Most are nothing but digits. */
 static inline void
-end_token(struct lexer *l, struct token *t, enum token_kind kind, const char *end)
+take_number(struct lexer *l, struct token *t)
 {
-	t->kind = kind;
-	t->size = (size_t)(end - t->start);
-	l->at = end;
+	const char *p = t->start + 1;
+
+	while (p < l->end && is_inside(*p, IN_NUMBER))
+		p++;
+	if (p < l->end && (*p == '.' || is_inside(*p, IN_WORD)))
+		p = skip_number(l, t->start);
+	end_token(l, t, TOKEN_NUMBER, p);
 }
+
+/* --- tokens --- */
 
 /* Of one byte, which is its own hash. */
 static inline void
@@ -349,18 +359,18 @@ take_byte(struct lexer *l, struct token *t, enum token_kind kind)
 static void
 take_bytes(struct lexer *l, struct token *t, enum token_kind kind, size_t n)
 {
-	t->hash = hash_bytes(t->start, n, false, SEED_OTHER);
+	t->hash = hash_bytes(t->start, n, l->end, false, SEED_OTHER);
 	end_token(l, t, kind, t->start + n);
 }
 
 static inline void
 take_word(struct lexer *l, struct token *t)
 {
-	const char *p = t->start + 1;
+	const char *p = t->start + 1, *end = l->end;
 
-	while (p < l->end && is_inside(*p, IN_WORD))
+	while (p < end && is_inside(*p, IN_WORD))
 		p++;
-	t->hash = hash_bytes(t->start, (size_t)(p - t->start), true, SEED_WORD);
+	t->hash = hash_bytes(t->start, (size_t)(p - t->start), end, true, SEED_WORD);
 	end_token(l, t, TOKEN_WORD, p);
 }
 
@@ -379,7 +389,7 @@ take_quoted(struct lexer *l, struct token *t, size_t prefix, enum token_kind kin
 {
 	const char *name = t->start + prefix, *end = skip_quoted(l, name + 1, '"');
 
-	t->hash = hash_bytes(name, (size_t)(end - name), false, seed);
+	t->hash = hash_bytes(name, (size_t)(end - name), l->end, false, seed);
 	end_token(l, t, kind, end);
 }
 
@@ -457,8 +467,9 @@ take_operator(struct lexer *l, struct token *t)
 		return;
 	}
 	take_bytes(l, t, TOKEN_OPERATOR, n);
+	static const char unequal[] = "<>";
 	if (n == 2 && memcmp(t->start, "!=", 2) == 0)
-		t->hash = hash_bytes("<>", 2, false, SEED_OTHER);
+		t->hash = hash_bytes(unequal, 2, unequal + 2, false, SEED_OTHER);
 }
 
 static void
@@ -477,10 +488,10 @@ take_colon(struct lexer *l, struct token *t)
 	}
 }
 
-static void
-take_token(struct lexer *l, struct token *t)
+static inline void
+take_token(struct lexer *l, struct token *t, enum start start)
 {
-	switch (start_of(*t->start)) {
+	switch (start) {
 	case START_WORD:
 		take_word(l, t);
 		break;
@@ -491,7 +502,7 @@ take_token(struct lexer *l, struct token *t)
 		take_unicode(l, t);
 		break;
 	case START_DIGIT:
-		end_token(l, t, TOKEN_NUMBER, skip_number(l, t->start));
+		take_number(l, t);
 		break;
 	case START_DOT:
 		take_dot(l, t);
@@ -542,13 +553,25 @@ lexer_init(struct lexer *l, const char *text, size_t n)
 void
 lexer_next(struct lexer *l, struct token *t)
 {
-	const char *before = l->at;
+	const char *p = l->at;
 
-	skip_gap(l);
-	t->gap = l->at != before;
-	t->start = l->at;
-	if (l->at == l->end)
-		end_token(l, t, TOKEN_END, l->at);
-	else
-		take_token(l, t);
+	for (; p < l->end; p++) {
+		enum start start = start_of(*p);
+		if (start == START_BLANK)
+			continue;
+		if (start == START_OPERATOR) {
+			const char *end = skip_any_comment(l, p);
+			if (end != p) {
+				p = end - 1;
+				continue;
+			}
+		}
+		t->gap = p != l->at;
+		t->start = p;
+		take_token(l, t, start);
+		return;
+	}
+	t->gap = p != l->at;
+	t->start = p;
+	end_token(l, t, TOKEN_END, p);
 }

@@ -264,8 +264,10 @@ take_word(struct shape *s, const struct token *t)
 {
 	const struct word *w = s->before->kind != TOKEN_DOT ? words_find(t->hash) : &words_plain;
 
-	note_temp(s, w);
-	note_atomic(s, w);
+	if (w != &words_plain || s->temp_way) {
+		note_temp(s, w);
+		note_atomic(s, w);
+	}
 	if (s->verb == SQL_EMPTY) {
 		begin_verb(s, w);
 	} else if (s->behind_with && is_main_verb(s, w)) {
@@ -420,16 +422,30 @@ take_token(struct shape *s, struct token *t)
 	s->before = t;
 }
 
-void
-shape_read(struct shape *s, const char *text, size_t n, struct shape_listener *listener)
+/* Not the tokens and lists: that would take longer than a short text. */
+static void
+shape_init(struct shape *s, const char *text, size_t n, struct shape_listener *listener)
 {
 	words_init();
-	memset(s, 0, offsetof(struct shape, lists));
 	lexer_init(&s->lexer, text, n);
 	s->listener = listener;
 	s->before = &at_beginning;
 	s->word = &words_plain;
+	s->hash = 0;
+	s->literal = s->operand = false;
+	s->effects = 0;
+	s->depth = 0;
+	s->statements = 0;
 	s->between = true;
+	s->verb = SQL_EMPTY;
+	s->rows_over = false;
+	s->nlists = 0;
+}
+
+void
+shape_read(struct shape *s, const char *text, size_t n, struct shape_listener *listener)
+{
+	shape_init(s, text, n, listener);
 	for (unsigned turn = 0;; turn ^= 1) {
 		struct token *t = &s->tokens[turn];
 		lexer_next(&s->lexer, t);
