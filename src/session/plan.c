@@ -203,10 +203,23 @@ add_sync(struct buffer *b)
 	writer_end(b, writer_begin(b, FE_SYNC));
 }
 
+/* What was told of a literal's type, which Parse has never seen, or of a parameter beyond SLOW_QUERY_TYPES: nothing. */
+static size_t
+arrange_types(const struct slow_query *q, uint32_t types[SLOW_QUERY_TYPES])
+{
+	uint16_t numbers[SLOW_QUERY_TYPES];
+	size_t n = sql_parameter_order(q->text, numbers, SLOW_QUERY_TYPES);
+
+	for (size_t i = 0; i < n; i++)
+		types[i] = numbers[i] <= q->ntypes ? q->types[numbers[i] - 1] : 0;
+	return n;
+}
+
 static void
 send_begin(struct plan *p)
 {
-	const struct slow_query *q = p->query;
+	uint32_t types[SLOW_QUERY_TYPES];
+	size_t ntypes = arrange_types(p->query, types);
 	struct buffer b = BUFFER_INIT;
 	size_t m;
 
@@ -214,9 +227,9 @@ send_begin(struct plan *p)
 	m = writer_begin(&b, FE_PARSE);
 	writer_string(&b, NAME);
 	writer_string(&b, p->text);
-	writer_u16(&b, (uint16_t)q->ntypes);
-	for (int i = 0; i < q->ntypes; i++)
-		writer_u32(&b, q->types[i]);
+	writer_u16(&b, (uint16_t)ntypes);
+	for (size_t i = 0; i < ntypes; i++)
+		writer_u32(&b, types[i]);
 	writer_end(&b, m);
 	add_named(&b, FE_DESCRIBE);
 	add_sync(&b);

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "sql/digest.h"
 
@@ -31,5 +32,9 @@ void sql_class_release(struct sql_class *c);
  * normalized is of sql_normalize: if so, *out (malloc'd) is a text that can be prepared again: folded lists are
  * unfolded to one element.  NULL: it can't be, or was cut. */
 char *sql_preparable(const char *normalized);
+
+/* sql_preparable numbers parameters anew, in the order in which they come first: which numbers had they before?  Writes
+ * the first max of them, and returns how many. */
+size_t sql_parameter_order(const char *normalized, uint16_t *numbers, size_t max);
 
 #endif

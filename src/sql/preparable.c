@@ -45,16 +45,25 @@ is_one_of(const char *list, const struct token *t)
 	return string_in_list_nocase(list, word);
 }
 
+/* 0: no server takes it. */
+static uint16_t
+read_number(const struct token *t)
+{
+	unsigned number = 0;
+
+	for (size_t i = 1; i < t->size && number <= LAST_PARAM; i++)
+		number = number * 10 + (unsigned)(t->start[i] - '0');
+	return number <= LAST_PARAM ? (uint16_t)number : 0;
+}
+
 /* false: no server takes it. */
 static bool
 write_param(struct rewrite *r, const struct token *t)
 {
 	char text[16];
-	unsigned number = 0;
+	uint16_t number = read_number(t);
 
-	for (size_t i = 1; i < t->size && number <= LAST_PARAM; i++)
-		number = number * 10 + (unsigned)(t->start[i] - '0');
-	if (number == 0 || number > LAST_PARAM)
+	if (number == 0)
 		return false;
 	if (r->numbers[number] == 0)
 		r->numbers[number] = (uint16_t)++r->nparams;
@@ -145,4 +154,29 @@ sql_preparable(const char *normalized)
 	char *text = good && parser_accepts((const char *)r.out.data) ? memory_strdup((const char *)r.out.data) : NULL;
 	buffer_release(&r.out);
 	return text;
+}
+
+static bool
+is_in(const uint16_t *numbers, size_t n, uint16_t number)
+{
+	while (n > 0)
+		if (numbers[--n] == number)
+			return true;
+	return false;
+}
+
+size_t
+sql_parameter_order(const char *normalized, uint16_t *numbers, size_t max)
+{
+	struct lexer l;
+	struct token t;
+	size_t n = 0;
+
+	lexer_init(&l, normalized, strlen(normalized));
+	for (lexer_next(&l, &t); t.kind != TOKEN_END && n < max; lexer_next(&l, &t)) {
+		uint16_t number = t.kind == TOKEN_PARAM ? read_number(&t) : 0;
+		if (number != 0 && !is_in(numbers, n, number))
+			numbers[n++] = number;
+	}
+	return n;
 }

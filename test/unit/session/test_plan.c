@@ -33,7 +33,7 @@ TestSuite(plan, .fini = house_close);
 
 struct request {
 	const char *text;
-	uint32_t type;		/* of its first parameter; 0: not told */
+	uint32_t types[2];	/* of its first parameters; 0: not told */
 };
 
 static void
@@ -45,8 +45,8 @@ ask(struct shard *s, void *arg)
 
 	q->tenant = memory_strdup("one");
 	q->text = r->text != NULL ? memory_strdup(r->text) : NULL;
-	q->ntypes = r->type != 0;
-	q->types[0] = r->type;
+	for (q->ntypes = 0; q->ntypes < 2 && r->types[q->ntypes] != 0; q->ntypes++)
+		q->types[q->ntypes] = r->types[q->ntypes];
 	plan_ask(s, LIST_FIRST(&t->pools), q);
 }
 
@@ -168,7 +168,7 @@ open_pair(const char *database, struct peer **c, struct peer **s)
 
 Test(plan, of_a_statement_with_parameters)
 {
-	struct request r = { .text = TEXT, .type = 23 };
+	struct request r = { .text = TEXT, .types = { 23 } };
 	struct peer *c, *s;
 
 	open_pair(ONE, &c, &s);
@@ -193,27 +193,32 @@ Test(plan, of_a_statement_without_parameters)
 	expect_as_before(c, s);
 }
 
-/* What Parse told of the types goes with the text. */
+#define MIXED "select $3 from t where b = $2 and c = $1 and d = $2 and e = $4"
+
+/* What Parse told of the types goes with the text, in which the parameters are numbered as they come: $4 was a
+ * literal, and nothing was told of $3. */
 Test(plan, with_the_types_that_were_bound)
 {
-	static const uint8_t types[] = { 0, 1, 0, 0, 0, 23 };
-	struct request r = { .text = TEXT, .type = 23 };
+	static const uint32_t expected_types[] = { 0, 25, 23, 0 };
+	struct request r = { .text = MIXED, .types = { 23, 25 } };
 	struct buffer expected = BUFFER_INIT;
 	struct peer *c, *s;
-	size_t begin = strlen("BEGIN READ ONLY;SET LOCAL statement_timeout='2s';SET LOCAL lock_timeout='100ms';"
-			      "SET LOCAL plan_cache_mode=force_generic_plan;SET LOCAL client_encoding='UTF8'") + 6;
 	size_t m;
 
 	open_pair(ONE, &c, &s);
 	house_call(0, ask, &r);
+	hear(s, "Q(BEGIN READ ONLY;SET LOCAL statement_timeout='2s';SET LOCAL lock_timeout='100ms';"
+		"SET LOCAL plan_cache_mode=force_generic_plan;SET LOCAL client_encoding='UTF8')");
 	m = writer_begin(&expected, FE_PARSE);
 	writer_string(&expected, "pgusher_plan");
-	writer_string(&expected, TEXT);
-	writer_bytes(&expected, types, sizeof(types));
+	writer_string(&expected, "select $1 from t where b = $2 and c = $3 and d = $2 and e = $4");
+	writer_u16(&expected, lengthof(expected_types));
+	for (size_t i = 0; i < lengthof(expected_types); i++)
+		writer_u32(&expected, expected_types[i]);
 	writer_end(&expected, m);
-	while (buffer_left(&s->in) < begin + buffer_left(&expected))
+	while (buffer_left(&s->in) < buffer_left(&expected))
 		cr_assert(read_more(s));
-	cr_assert_arr_eq(buffer_head(&s->in) + begin, buffer_head(&expected), buffer_left(&expected));
+	cr_assert_arr_eq(buffer_head(&s->in), buffer_head(&expected), buffer_left(&expected));
 	buffer_release(&expected);
 	hang_up(s);
 	expect_note("the server connection was lost");
