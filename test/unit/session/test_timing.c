@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "harness.h"
+#include "pg/message.h"
+#include "pg/writer.h"
 #include "session/link.h"
 
 #define ONE "one = PG user=pooler pool_size=1"
@@ -107,8 +109,8 @@ Test(timing, errors_are_counted_where_they_belong)
 	house_open(1, ONE, "");
 	pair_open(&c, &s);
 	round_trip(c, s, "Q(select broken)", "E(42703) Z(I)");
-	round_trip(c, s, "P(,select bad syntax) B(,) E() S", "E(42601) Z(I)");
-	round_trip(c, s, "P(,select 1/0 as x) B(,) E() S", "1 2 E(22012) Z(I)");
+	round_trip(c, s, "P(,select bad syntax) B(,) E S", "E(42601) Z(I)");
+	round_trip(c, s, "P(,select 1/0 as x) B(,) E S", "1 2 E(22012) Z(I)");
 	expect("select broken", 1, 1, 0);
 	expect("select bad syntax", 1, 1, 0);
 	expect("select 1/0 as x", 1, 1, 0);
@@ -122,7 +124,7 @@ Test(timing, what_an_error_skips_is_not_counted)
 
 	house_open(1, ONE, "");
 	pair_open(&c, &s);
-	round_trip(c, s, "P(,select f1()) B(,) E() P(,select f2()) B(,) E() P(,select f3()) B(,) E() S",
+	round_trip(c, s, "P(,select f1()) B(,) E P(,select f2()) B(,) E P(,select f3()) B(,) E S",
 		   "1 2 D(1) C(SELECT 1) 1 2 E(22012) Z(I)");
 	expect("select f1()", 1, 0, 1);
 	expect("select f2()", 1, 1, 0);
@@ -141,7 +143,7 @@ Test(timing, a_named_statement_is_counted_at_each_execute)
 	say(s, "1 Z(I)");
 	hear(c, "1 Z(I)");
 	for (int i = 0; i < 3; i++) {
-		say(c, "B(,a) E() S");
+		say(c, "B(,a) E S");
 		hear_until(s, 'S');
 		say(s, "2 D(x) C(SELECT 1) Z(I)");
 		hear(c, "2 D(x) C(SELECT 1) Z(I)");
@@ -182,9 +184,9 @@ Test(timing, a_statement_in_session_mode_keeps_its_label)
 	house_open(1, ONE, "pool_mode = session");
 	pair_open(&c, &s);
 	round_trip(c, s, "P(a,select h()) P(b,select k()) S", "1 1 Z(I)");
-	round_trip(c, s, "B(,b) E() S", "2 C(SELECT 0) Z(I)");
-	round_trip(c, s, "B(,a) E() S", "2 C(SELECT 0) Z(I)");
-	round_trip(c, s, "B(,a) E() S", "2 C(SELECT 0) Z(I)");
+	round_trip(c, s, "B(,b) E S", "2 C(SELECT 0) Z(I)");
+	round_trip(c, s, "B(,a) E S", "2 C(SELECT 0) Z(I)");
+	round_trip(c, s, "B(,a) E S", "2 C(SELECT 0) Z(I)");
 	expect("select h()", 2, 0, 0);
 	expect("select k()", 1, 0, 0);
 }
@@ -215,16 +217,19 @@ has_long_text(struct shard *s, void *arg)
 Test(timing, a_text_that_comes_in_pieces)
 {
 	static char text[40000];
-	static char request[50000];
 	struct asked a = { .text = "select 'x' as long_one" };
 	struct buffer b = BUFFER_INIT;
 	struct peer *c, *s;
+	size_t mark;
 
 	house_open(1, ONE, "");
 	pair_open(&c, &s);
-	memset(text, 'y', sizeof(text) - 1);
-	snprintf(request, sizeof(request), "Q(select '%s' as long_one)", text);
-	compose(c, request, &b);
+	memset(text, 'y', sizeof(text));
+	mark = writer_begin(&b, FE_QUERY);
+	buffer_append(&b, "select '", strlen("select '"));
+	buffer_append(&b, text, sizeof(text));
+	buffer_append(&b, "' as long_one", sizeof("' as long_one"));
+	writer_end(&b, mark);
 	for (size_t at = 0; at < buffer_left(&b); at += 9973) {
 		size_t n = buffer_left(&b) - at < 9973 ? buffer_left(&b) - at : 9973;
 
@@ -232,7 +237,7 @@ Test(timing, a_text_that_comes_in_pieces)
 		house_settle();
 	}
 	buffer_release(&b);
-	hear(s, request);
+	hear_until(s, 'Q');
 	say(s, "C(SELECT 0) Z(I)");
 	hear(c, "C(SELECT 0) Z(I)");
 	house_until(0, has_long_text, &a);
@@ -245,7 +250,7 @@ Test(timing, nothing_is_counted_when_it_is_off)
 	house_open(1, ONE, "query_stats = 0");
 	pair_open(&c, &s);
 	round_trip(c, s, "Q(select 1)", "T D(1) C(SELECT 1) Z(I)");
-	round_trip(c, s, "P(,select 2) B(,) E() S", "1 2 D(1) C(SELECT 1) Z(I)");
+	round_trip(c, s, "P(,select 2) B(,) E S", "1 2 D(1) C(SELECT 1) Z(I)");
 	cr_assert_not(counted("select 1").found);
 	expect(NULL, 0, 0, 0);
 }
@@ -268,6 +273,15 @@ Test(timing, who_dies_leaves_nothing_running)
 
 /* --- what a text leaves behind --- */
 
+static void
+answer_the_cleaning(struct peer *s)
+{
+	const char *sent = hear_until(s, 'Q');
+
+	cr_assert_not_null(strstr(sent, "pg_advisory_unlock_all"), "%s", sent);
+	say(s, "C(RESET) Z(I)");
+}
+
 Test(timing, set_config_does_not_reach_the_next_client)
 {
 	struct peer *c, *s;
@@ -275,11 +289,9 @@ Test(timing, set_config_does_not_reach_the_next_client)
 	house_open(1, ONE, "");
 	pair_open(&c, &s);
 	round_trip(c, s, "Q(select set_config('a.b', 'x', false))", "T D(x) C(SELECT 1) Z(I)");
-	hear(s, "Q(DISCARD ALL)");
-	say(s, "C(DISCARD ALL) Z(I)");
-	round_trip(c, s, "P(,select pg_advisory_lock(1)) B(,) E() S", "1 2 D() C(SELECT 1) Z(I)");
-	hear(s, "Q(DISCARD ALL)");
-	say(s, "C(DISCARD ALL) Z(I)");
+	answer_the_cleaning(s);
+	round_trip(c, s, "P(,select pg_advisory_lock(1)) B(,) E S", "1 2 D() C(SELECT 1) Z(I)");
+	answer_the_cleaning(s);
 	round_trip(c, s, "Q(select pg_advisory_xact_lock(1))", "T D() C(SELECT 1) Z(I)");
 	house_settle();
 	cr_assert(hears_nothing(s));
@@ -311,7 +323,7 @@ Test(timing, a_slow_query_is_told_with_all_that_is_known)
 	pair_open(&c, &s);
 	round_trip(c, s, "Q(select quick())", "C(SELECT 0) Z(I)");
 	cr_assert_null(house_slow_query());
-	say(c, "P(,select slow($1) /*application='shop',route='%2Fa'*/) B(,) E() S");
+	say(c, "P(,select slow($1) /*application='shop',route='%2Fa'*/) B(,) E S");
 	hear_until(s, 'S');
 	usleep(30000);
 	say(s, "1 2 D(1) D(2) C(SELECT 2) Z(I)");
