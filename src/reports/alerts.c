@@ -64,7 +64,7 @@ add(const struct report_order *o, const struct part *all, struct stock *rows)
 	const struct alert *a = NULL;
 
 	(void)all;
-	while (rows->nrows < o->wish.top && (a = monitor_next_alert(o->reports->monitor, a)) != NULL) {
+	while (rows->nrows < o->wish.top && (a = monitor_next_alert(o->work.reports->monitor, a)) != NULL) {
 		if (report_is_wanted(o, a->tenant))
 			add_alert(rows, a);
 	}

@@ -101,7 +101,7 @@ look(const struct report_order *o, struct shard *s, struct part *part)
 static void
 add(const struct report_order *o, const struct part *all, struct stock *rows)
 {
-	const struct config *c = reports_config(o->reports);
+	const struct config *c = reports_config(o->work.reports);
 
 	(void)all;
 	stock_add(rows,
@@ -112,7 +112,7 @@ add(const struct report_order *o, const struct part *all, struct stock *rows)
 			.force_user = CONSOLE_DATABASE,
 			.pool_mode = pool_mode_name(POOL_STATEMENT),
 			.max_client_connections = c->max_db_client_connections,
-			.current_client_connections = o->reports->console->ndialogues,
+			.current_client_connections = o->work.reports->console->ndialogues,
 		});
 }
 

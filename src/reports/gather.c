@@ -5,9 +5,19 @@
 
 #include "base/memory.h"
 
-#define MORE 4	/* times as many digests are copied as are shown */
+#define MORE 4			/* times as many digests are copied as are shown, if there are several workers */
+#define DIGESTS_MAX 1000	/* that are copied; each costs 3 us */
 
 /* --- on a worker --- */
+
+/* Of all tenants, what is second on each worker may be first of all. */
+static size_t
+count_digests(const struct wish *w, const struct shard *s)
+{
+	size_t n = w->tenant != NULL || s->nworkers == 1 ? w->top : w->top * MORE;
+
+	return n < DIGESTS_MAX ? n : DIGESTS_MAX;
+}
 
 static void
 look_at_times(struct performance *p, const struct wish *w, const struct query_store *s, usec_t now)
@@ -123,7 +133,7 @@ gather_look(struct performance *p, const struct wish *w, struct shard *s)
 	if (w->what & GATHER_SUM && has_asked)
 		look_at_sum(p, w, &s->queries, queries, now);
 	if (w->what & GATHER_DIGESTS && has_asked)
-		query_collect(&s->queries, queries, w->by, t != NULL ? w->top : w->top * MORE, &p->digests);
+		query_collect(&s->queries, queries, w->by, count_digests(w, s), &p->digests);
 	if (w->what & GATHER_TENANTS && t == NULL)
 		look_at_tenants(p, w, s);
 	if (w->what & GATHER_TENANTS && t != NULL)

@@ -28,7 +28,7 @@ struct wish {
 	usec_t window;
 };
 
-/* On a worker; p is zero-filled. */
+/* On a worker; p is zero-filled, or holds what an earlier look has brought, which wanted other things. */
 void gather_look(struct performance *p, const struct wish *w, struct shard *s);
 
 /* Add one worker's to the sum; it is empty after. */

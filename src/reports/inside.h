@@ -42,16 +42,22 @@ struct part {
 /*
  * An inquiry of ours that is under way.  Embedded.
  *
- *	work_start ──> visit, on every worker ──> finish ──> work_end
+ *	work_start, work_ask ──> visit, on every worker ──> finish ──> work_end
+ *	                ^                                     │
+ *	                └── there is more to look at ─────────┘
  */
 struct report_work {
 	LIST_ENTRY(report_work) link;
 	struct inquiry inquiry;
+	struct reports *reports;
 	void (*release)(struct report_work *w);	/* frees it with what it holds */
 };
 
 void work_start(struct report_work *w, struct reports *r, void (*visit)(struct shard *s, struct inquiry *q),
 	void (*finish)(struct inquiry *q), void (*release)(struct report_work *w));
+
+/* Visit all shards, then finish. */
+void work_ask(struct report_work *w);
 
 /* It is over: release it. */
 void work_end(struct report_work *w);
@@ -64,7 +70,6 @@ work_of(struct inquiry *q)
 
 struct report_order {
 	struct report_work work;
-	struct reports *reports;
 	const struct report_kind *kind;
 	struct wish wish;
 	report_done_fn *done;		/* NULL: nobody waits for it any more */

@@ -44,16 +44,16 @@ count_users(const struct reports *r)
 static void
 add_lists(const struct report_order *o, const struct part *all, struct stock *rows)
 {
-	const struct config *c = reports_config(o->reports);
+	const struct config *c = reports_config(o->work.reports);
 	const struct list_row lists[] = {
 		{ "databases", (int64_t)c->ndatabases + all->tally.autodbs + 1 },
-		{ "users", count_users(o->reports).all },
+		{ "users", count_users(o->work.reports).all },
 		{ "peers", (int64_t)c->npeers },
 		{ "pools", all->tally.pools + 1 },
 		{ "peer_pools", (int64_t)c->npeers },
 		{ "free_clients", 0 },
-		{ "used_clients", all->tally.clients + (int64_t)o->reports->console->nclients },
-		{ "login_clients", all->tally.logins + o->reports->console->env->nlogins },
+		{ "used_clients", all->tally.clients + (int64_t)o->work.reports->console->nclients },
+		{ "login_clients", all->tally.logins + o->work.reports->console->env->nlogins },
 		{ "free_servers", 0 },
 		{ "used_servers", all->tally.servers },
 		{ "dns_names", 0 },
@@ -97,15 +97,15 @@ add_mem(const struct report_order *o, const struct part *all, struct stock *rows
 		const char *name;
 		int64_t size, used;
 	} things[] = {
-		{ "client", sizeof(struct client), all->tally.clients + (int64_t)o->reports->console->nclients },
-		{ "login", sizeof(struct login), all->tally.logins + o->reports->console->env->nlogins },
+		{ "client", sizeof(struct client), all->tally.clients + (int64_t)o->work.reports->console->nclients },
+		{ "login", sizeof(struct login), all->tally.logins + o->work.reports->console->env->nlogins },
 		{ "session", sizeof(struct session), all->tally.sessions },
-		{ "dialogue", (int64_t)o->reports->console->dialogue_size, o->reports->console->ndialogues },
+		{ "dialogue", (int64_t)o->work.reports->console->dialogue_size, o->work.reports->console->ndialogues },
 		{ "server", sizeof(struct server), all->tally.servers },
 		{ "link", sizeof(struct link), all->tally.links },
 		{ "pool", sizeof(struct pool), all->tally.pools },
 		{ "tenant", sizeof(struct tenant), all->tally.tenants },
-		{ "user", sizeof(struct user), count_users(o->reports).in_use },
+		{ "user", sizeof(struct user), count_users(o->work.reports).in_use },
 	};
 
 	for (size_t i = 0; i < lengthof(things); i++)

@@ -9,10 +9,17 @@
 struct performance_order {
 	struct report_work work;
 	struct wish wish;
+	size_t step;			/* of `steps` */
 	performance_done_fn *done;	/* NULL: nobody waits for it any more */
 	void *arg;
 	int nparts;
 	struct performance parts[];
+};
+
+/* One visit each, so that none holds a worker up for long. */
+static const unsigned steps[] = {
+	GATHER_SUM | GATHER_TENANTS | GATHER_BOUNDS,
+	GATHER_DIGESTS,
 };
 
 static struct performance_order *
@@ -36,8 +43,10 @@ static void
 visit(struct shard *s, struct inquiry *q)
 {
 	struct performance_order *o = order_of(q);
+	struct wish wish = o->wish;
 
-	gather_look(&o->parts[s->index], &o->wish, s);
+	wish.what &= steps[o->step];
+	gather_look(&o->parts[s->index], &wish, s);
 }
 
 static void
@@ -46,6 +55,10 @@ finish(struct inquiry *q)
 	struct performance_order *o = order_of(q);
 	struct performance all = { .found = false };
 
+	if (o->done != NULL && ++o->step < lengthof(steps)) {
+		work_ask(&o->work);
+		return;
+	}
 	for (int i = 0; i < o->nparts; i++)
 		gather_add(&all, &o->parts[i]);
 	gather_settle(&all, &o->wish);
@@ -68,6 +81,7 @@ performance_ask(struct reports *r, const struct report_filter *f, performance_do
 	o->arg = arg;
 	o->nparts = n;
 	work_start(&o->work, r, visit, finish, release);
+	work_ask(&o->work);
 	return o;
 }
 

@@ -160,7 +160,7 @@ add(const struct report_order *o, const struct part *all, struct stock *rows)
 		&(struct pool_row){
 			.database = CONSOLE_DATABASE,
 			.user = CONSOLE_DATABASE,
-			.cl_active = o->reports->console->ndialogues,
+			.cl_active = o->work.reports->console->ndialogues,
 			.pool_mode = pool_mode_name(POOL_STATEMENT),
 		});
 }

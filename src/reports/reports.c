@@ -90,8 +90,14 @@ work_start(struct report_work *w, struct reports *r, void (*visit)(struct shard 
 	w->inquiry.visit = visit;
 	w->inquiry.finish = finish;
 	w->release = release;
+	w->reports = r;
 	LIST_INSERT_HEAD(&r->works, w, link);
-	inquirer_ask(r->inquirer, &w->inquiry);
+}
+
+void
+work_ask(struct report_work *w)
+{
+	inquirer_ask(w->reports->inquirer, &w->inquiry);
 }
 
 void
@@ -211,7 +217,6 @@ report_ask(struct reports *r, const struct report_kind *kind, const struct repor
 	struct report_order *o = memory_zalloc(sizeof(*o) + (size_t)n * sizeof(o->parts[0]));
 	struct report_filter wanted = { .order = QUERY_BY_TOTAL };
 
-	o->reports = r;
 	o->kind = kind;
 	if (f != NULL)
 		wanted = *f;
@@ -225,6 +230,7 @@ report_ask(struct reports *r, const struct report_kind *kind, const struct repor
 	for (int i = 0; i < n; i++)
 		stock_init(&o->parts[i].rows, kind->columns, kind->ncolumns);
 	work_start(&o->work, r, visit, finish, release);
+	work_ask(&o->work);
 	return o;
 }
 

@@ -29,7 +29,7 @@ static void
 add_config(const struct report_order *o, const struct part *all, struct stock *rows)
 {
 	(void)all;
-	config_each_key(reports_config(o->reports), add_key, rows);
+	config_each_key(reports_config(o->work.reports), add_key, rows);
 }
 
 const struct report_kind report_config = {
@@ -123,7 +123,7 @@ static const struct column peer_pool_columns[] = {
 static void
 add_peers(const struct report_order *o, const struct part *all, struct stock *rows)
 {
-	const struct config *c = reports_config(o->reports);
+	const struct config *c = reports_config(o->work.reports);
 
 	(void)all;
 	for (size_t i = 0; i < c->npeers; i++) {

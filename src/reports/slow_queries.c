@@ -86,7 +86,7 @@ add(const struct report_order *o, const struct part *all, struct stock *rows)
 	const struct slow_query *q = NULL;
 
 	(void)all;
-	while (rows->nrows < o->wish.top && (q = monitor_next_slow(o->reports->monitor, q)) != NULL) {
+	while (rows->nrows < o->wish.top && (q = monitor_next_slow(o->work.reports->monitor, q)) != NULL) {
 		if (report_is_wanted(o, q->tenant))
 			add_slow(rows, q);
 	}

@@ -305,8 +305,8 @@ add(const struct report_order *o, const struct part *all, struct stock *rows)
 	struct client *c;
 
 	(void)all;
-	SPLAY_FOREACH(c, client_set, o->reports->console->clients)
-	add_dialogue(rows, o->reports->console, c, o->kind->maker->choice);
+	SPLAY_FOREACH(c, client_set, o->work.reports->console->clients)
+	add_dialogue(rows, o->work.reports->console, c, o->kind->maker->choice);
 }
 
 #define FEW 21 /* columns of CLIENTS and SERVERS */

@@ -110,7 +110,7 @@ static void
 add(const struct report_order *o, const struct part *all, struct stock *rows)
 {
 	(void)all;
-	add_row(rows, CONSOLE_DATABASE, &o->reports->console->traffic, &o->reports->console->history);
+	add_row(rows, CONSOLE_DATABASE, &o->work.reports->console->traffic, &o->work.reports->console->history);
 }
 
 #define REPORT(title, about, its_columns)                                                                          \
@@ -173,10 +173,10 @@ add_counters(struct stock *rows, const char *prefix, const struct traffic *t)
 static void
 add_totals(const struct report_order *o, const struct part *all, struct stock *rows)
 {
-	struct traffic_history h = o->reports->console->history;
+	struct traffic_history h = o->work.reports->console->history;
 	struct traffic total = all->tally.traffic, avg;
 
-	traffic_add(&total, &o->reports->console->traffic);
+	traffic_add(&total, &o->work.reports->console->traffic);
 	traffic_add(&h.older, &all->tally.older);
 	traffic_add(&h.newer, &all->tally.newer);
 	traffic_average(&h, &avg);

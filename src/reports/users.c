@@ -84,17 +84,17 @@ look(const struct report_order *o, struct shard *s, struct part *part)
 static void
 add(const struct report_order *o, const struct part *all, struct stock *rows)
 {
-	const struct config *c = reports_config(o->reports);
+	const struct config *c = reports_config(o->work.reports);
 	struct others others = { c, rows };
 
 	(void)all;
 	for (size_t i = 0; i < c->nusers; i++) {
 		int clients, servers;
 
-		users_counts(o->reports->commons->users, c->users[i]->name, &clients, &servers);
+		users_counts(o->work.reports->commons->users, c->users[i]->name, &clients, &servers);
 		add_user(rows, c, c->users[i], c->users[i]->name, clients, servers);
 	}
-	users_each(o->reports->commons->users, add_other, &others);
+	users_each(o->work.reports->commons->users, add_other, &others);
 }
 
 const struct report_kind report_users = {
