@@ -26,6 +26,7 @@ static struct {
 	struct metrics_tenants tenants;
 	struct application_names applications;
 	usec_t configured_at;		/* wall clock; 0: not told */
+	usec_t since, since_wall;	/* of the counting of queries; the same from scrape to scrape */
 } state;
 
 /* --- exemplars --- */
@@ -100,7 +101,7 @@ place_of(struct application_names *names, const char *name)
 		if (strcmp(names->list[i], name) == 0)
 			return i;
 	}
-	if (names->n == APPLICATIONS_MAX || strcmp(name, "other") == 0 || strcmp(name, "none") == 0)
+	if (names->n == APPLICATIONS_MAX)
 		return APPLICATIONS_MAX;
 	names->list[names->n] = memory_strdup(name);
 	return names->n++;
@@ -131,7 +132,7 @@ tell_applications(struct metrics_view *v, const struct metrics_scrape *s)
 /* --- the answer --- */
 
 static void
-tell_part(struct metrics_view *v, const struct metrics_part *p, usec_t to_wall)
+tell_part(struct metrics_view *v, const struct metrics_part *p)
 {
 	histogram_merge(&v->latency, &p->latency);
 	v->clients += p->clients;
@@ -147,10 +148,21 @@ tell_part(struct metrics_view *v, const struct metrics_part *p, usec_t to_wall)
 	v->evicted_entries += p->evicted_entries;
 	v->truncated += p->truncated;
 	v->memory += p->memory;
-	if (v->since == 0 || p->since + to_wall > v->since)
-		v->since = p->since + to_wall;
+	if (p->since > v->since)
+		v->since = p->since;
 	if (p->took > v->longest_visit)
 		v->longest_visit = p->took;
+}
+
+/* Clocks drift apart; worked out each time, it would be another each time. */
+static usec_t
+since_to_wall(usec_t since, usec_t now)
+{
+	if (since != state.since || state.since_wall == 0) {
+		state.since = since;
+		state.since_wall = clock_wall() - (now - since);
+	}
+	return state.since_wall;
 }
 
 static void
@@ -185,11 +197,12 @@ answer(struct request *r)
 	struct metrics_told told;
 	struct metrics_view v = { .config = exchange_config(r->exchange), .told = &told, .peer = s->peer };
 	struct metrics_text text;
-	usec_t now = clock_now(), to_wall = clock_wall() - now;
+	usec_t now = clock_now();
 
 	metrics_tenants_settle(&state.tenants, s, s->top, now, &told);
 	for (int i = 0; i < s->nparts; i++)
-		tell_part(&v, &s->parts[i], to_wall);
+		tell_part(&v, &s->parts[i]);
+	v.since = since_to_wall(v.since, now);
 	v.monitor = monitor_counts(reports->monitor);
 	v.slow_lost = (int64_t)(v.monitor->slow_lost + atomic_load(&reports->commons->slow_lost));
 	v.unnamed = told.other_tenants;
@@ -281,5 +294,5 @@ metrics_release(void)
 	metrics_tenants_release(&state.tenants);
 	while (state.applications.n > 0)
 		free(state.applications.list[--state.applications.n]);
-	state.configured_at = 0;
+	state.configured_at = state.since = state.since_wall = 0;
 }

@@ -56,7 +56,8 @@ applications_find(struct applications *a, const char *name)
 		if (strcmp(a->by_hash[at]->name, name) == 0)
 			return a->by_hash[at];
 	}
-	if (a->n == APPLICATIONS_MAX)
+	/* The words for none and others are no names. */
+	if (a->n == APPLICATIONS_MAX || strcmp(name, "other") == 0 || strcmp(name, "none") == 0)
 		return &a->other;
 	made = memory_zalloc(sizeof(*made));
 	made->name = memory_strdup(name);

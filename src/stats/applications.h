@@ -43,7 +43,8 @@ void applications_release(struct applications *a);
 /* RESET STATS: the counts; rows stay. */
 void applications_reset(struct applications *a);
 
-/* The row of a name ("": none), made if there is room.  Never NULL. */
+/* The row of a name ("": none), made if there is room.  Never NULL.  Who is called "other" or "none" is one of the
+ * others. */
 struct application *applications_find(struct applications *a, const char *name);
 
 /* A query of it is over. */

@@ -24,6 +24,8 @@ Test(applications, are_counted_by_name)
 	cr_assert_eq(shop->n.total, 1005);
 	cr_assert_eq(a.none.n.calls, 1);
 	cr_assert_eq(a.other.n.calls, 0);
+	cr_assert_eq(applications_find(&a, "other"), &a.other);
+	cr_assert_eq(applications_find(&a, "none"), &a.other);
 	cr_assert_eq(a.n, 2);
 	applications_reset(&a);
 	cr_assert_eq(applications_find(&a, "shop"), shop, "rows stay where they are");
