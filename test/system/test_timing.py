@@ -56,21 +56,21 @@ def work(p, seed, calls, took, errors):
         with psycopg.connect(host=p.host, port=p.port, user="pgsu", dbname="erp", autocommit=True,
                              sslmode="disable") as c:
             for name, way in todo:
-                delay = round(rnd.lognormvariate(-3.6, 0.6), 4)     # about 27 ms, 99 % below 0.11 s
+                delay = round(rnd.lognormvariate(-2.4, 0.6), 4)     # about 90 ms, 99 % below 0.4 s
                 values = (delay, rnd.randint(1, 100))
                 began = time.monotonic()
                 if way == "simple":
                     c.execute(quote(STATEMENTS[name], values))
                 else:
                     c.execute(STATEMENTS[name], values, prepare=way == "prepared")
-                took[name].append(time.monotonic() - began)
+                took[name].append((delay, time.monotonic() - began))
     except Exception as e:  # noqa: BLE001 - told by the test's thread
         errors.append(e)
 
 
 @pytest.fixture(scope="module")
 def measured(erp):
-    """(pooler's statistics, durations that the clients saw, what PostgreSQL counted)."""
+    """(pooler's statistics, (delay, duration) of each query as its client saw it, what PostgreSQL counted, ...)."""
     from pooler import Pooler
     p = Pooler(erp, pool_mode="transaction", default_pool_size=CLIENTS, auth_type="any",
                databases={"erp": "{pg} user=pgsu"})
@@ -125,13 +125,14 @@ def test_counts_are_exact(measured, name):
 
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_percentiles_are_what_clients_saw(measured, name):
-    """Within 7 %; a client sees its own thread's share of this machine, too, so what it saw is the upper end."""
+    """Within 7 % of it: between what it asked PostgreSQL to sleep and what it waited, which on a busy machine holds
+    its own turns at the CPU, too."""
     rows, took, _, _, _, _ = measured
     row = row_of(rows, name)
-    for q, key in ((0.5, "p50_ms"), (0.95, "p95_ms")):
-        told, seen = float(row[key]), 1000 * quantile(took[name], q)
-        assert told == pytest.approx(seen, rel=0.07, abs=1.5), (name, key)
-    assert float(row["max_ms"]) == pytest.approx(1000 * max(took[name]), rel=0.07, abs=1.5)
+    slept, waited = [d for d, _ in took[name]], [t for _, t in took[name]]
+    for q, key in ((0.5, "p50_ms"), (0.95, "p95_ms"), (1, "max_ms")):
+        told = float(row[key]) / 1000
+        assert 0.93 * quantile(slept, q) < told < 1.07 * quantile(waited, q), (name, key)
 
 
 @pytest.mark.parametrize("name", STATEMENTS)
@@ -155,7 +156,7 @@ def test_all_sums_agree(measured):
     assert sum(float(r["total_ms"]) for r in rows) == pytest.approx(float(tenant["total_ms"]), abs=0.01 * len(rows))
     assert sum(int(r["count"]) for r in latency) == tenant["calls"]
     totals = next(s for s in stats if s["database"] == "erp")
-    assert tenant["calls"] == totals["query_count"]     # one query in each batch here
+    assert totals["query_count"] == tenant["calls"] + CLIENTS * len(STATEMENTS)     # that many batches held but a Parse
 
 
 def test_no_literal_is_shown(measured):
