@@ -355,8 +355,8 @@ find_current(struct link *k)
 
 		if (e->timing != NULL)
 			return &e->timing;
-		if (e->kind == REQUEST_SYNC)
-			break;
+		if (e->kind == REQUEST_SYNC || e->kind == REQUEST_QUERY)
+			break;	/* a query without one is ours: a SET in front of the client's */
 	}
 	return NULL;
 }
