@@ -45,16 +45,24 @@ notice_of_query(struct alert_case *what, const struct slow_query *q, usec_t limi
 	};
 }
 
+/* The application says who it is, or its comments do. */
+static const char *
+application_of(const struct slow_query *q)
+{
+	return q->application_name != NULL && q->application_name[0] != '\0' ? q->application_name : q->trace.application;
+}
+
 void
 notice_say_query(char *message, const struct slow_query *q, usec_t limit)
 {
-	char took[SPAN_SIZE], most[SPAN_SIZE];
+	char took[SPAN_SIZE], most[SPAN_SIZE], application[80] = "";
 
+	if (application_of(q)[0] != '\0')
+		snprintf(application, sizeof(application), ", application %.60s", application_of(q));
 	snprintf(message, NOTICE_SIZE,
-		 "tenant %.63s: %s of user %.63s (application \"%.63s\", from %.63s) took %s, alert_query_time is %s; "
-		 "see SHOW SLOW_QUERIES",
-		 or_unknown(q->tenant), sql_verb_name(q->verb), or_unknown(q->user), or_unknown(q->application_name),
-		 or_unknown(q->client), format_span(took, (double)q->sample.total), format_span(most, (double)limit));
+		 "tenant %.63s: %s of user %.63s (from %.63s%s) took %s, alert_query_time is %s; see SHOW SLOW_QUERIES",
+		 or_unknown(q->tenant), sql_verb_name(q->verb), or_unknown(q->user), or_unknown(q->client), application,
+		 format_span(took, (double)q->sample.total), format_span(most, (double)limit));
 }
 
 /* ---- alarms ---- */

@@ -22,8 +22,14 @@ Test(notice, a_slow_query)
 	cr_expect_str_eq(what.text, "select pg_sleep($1)");
 	cr_expect_float_eq(what.value, 2310, 0.001);
 	cr_expect_float_eq(what.limit, 1000, 0.001);
-	cr_expect_str_eq(message, "tenant acme: SELECT of user app (application \"shop\", from 127.0.0.1:50312) took 2.31 s, "
+	cr_expect_str_eq(message, "tenant acme: SELECT of user app (from 127.0.0.1:50312, application shop) took 2.31 s, "
 				  "alert_query_time is 1.00 s; see SHOW SLOW_QUERIES");
+	q->application_name[0] = '\0';
+	notice_say_query(message, q, USEC_PER_SEC);
+	cr_expect_not_null(strstr(message, "(from 127.0.0.1:50312) took"), "%s", message);
+	strcpy(q->trace.application, "erp");
+	notice_say_query(message, q, USEC_PER_SEC);
+	cr_expect_not_null(strstr(message, "(from 127.0.0.1:50312, application erp) took"), "%s", message);
 	slow_query_free(&q);
 }
 
