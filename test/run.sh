@@ -59,7 +59,7 @@ needed=(
 wanted=(
 	prometheus-pgbouncer-exporter python3-psycopg2
 	slapd libpam-pwdfile testssl.sh
-	prometheus chromium chromium-driver
+	prometheus python3-prometheus-client chromium chromium-driver
 	golang-go golang-github-lib-pq-dev
 	default-jdk-headless libpostgresql-jdbc-java
 	nodejs

@@ -73,8 +73,11 @@ test_unit_console_run_SOURCES = \
 
 unit_programs += test/unit/http/run
 test_unit_http_run_SOURCES = \
+	test/unit/http/test_metrics_collect.c \
 	test/unit/http/test_metrics_tenants.c \
-	test/unit/http/test_metrics_text.c
+	test/unit/http/test_metrics_text.c \
+	test/unit/session/harness.c \
+	test/unit/session/talk.c
 
 unit_programs += test/unit/identity/run
 test_unit_identity_run_SOURCES = \
