@@ -375,65 +375,64 @@ static const struct key keys_log[] = {
 };
 
 static const struct key keys_queries[] = {
-	{ FLAG(query_stats, "1"), .flags = KEY_LATER,
+	{ FLAG(query_stats, "1"),
 		.help = "Time every query, and count by tenant and by statement what it cost. Literals "
 			"are stripped before anything is kept." },
-	{ INT(query_stats_max, "20000", 100, 10000000), .flags = KEY_LATER,
+	{ INT(query_stats_max, "20000", 100, 10000000),
 		.help = "Different statements that are told apart, over all tenants. When there are "
 			"more, the one that was seen least makes room, and what it had is counted as "
 			"other." },
-	{ INT(query_stats_max_per_tenant, "2000", 10, 10000000), .flags = KEY_LATER,
+	{ INT(query_stats_max_per_tenant, "2000", 10, 10000000),
 		.help = "Different statements that are told apart for one tenant, likewise." },
-	{ INT(query_text_size, "4096", 64, 65536), .unit = "bytes", .flags = KEY_LATER,
+	{ INT(query_text_size, "4096", 64, 65536), .unit = "bytes",
 		.help = "How much of a statement's text is kept, without its literals." },
 	{ MSEC(slow_query_threshold, "1000"),
 		.help = "A query that takes this long is slow: from when its client has sent it to the "
 			"end of its reply, the wait for a server included. With 0 none is. Databases and "
 			"users may have a threshold of their own." },
-	{ TEXT(slow_query_log, ""), .flags = KEY_LATER,
+	{ TEXT(slow_query_log, ""),
 		.help = "The file that slow queries are appended to, a line of JSON each. Empty means "
 			"the main log, and off nowhere; the console and HTTP have the latest of them in "
 			"any case. It is opened again at a reload, so that it can be rotated." },
-	{ FLAG(slow_query_log_values, "0"), .flags = KEY_LATER,
+	{ FLAG(slow_query_log_values, "0"),
 		.help = "Put the values of parameters into those lines, too. They may be what nobody "
 			"should read in a log; without this only their types are there." },
-	{ COUNT(slow_query_log_rate, "100"), .flags = KEY_LATER,
+	{ COUNT(slow_query_log_rate, "100"),
 		.help = "Lines of slow queries a second at most; what is left out is counted. With 0 "
 			"there is no limit." },
-	{ FLAG(slow_query_plan, "0"), .flags = KEY_LATER,
+	{ FLAG(slow_query_plan, "0"),
 		.help = "Ask the server how it would run a slow query (EXPLAIN, which does not run it), "
 			"with any values, in a read-only transaction. It is asked on a server connection "
 			"of the same pool that nobody waits for; if there is none, there is no plan." },
-	{ INT(slow_query_plan_rate, "6", 1, 6000), .flags = KEY_LATER,
+	{ INT(slow_query_plan_rate, "6", 1, 6000),
 		.help = "Plans a minute that each worker asks for at most." },
 };
 
 static const struct key keys_alerts[] = {
-	{ MSEC(alert_query_time, "1000"), .flags = KEY_LATER,
+	{ MSEC(alert_query_time, "1000"),
 		.help = "A query that takes this long is an alert. With 0 none is. Only what is slow, "
 			"see slow_query_threshold, is looked at." },
-	{ INT(alert_slow_percent, "5", 0, 100), .flags = KEY_LATER,
+	{ INT(alert_slow_percent, "5", 0, 100),
 		.help = "A tenant of whose queries this share was slow, over five minutes and over an "
 			"hour, is an alert. With 0 none is." },
 	{ ROW(alert_regression_percent, KEY_GROWTH), .def = "200", .max = INT_MAX, .unit = "percent",
-		.flags = KEY_LATER,
 		.help = "A statement of a tenant that takes this much of its usual time is an alert: "
 			"with 200, twice as long. With 0 none is." },
-	{ INT(alert_min_queries, "20", 1, INT_MAX), .flags = KEY_LATER,
+	{ INT(alert_min_queries, "20", 1, INT_MAX),
 		.help = "With fewer queries than this nothing is said about a share or a usual time." },
 	{ ROW(alert_baseline_period, KEY_TIME), .def = "300", .min = 1, .max = SECONDS_MAX,
-		.unit = "seconds", .flags = KEY_LATER,
+		.unit = "seconds",
 		.help = "The span over which a statement's time is taken, to be compared with those "
 			"before." },
-	{ SECONDS(alert_cooldown, "300"), .flags = KEY_LATER,
+	{ SECONDS(alert_cooldown, "300"),
 		.help = "After an alert, the same one for the same tenant and statement is only counted "
 			"for this long." },
-	{ ROW(alert_webhook_url, KEY_URL), .def = "", .flags = KEY_LATER | KEY_HIDDEN,
+	{ ROW(alert_webhook_url, KEY_URL), .def = "", .flags = KEY_HIDDEN,
 		.help = "Where alerts are sent, as JSON in a POST: a URL that begins with http:// or "
 			"https://. What can't be delivered is tried again with growing pauses, and "
 			"never holds up a query. The console doesn't show the value, as many a URL is "
 			"all that it takes to post there." },
-	{ TEXT(alert_webhook_secret, ""), .flags = KEY_LATER | KEY_HIDDEN,
+	{ TEXT(alert_webhook_secret, ""), .flags = KEY_HIDDEN,
 		.help = "With this text the alerts that are sent are signed (HMAC-SHA-256), so that the "
 			"receiver knows that they are ours. The file that it stands in should be "
 			"readable for nobody else; a warning says if it is." },
@@ -445,11 +444,11 @@ static const struct key keys_http[] = {
 			"like 127.0.0.1:8432, and paths of Unix sockets, separated by commas. Empty "
 			"means nowhere. Addresses that other machines can reach need http_tls_cert_file "
 			"and a token in [http_tokens]." },
-	{ ENUM(http_auth, "auto", words_http_auth), .flags = KEY_LATER,
+	{ ENUM(http_auth, "auto", words_http_auth),
 		.help = "Who may read without a token: everybody on this machine, which is who comes by "
 			"loopback or a Unix socket (auto), or nobody (token). What changes something "
 			"always needs one." },
-	{ TEXT(http_hosts, ""), .flags = KEY_LATER,
+	{ TEXT(http_hosts, ""),
 		.help = "Names under which browsers and scrapers may ask for us, separated by commas, "
 			"beside localhost and the addresses of http_listen. Other names are refused, so "
 			"that no web page can reach us through a name of its own." },
@@ -459,13 +458,13 @@ static const struct key keys_http[] = {
 			"Unix sockets." },
 	{ TEXT(http_tls_key_file, ""), HTTP,
 		.help = "The private key of http_tls_cert_file, in PEM and without a passphrase." },
-	{ INT(metrics_top_tenants, "50", 0, 1000), .flags = KEY_LATER,
+	{ INT(metrics_top_tenants, "50", 0, 1000),
 		.help = "How many tenants have metrics of their own: those with the most load. The "
 			"others are summed up as other, so that a scrape stays small." },
-	{ FLAG(metrics_pgbouncer_names, "0"), .flags = KEY_LATER,
+	{ FLAG(metrics_pgbouncer_names, "0"),
 		.help = "Tell the metrics also under the names of PgBouncer's exporter, for dashboards "
 			"that are there already." },
-	{ FLAG(metrics_application_label, "0"), .flags = KEY_LATER,
+	{ FLAG(metrics_application_label, "0"),
 		.help = "Count queries by the application that a sqlcommenter comment in them names, "
 			"too." },
 };
@@ -497,8 +496,9 @@ static const struct key keys_process[] = {
 		.help = "The file that holds the process's number. -d needs it." },
 	{ TEXT(user, NULL), .flags = KEY_RESTART,
 		.help = "The system user to become after start, when started by root." },
-	{ TEXT(job_name, "pgusher"), .flags = KEY_RESTART | KEY_IDLE,
-		.help = "The name of the service. PgBouncer uses it on Windows only." },
+	{ TEXT(job_name, "pgusher"), .flags = KEY_RESTART,
+		.help = "The name of the service. It stands in the messages to alert_webhook_url, so that the "
+			"receiver can tell several apart." },
 	{ TEXT(conffile, NULL),
 		.help = "The file that the next reload reads; at start, the one from the "
 			"command line." },

@@ -591,7 +591,7 @@ Test(plan, what_the_server_reports_is_carried_on)
 	say(s, "T D([]) C(EXPLAIN) Z(T) C(ROLLBACK) S(client_encoding=LATIN1) Z(I) 3 Z(I)");
 	expect_plan("[]");
 	say(c, "Q(select 1)");
-	hear_until(s, 'Q');
+	cr_assert_not_null(strstr(hear_until(s, 'Q'), "client_encoding"), "the client has another one");
 }
 
 Test(plan, the_pool_goes_meanwhile)
