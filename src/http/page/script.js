@@ -703,6 +703,7 @@ class Table {
 		this.table = this.section.querySelector("table");
 		this.button = this.section.querySelector(".more");
 		this.rows = [];
+		this.subject = null;		/* page.tenant, when it was shown last */
 		this.groups = new Map();	/* key -> { body, cells, detail... } */
 		this.all = false;
 		this.makeHead();
@@ -776,14 +777,19 @@ class Table {
 		this.showMore(n);
 	}
 
-	/* What somebody reads stays, though it is no longer among the first ones, or gone from the answer. */
+	/* What somebody reads stays, though it is no longer among the first ones, or gone from the answer; unless the page
+	 * is about another tenant now. */
 	keepOpen(sorted, wanted) {
+		const stays = this.subject === page.tenant;
 		const held = [...this.groups].filter(([key, g]) => !wanted.has(key) && (g.open || inUse(g.body)));
+		this.subject = page.tenant;
 		if (held.length === 0)
 			return;
 		const now = new Map(sorted.map((row) => [this.key(row), row]));
-		for (const [key, group] of held)
-			wanted.set(key, now.get(key) || group.row);
+		for (const [key, group] of held) {
+			if (stays || now.has(key))
+				wanted.set(key, now.get(key) || group.row);
+		}
 	}
 
 	/* Rows don't move under a selection. */
@@ -1142,6 +1148,7 @@ const page = {
 	tenant: null, window: "5m",
 	all: null, chosen: null, tenants: null, pools: null, ready: null,	/* what was read last */
 	failures: {},
+	admitted: false,		/* the server has told us something */
 	reading: null,			/* AbortController of a reading that is under way */
 	timer: null, paused: false,
 	readAt: null, madeAt: null, changedAt: null,	/* when we read; generated_at; when that changed last */
@@ -1151,12 +1158,22 @@ const page = {
 
 const TENANT_GONE = 404;
 
-/* Ask for all that is shown; what fails leaves a Failure under its name. */
+/* Ask for all that is shown; what fails leaves a Failure under its name.  Until we know that we may read, one question
+ * goes first: a wrong token that is shown several times at once would be taken for guessing. */
 async function read(signal) {
 	const order = tables.queries.order || "total";
+	const all = ask("api/system/query-performance", { window: page.window, top: TOP, sort: order }, signal);
+	if (!page.admitted) {
+		try {
+			await all;
+		} catch (failure) {
+			return { read: {}, failures: { all: failure } };
+		}
+		page.admitted = true;
+	}
 	const wanted = {
+		all,
 		ready: ask("readyz", {}, signal, [503]),
-		all: ask("api/system/query-performance", { window: page.window, top: TOP, sort: order }, signal),
 		tenants: ask("api/system/tenants", { top: ROWS_MANY, sort: tables.tenants.order || "total" }, signal),
 		pools: ask("api/system/pools", {}, signal),
 	};
@@ -1245,9 +1262,10 @@ function boundTo(all) {
 	$("tenant").value = all.tenant;
 }
 
-/* What the choice is about: of the chosen tenant, or of all. */
+/* What was read of what is chosen: a tenant, or all. */
 function subject() {
-	return page.tenant === null ? page.all : page.chosen;
+	const answer = page.tenant === null ? page.all : page.chosen;
+	return answer && answer.tenant === page.tenant ? answer : null;
 }
 
 function period({ window, samples }) {
@@ -1378,15 +1396,11 @@ function showAge() {
 
 function chooseTenant(name, remember = true) {
 	page.tenant = name === "" ? null : name;
-	page.chosen = null;
 	$("tenant").value = page.tenant || "";
 	if (remember)
 		rememberChoice();
-	if ($("login").hidden) {
-		if (page.all)
-			showAll();
+	if ($("login").hidden)
 		refresh();
-	}
 }
 
 function chooseWindow(name) {
@@ -1430,6 +1444,7 @@ function follow(event) {
 }
 
 function askForToken() {
+	page.admitted = false;
 	setText($("login-why"), token() === null ? "pgusher answers only those who have a token with the scope read."
 		: "pgusher does not take this token: it is wrong, or was taken away.");
 	sessionStorage.removeItem(TOKEN);
