@@ -244,6 +244,49 @@ look_at_tenant(struct visit *v, struct tenant *t)
 		offer(&v->others, t, load);
 }
 
+#define CACHE_LINE 64
+
+/* Both ends and what is between. */
+static void
+fetch(const void *first, const void *last)
+{
+	for (const char *p = first; p < (const char *)last; p += CACHE_LINE)
+		__builtin_prefetch(p);
+	__builtin_prefetch(last);
+}
+
+/* Most tenants have not been touched for long, and waiting for their memory one by one takes most of a visit: so it is
+ * sent for early, a tenant's two ahead, and its first pool's one ahead. */
+static void
+fetch_ahead(struct visit *v, struct tenant *next)
+{
+	const struct tenant *after = tenants_next(v->shard->tenants, next);
+	const struct pool *p = LIST_FIRST(&next->pools);
+
+	if (after != NULL) {
+		fetch(after, &after->history.older.query_time);
+		fetch(&after->hh.next, &after->hh.next);
+	}
+	if (p != NULL) {
+		fetch(p, p);
+		fetch(p->count, &p->cancels_waiting);
+		fetch(&p->is_private, &p->replication);
+	}
+}
+
+static void
+look_at_tenants(struct visit *v)
+{
+	struct tenant *t = tenants_next(v->shard->tenants, NULL), *next;
+
+	for (; t != NULL; t = next) {
+		next = tenants_next(v->shard->tenants, t);
+		if (next != NULL)
+			fetch_ahead(v, next);
+		look_at_tenant(v, t);
+	}
+}
+
 static void
 copy_tenant(struct visit *v, const struct tenant *t)
 {
@@ -318,14 +361,12 @@ metrics_visit(struct shard *shard, struct inquiry *q)
 	struct metrics_scrape *s = container_of(q, struct metrics_scrape, inquiry);
 	struct metrics_part *part = &s->parts[shard->index];
 	struct visit v = { .scrape = s, .part = part, .shard = shard, .now = clock_now() };
-	struct tenant *t = NULL;
 
 	find_shown(&v);
 	v.others.room = s->top;
 	v.others.list = memory_alloc((s->top + 1) * sizeof(*v.others.list));
 	part->counts.traffic = *tenants_past(shard->tenants);
-	while ((t = tenants_next(shard->tenants, t)) != NULL)
-		look_at_tenant(&v, t);
+	look_at_tenants(&v);
 	copy_tenants(&v);
 	copy_shard(&v);
 	free(v.shown);
