@@ -59,6 +59,7 @@ needed=(
 wanted=(
 	prometheus-pgbouncer-exporter python3-psycopg2
 	slapd libpam-pwdfile testssl.sh
+	python3-jsonschema
 	prometheus python3-prometheus-client chromium chromium-driver
 	golang-go golang-github-lib-pq-dev
 	default-jdk-headless libpostgresql-jdbc-java

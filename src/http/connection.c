@@ -33,11 +33,12 @@ static void
 enter(struct connection *c, enum connection_state state)
 {
 	static const usec_t limits[] = {
-		[CONNECTION_IDLE] = IDLE_TIME,
+		[CONNECTION_NEW] = REQUEST_TIME,
 		[CONNECTION_READING] = REQUEST_TIME,
 		[CONNECTION_SWALLOWING] = SWALLOW_TIME,
 		[CONNECTION_WORKING] = WORK_TIME,
 		[CONNECTION_WRITING] = STALL_TIME,
+		[CONNECTION_IDLE] = IDLE_TIME,
 		[CONNECTION_LINGERING] = LINGER_TIME,
 	};
 
@@ -66,9 +67,12 @@ give(struct connection *c, const void *bytes, size_t n)
 	struct evbuffer *input = bufferevent_get_input(c->bufferevent);
 
 	c->passing = true;
-	evbuffer_unfreeze(input, 0);	/* else only a read may append to it */
-	evbuffer_add(input, bytes, n);
-	evbuffer_freeze(input, 0);
+	/* That of a plain bufferevent is frozen: only its own reads may append.  That of one with TLS must not be. */
+	if (evbuffer_add(input, bytes, n) < 0) {
+		evbuffer_unfreeze(input, 0);
+		evbuffer_add(input, bytes, n);
+		evbuffer_freeze(input, 0);
+	}
 	c->passing = false;
 	enter(c, CONNECTION_WORKING);
 }
@@ -127,7 +131,7 @@ read_request(struct connection *c)
 {
 	size_t whole;
 
-	if (c->state == CONNECTION_IDLE)
+	if (c->state != CONNECTION_READING)
 		enter(c, CONNECTION_READING);
 	switch (head_read(buffer_head(&c->in), buffer_left(&c->in), &c->head, &c->refusal)) {
 	case HEAD_REFUSED:
@@ -153,8 +157,9 @@ look_at_input(struct connection *c)
 	if (buffer_left(&c->in) == 0)
 		return;
 	switch (c->state) {
-	case CONNECTION_IDLE:
+	case CONNECTION_NEW:
 	case CONNECTION_READING:
+	case CONNECTION_IDLE:
 		read_request(c);
 		return;
 	case CONNECTION_SWALLOWING:
@@ -188,7 +193,7 @@ on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
 /* --- the answer --- */
 
 static void
-on_linger_event(struct bufferevent *b, short what, void *arg)
+on_end(struct bufferevent *b, short what, void *arg)
 {
 	struct connection *c = arg;
 
@@ -209,7 +214,7 @@ on_next(evutil_socket_t fd, short what, void *arg)
 		look_at_input(c);
 		wake_evhttp(c);
 	} else if (c->state == CONNECTION_LINGERING) {
-		bufferevent_setcb(c->bufferevent, NULL, NULL, on_linger_event, c);
+		bufferevent_setcb(c->bufferevent, NULL, NULL, on_end, c);
 		bufferevent_enable(c->bufferevent, EV_READ);
 	} else {
 		dispose(c);
@@ -259,13 +264,15 @@ connection_new(struct endpoint *p)
 	c->secure = endpoint_is_secure(p);
 	c->bufferevent = endpoint_bufferevent(p);
 	bufferevent_incref(c->bufferevent);
+	/* Until evhttp has set its own, or it would look forsaken. */
+	bufferevent_setcb(c->bufferevent, NULL, NULL, on_end, c);
 	/* evhttp is not called for what on_input has taken away. */
 	bufferevent_setwatermark(c->bufferevent, EV_READ, 1, 0);
 	evbuffer_add_cb(bufferevent_get_input(c->bufferevent), on_input, c);
 	event_assign(&c->next, loop_event_base(h->loop), -1, 0, on_next, c);
 	LIST_INSERT_HEAD(&h->connections, c, link);
 	h->nconnections++;
-	enter(c, CONNECTION_IDLE);
+	enter(c, CONNECTION_NEW);
 	http_consider_room(h);
 	return c->bufferevent;
 }
@@ -320,10 +327,13 @@ rank(const struct connection *c)
 {
 	bool slow = clock_now() - c->since >= SLOW;
 
+	if (is_forsaken(c))
+		return 4;
 	switch (c->state) {
 	case CONNECTION_IDLE:
 	case CONNECTION_LINGERING:
 		return 3;
+	case CONNECTION_NEW:
 	case CONNECTION_READING:
 	case CONNECTION_SWALLOWING:
 		return slow ? 2 : 0;
@@ -387,6 +397,7 @@ time_out(struct connection *c)
 			break;
 		exchange_time_out(c->exchange);
 		return;
+	case CONNECTION_NEW:
 	case CONNECTION_WRITING:
 	case CONNECTION_IDLE:
 	case CONNECTION_LINGERING:

@@ -37,11 +37,12 @@ struct evhttp_request;
 struct endpoint;
 
 enum connection_state {
-	CONNECTION_IDLE,	/* nothing of a request has come yet */
-	CONNECTION_READING,	/* a part of one has */
+	CONNECTION_NEW,		/* nothing has come yet */
+	CONNECTION_READING,	/* a part of a request has */
 	CONNECTION_SWALLOWING,	/* it is refused, and the rest is let pass by: who still sends does not read answers */
 	CONNECTION_WORKING,	/* evhttp has it */
 	CONNECTION_WRITING,	/* its answer is on its way */
+	CONNECTION_IDLE,	/* that is out, and nothing has come since */
 	CONNECTION_LINGERING,	/* evhttp has closed; what still comes is thrown away, lest the answer be lost */
 };
 

@@ -135,15 +135,14 @@ add_headers(struct exchange *x, const char *type, const char *policy, const char
 		add_header(x, "Connection", "close");
 }
 
-/* For HEAD the length of what is left out. */
+/* Always: evhttp leaves it out for HTTP/1.0, and for HEAD. */
 static void
-leave_out_body(struct exchange *x, struct evbuffer *body)
+add_length(struct exchange *x, const struct evbuffer *body)
 {
 	char length[24];
 
 	snprintf(length, sizeof(length), "%zu", evbuffer_get_length(body));
 	add_header(x, "Content-Length", length);
-	evbuffer_drain(body, evbuffer_get_length(body));
 }
 
 /* The end of the exchange.  Takes body. */
@@ -153,8 +152,10 @@ answer(struct exchange *x, int status, struct evbuffer *body)
 	struct connection *c = x->connection;
 	struct evhttp_request *req = x->request;
 
+	if (status != 304)
+		add_length(x, body);
 	if (evhttp_request_get_command(req) == EVHTTP_REQ_HEAD)
-		leave_out_body(x, body);
+		evbuffer_drain(body, evbuffer_get_length(body));
 	free_exchange(x);
 	connection_answers(c, req);
 	evhttp_send_reply(req, status, status_phrase(status), body);

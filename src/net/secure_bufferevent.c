@@ -14,6 +14,8 @@ secure_bufferevent_new(struct event_base *base, struct tls_context *c)
 
 	if (ssl == NULL)
 		return NULL;
+	/* libevent waits for the socket when SSL_pending is 0, and that does not count what was read ahead. */
+	SSL_set_read_ahead(ssl, 0);
 	b = bufferevent_openssl_socket_new(base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
 	if (b == NULL) {
 		SSL_free(ssl);
