@@ -181,13 +181,27 @@ take_client(struct worker *w, struct mail *m)
 }
 
 static void
+note_visit(struct worker *w, usec_t took)
+{
+	atomic_llong *longest = &w->all->commons.longest_visit;
+	long long known = atomic_load_explicit(longest, memory_order_relaxed);
+
+	while (took > known && !atomic_compare_exchange_weak(longest, &known, took))
+		;
+}
+
+static void
 visit(struct deferred *d)
 {
 	struct visit_message *v = container_of(d, struct visit_message, deferred);
 
 	/* A shard that has been released has nothing to look at, and must not be given anything. */
-	if (v->worker->stop == NULL)
+	if (v->worker->stop == NULL) {
+		usec_t since = clock_now();
+
 		v->inquiry->visit(&v->worker->shard, v->inquiry);
+		note_visit(v->worker, clock_now() - since);
+	}
 	v->mail.kind = MESSAGE_VISITED;
 	mailbox_post(v->worker->all->control, &v->mail);
 }

@@ -37,6 +37,7 @@ struct commons {
 	struct helpers *askers;		/* for what may hang */
 	atomic_int slow_waiting;	/* records of slow queries on their way to the monitor */
 	atomic_ullong slow_lost;	/* too many of them were */
+	atomic_llong longest_visit;	/* us that an inquiry has held up a worker at most */
 };
 
 /* What the daemon does for a shard; all take the client, at the end of the turn at the earliest. */
