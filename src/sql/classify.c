@@ -241,15 +241,19 @@ parse(struct sql_class *c, const char *text)
 	return true;
 }
 
-/* What is too long for the parser may be so by its literals and lists. */
+/* What is too long for the parser may be so by its literals and lists; and sql_normalize's marks are no SQL. */
 static bool
-parse_normalized(struct sql_class *c, const char *text)
+parse_shortened(struct sql_class *c, const char *text)
 {
+	size_t n = strlen(text);
+
+	if (n <= PARSER_MAX && strstr(text, "...") == NULL)
+		return false;
 	char *normalized = memory_alloc(PARSER_MAX);
-	sql_normalize(text, strlen(text), normalized, PARSER_MAX);
-	char *short_text = sql_preparable(normalized);
-	bool parsed = short_text != NULL && parse(c, short_text);
-	free(short_text);
+	sql_normalize(text, n, normalized, PARSER_MAX);
+	char *shortened = sql_preparable(normalized);
+	bool parsed = shortened != NULL && parse(c, shortened);
+	free(shortened);
 	free(normalized);
 	return parsed;
 }
@@ -261,7 +265,7 @@ sql_classify(struct sql_class *c, const char *text)
 
 	sql_digest(text, strlen(text), &d);
 	*c = (struct sql_class){ .verb = (enum sql_verb)d.verb };
-	c->parsed = parse(c, text) || parse_normalized(c, text);
+	c->parsed = parse(c, text) || parse_shortened(c, text);
 }
 
 void

@@ -24,13 +24,16 @@ struct sql_class {
 	bool more_tables;	/* than that */
 };
 
-/* text is NUL-terminated. */
+/* text is NUL-terminated: a statement, or what sql_normalize made of it.  Of what is longer than the parser gets (8 KB),
+ * it gets the normalized text, without literals and lists. */
 void sql_classify(struct sql_class *c, const char *text);
 void sql_class_release(struct sql_class *c);
 
 /* Is it a statement that EXPLAIN takes and that has no effect when planned: SELECT, INSERT, UPDATE, DELETE, MERGE?
- * normalized is of sql_normalize: if so, *out (malloc'd) is a text that can be prepared again: folded lists are
- * unfolded to one element.  NULL: it can't be, or was cut. */
+ * normalized is of sql_normalize: if so, a text (malloc'd) that can be prepared again.  Folded lists have one element,
+ * parameters are numbered anew from 1 on, and for date '2026-01-01' it says $1::date, since a parameter can't stand
+ * there.  NULL: it can't be, or was cut.  The parser accepts a little more than a server does, so that has the last
+ * word. */
 char *sql_preparable(const char *normalized);
 
 /* sql_preparable numbers parameters anew, in the order in which they come first: which numbers had they before?  Writes

@@ -450,7 +450,7 @@ take_operator(struct lexer *l, struct token *t)
 	const char *p = t->start + 1;
 	bool special = is_inside(*t->start, SPECIAL);
 
-	if (p == l->end || start_of(*p) != START_OPERATOR) {
+	if (p == l->end || start_of(*p) != START_OPERATOR || t->start < l->signs_end) {
 		take_byte(l, t, TOKEN_OPERATOR);
 		return;
 	}
@@ -459,6 +459,7 @@ take_operator(struct lexer *l, struct token *t)
 			break;
 		special |= is_inside(*p, SPECIAL);
 	}
+	l->signs_end = p;
 	while (!special && p - t->start > 1 && (p[-1] == '+' || p[-1] == '-'))
 		p--;
 	size_t n = (size_t)(p - t->start);
@@ -547,7 +548,7 @@ lexer_init(struct lexer *l, const char *text, size_t n)
 	if (n == 0)
 		text = "";
 	const char *nul = memchr(text, '\0', n);
-	*l = (struct lexer){ .at = text, .end = nul != NULL ? nul : text + n };
+	*l = (struct lexer){ .at = text, .end = nul != NULL ? nul : text + n, .signs_end = text };
 }
 
 void

@@ -44,6 +44,7 @@ struct lexer {
 	const char *at, *end;
 	const char *comment;	/* the last C comment that holds a '=', without its marks; NULL: none */
 	size_t comment_size;
+	const char *signs_end;	/* up to here, there are only + and -, each an operator */
 };
 
 #define LEXER_ELLIPSIS 256	/* the hash of a TOKEN_ELLIPSIS */

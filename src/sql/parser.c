@@ -19,8 +19,8 @@ parser_accepts(const char *text)
 {
 	if (strlen(text) > PARSER_MAX)
 		return false;
-	PgQueryParseResult r = pg_query_parse(text);
+	PgQuerySplitResult r = pg_query_split_with_parser(text);
 	bool accepts = r.error == NULL;
-	pg_query_free_parse_result(r);
+	pg_query_free_split_result(r);
 	return accepts;
 }

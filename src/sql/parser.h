@@ -20,7 +20,7 @@
 /* The parse tree, as https://github.com/pganalyze/libpg_query describes it; NULL: no SQL, or too much of it. */
 json_t *parser_read(const char *text);
 
-/* Is it SQL?  Half the price. */
+/* Is it SQL?  For a quarter of that, since no tree is told. */
 bool parser_accepts(const char *text);
 
 #endif

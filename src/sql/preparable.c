@@ -15,22 +15,28 @@
 
 /* What may stand before a string to say its type: there no parameter may stand, but a cast of one means the same. */
 static const char type_names[] =
-	"bit, bool, boolean, box, bytea, cidr, circle, date, decimal, double, float, float4, float8, inet, int, int2, "
+	"bigint, bit, bool, boolean, box, bytea, cidr, circle, date, decimal, double, float, float4, float8, inet, int, int2, "
 	"int4, int8, integer, interval, json, jsonb, line, lseg, macaddr, money, numeric, path, pg_lsn, point, polygon, "
 	"real, regclass, smallint, text, time, timestamp, timestamptz, timetz, tsquery, tsvector, uuid, varbit, varchar, "
-	"xml, bigint, daterange, int4range, int8range, numrange, tsrange, tstzrange";
+	"xml, daterange, int4range, int8range, numrange, tsrange, tstzrange";
 
 /* The rest of the names that have several words. */
 static const char type_rests[] = "precision, with, without, time, zone, varying";
 
-/* The text that is written, and what has been read of the other one. */
+#define TYPE_WORDS 4		/* timestamp with time zone */
+
+/* A word of the text that is written. */
+struct written {
+	struct token word;
+	size_t at;		/* in out */
+};
+
 struct rewrite {
 	struct buffer out;
 	uint16_t *numbers;	/* of parameters there, by their number here; 0: none yet */
 	unsigned nparams;
-	const char *type;	/* the name of a type that has just been read, or NULL */
-	size_t type_at;		/* where it begins in out */
-	const char *end;	/* of the last token */
+	struct written last[TYPE_WORDS];	/* words with nothing between them, the latest last */
+	size_t nlast;
 };
 
 static bool
@@ -56,24 +62,51 @@ read_number(const struct token *t)
 	return number <= LAST_PARAM ? (uint16_t)number : 0;
 }
 
-/* false: no server takes it. */
+/* Where the name of a type begins with which the text ends so far, or NULL. */
+static const struct written *
+find_type(const struct rewrite *r)
+{
+	for (size_t i = r->nlast; i-- > 0;) {
+		if (is_one_of(type_names, &r->last[i].word))
+			return &r->last[i];
+		if (!is_one_of(type_rests, &r->last[i].word))
+			break;
+	}
+	return NULL;
+}
+
+static void
+keep_word(struct rewrite *r, const struct token *t)
+{
+	if (r->nlast == TYPE_WORDS) {
+		r->nlast--;
+		memmove(r->last, r->last + 1, r->nlast * sizeof(r->last[0]));
+	}
+	r->last[r->nlast++] = (struct written){ .word = *t, .at = r->out.len };
+}
+
+/* false: no server takes a parameter of this number. */
 static bool
 write_param(struct rewrite *r, const struct token *t)
 {
+	const struct written *type = find_type(r);
 	char text[16];
-	uint16_t number = read_number(t);
+	unsigned number = 0;
 
-	if (number == 0)
+	for (size_t i = 1; i < t->size && number <= LAST_PARAM; i++)
+		number = number * 10 + (unsigned)(t->start[i] - '0');
+	if (number == 0 || number > LAST_PARAM)
 		return false;
 	if (r->numbers[number] == 0)
 		r->numbers[number] = (uint16_t)++r->nparams;
-	int n = snprintf(text, sizeof(text), "$%u", r->numbers[number]);
-	if (r->type != NULL)
-		r->out.len = r->type_at;
+	int n = snprintf(text, sizeof(text), "%s$%u%s", type == NULL && t->gap ? " " : "", r->numbers[number],
+		type != NULL ? "::" : "");
+	if (type != NULL)
+		r->out.len = type->at;
 	buffer_append(&r->out, text, (size_t)n);
-	if (r->type != NULL) {
-		buffer_append(&r->out, "::", 2);
-		buffer_append(&r->out, r->type, (size_t)(r->end - r->type));
+	if (type != NULL) {
+		const struct token *end = &r->last[r->nlast - 1].word;
+		buffer_append(&r->out, type->word.start, (size_t)(end->start + end->size - type->word.start));
 	}
 	return true;
 }
@@ -81,19 +114,17 @@ write_param(struct rewrite *r, const struct token *t)
 static bool
 write_token(struct rewrite *r, const struct token *t)
 {
-	if (t->gap)
-		buffer_append(&r->out, " ", 1);
 	if (t->kind == TOKEN_PARAM) {
 		bool fits = write_param(r, t);
-		r->type = NULL;
+		r->nlast = 0;
 		return fits;
 	}
-	if (is_one_of(type_names, t) && (r->type == NULL || !is_one_of(type_rests, t))) {
-		r->type = t->start;
-		r->type_at = r->out.len;
-	} else if (!is_one_of(type_rests, t)) {
-		r->type = NULL;
-	}
+	if (t->gap)
+		buffer_append(&r->out, " ", 1);
+	if (t->kind == TOKEN_WORD)
+		keep_word(r, t);
+	else
+		r->nlast = 0;
 	buffer_append(&r->out, t->start, t->size);
 	return true;
 }
@@ -115,7 +146,6 @@ rewrite(struct rewrite *r, const char *text, size_t n)
 			comma = t;
 		else if (t.kind != TOKEN_ELLIPSIS && !write_token(r, &t))
 			return false;
-		r->end = t.start + t.size;
 	}
 	return true;
 }

@@ -74,12 +74,19 @@ leave_list(struct shape *s, uint64_t hash)
 	s->rows_over = false;
 }
 
+/* An element that is nothing but `...`. */
+static inline uint64_t
+ellipsis_alone(void)
+{
+	return lexer_mix(ELEMENT, LEXER_ELLIPSIS);
+}
+
 static bool
 is_one_too_many(const struct shape *s, const struct list *l)
 {
 	if (!l->begun)
 		return false;
-	if (s->hash == lexer_mix(ELEMENT, LEXER_ELLIPSIS))
+	if (s->hash == ellipsis_alone())
 		return true;
 	return s->hash == l->last && (s->literal || l->kind == LIST_ROWS);
 }
@@ -118,6 +125,17 @@ next_element(struct shape *s, const struct token *comma)
 	s->hash = ELEMENT;
 	s->literal = false;
 	s->rows_over = false;
+}
+
+/* What is in a list yet was cut (or is wrong): half an element counts as one more, so that it does not matter where. */
+static void
+end_text(struct shape *s)
+{
+	while (s->nlists != 0) {
+		if (top_list(s)->begun)
+			s->hash = ellipsis_alone();
+		end_list(s);
+	}
 }
 
 /* The first token of an element shows whether this is a list at all. */
@@ -459,6 +477,5 @@ shape_read(struct shape *s, const char *text, size_t n, struct shape_listener *l
 			look_at_element(s, t);
 		take_token(s, t);
 	}
-	while (s->nlists != 0)
-		end_list(s);
+	end_text(s);
 }

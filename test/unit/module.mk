@@ -73,9 +73,14 @@ test_unit_console_run_SOURCES = \
 
 unit_programs += test/unit/http/run
 test_unit_http_run_SOURCES = \
+	test/unit/http/test_auth.c \
+	test/unit/http/test_head.c \
+	test/unit/http/test_host.c \
+	test/unit/http/test_json.c \
 	test/unit/http/test_metrics_collect.c \
 	test/unit/http/test_metrics_tenants.c \
 	test/unit/http/test_metrics_text.c \
+	test/unit/http/test_parameters.c \
 	test/unit/session/harness.c \
 	test/unit/session/talk.c
 
@@ -179,6 +184,13 @@ test_unit_session_run_SOURCES = \
 	test/unit/session/test_timing.c \
 	test/unit/session/test_tunnel.c \
 	test/unit/session/test_values.c
+
+unit_programs += test/unit/sql/run
+test_unit_sql_run_SOURCES = \
+	test/unit/sql/test_classify.c \
+	test/unit/sql/test_digest.c \
+	test/unit/sql/test_normalize.c \
+	test/unit/sql/test_trace.c
 
 unit_programs += test/unit/stats/run
 test_unit_stats_run_SOURCES = \
