@@ -66,13 +66,15 @@ read_number(const struct token *t)
 static const struct written *
 find_type(const struct rewrite *r)
 {
+	const struct written *type = NULL;
+
 	for (size_t i = r->nlast; i-- > 0;) {
 		if (is_one_of(type_names, &r->last[i].word))
-			return &r->last[i];
+			type = &r->last[i];
 		if (!is_one_of(type_rests, &r->last[i].word))
 			break;
 	}
-	return NULL;
+	return type;
 }
 
 static void
