@@ -4,8 +4,10 @@
 #include <stdio.h>
 
 #include "base/json.h"
+#include "base/strings.h"
 
 #define SPAN_SIZE 32
+#define NAME_SIZE 64		/* of a name in a message; clients can have longer ones */
 
 static double
 to_msec(double usec)
@@ -28,6 +30,13 @@ static const char *
 or_unknown(const char *s)
 {
 	return s != NULL && s[0] != '\0' ? s : "?";
+}
+
+/* In NAME_SIZE bytes, cut at a whole character. */
+static const char *
+clip(char *out, const char *s)
+{
+	return string_copy(out, or_unknown(s), NAME_SIZE);
 }
 
 /* ---- a slow query ---- */
@@ -55,13 +64,13 @@ application_of(const struct slow_query *q)
 void
 notice_say_query(char *message, const struct slow_query *q, usec_t limit)
 {
-	char took[SPAN_SIZE], most[SPAN_SIZE], application[80] = "";
+	char took[SPAN_SIZE], most[SPAN_SIZE], tenant[NAME_SIZE], user[NAME_SIZE], client[NAME_SIZE], name[NAME_SIZE];
+	bool is_named = application_of(q)[0] != '\0';
 
-	if (application_of(q)[0] != '\0')
-		snprintf(application, sizeof(application), ", application %.60s", application_of(q));
 	snprintf(message, NOTICE_SIZE,
-		 "tenant %.63s: %s of user %.63s (from %.63s%s) took %s, alert_query_time is %s; see SHOW SLOW_QUERIES",
-		 or_unknown(q->tenant), sql_verb_name(q->verb), or_unknown(q->user), or_unknown(q->client), application,
+		 "tenant %s: %s of user %s (from %s%s%s) took %s, alert_query_time is %s; see SHOW SLOW_QUERIES",
+		 clip(tenant, q->tenant), sql_verb_name(q->verb), clip(user, q->user), clip(client, q->client),
+		 is_named ? ", application " : "", is_named ? clip(name, application_of(q)) : "",
 		 format_span(took, (double)q->sample.total), format_span(most, (double)limit));
 }
 
@@ -85,21 +94,23 @@ notice_of_alarm(struct alert_case *what, const struct query_alarm *a)
 static void
 say_share(char *message, const struct query_alarm *a)
 {
+	char tenant[NAME_SIZE];
+
 	snprintf(message, NOTICE_SIZE,
-		 "tenant %.63s: %.1f %% of its %" PRIu64 " queries of the last 5 minutes were slow (%.1f %% over the last "
+		 "tenant %s: %.1f %% of its %" PRIu64 " queries of the last 5 minutes were slow (%.1f %% over the last "
 		 "hour), alert_slow_percent is %g; see SHOW SLOW_QUERIES",
-		 or_unknown(a->tenant), a->value * 100, a->calls, a->value_hour * 100, a->limit * 100);
+		 clip(tenant, a->tenant), a->value * 100, a->calls, a->value_hour * 100, a->limit * 100);
 }
 
 static void
 say_regression(char *message, const struct query_alarm *a)
 {
-	char takes[SPAN_SIZE], took[SPAN_SIZE], most[SPAN_SIZE];
+	char takes[SPAN_SIZE], took[SPAN_SIZE], most[SPAN_SIZE], tenant[NAME_SIZE];
 
 	snprintf(message, NOTICE_SIZE,
-		 "tenant %.63s: statement %016" PRIx64 " takes %s (mean of %" PRIu64 " calls), it used to take %s, the limit "
+		 "tenant %s: statement %016" PRIx64 " takes %s (mean of %" PRIu64 " calls), it used to take %s, the limit "
 		 "is %s (alert_regression_percent); see SHOW QUERIES, and whether its plan has changed",
-		 or_unknown(a->tenant), a->hash, format_span(takes, a->value), a->calls, format_span(took, a->baseline),
+		 clip(tenant, a->tenant), a->hash, format_span(takes, a->value), a->calls, format_span(took, a->baseline),
 		 format_span(most, a->limit));
 }
 

@@ -3,6 +3,7 @@
 import http.server
 import json
 import re
+import ssl
 import threading
 import time
 
@@ -21,7 +22,7 @@ SECRET = "a secret of receiver and pooler"
 class Receiver:
     """An HTTP server that answers by a script: statuses, the last one for all that follow; or "hang"."""
 
-    def __init__(self, *script, port=0):
+    def __init__(self, *script, port=0, certificate=None):
         self.script = list(script) or [200]
         self.received = []
         self.over = threading.Event()
@@ -36,7 +37,12 @@ class Receiver:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}/hooks/KEY-IN-URL"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate.cert, certificate.key)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        scheme, host = ("https", "localhost") if certificate else ("http", "127.0.0.1")
+        self.url = f"{scheme}://{host}:{self.server.server_port}/hooks/KEY-IN-URL"
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05})
         self.thread.start()
 
@@ -272,6 +278,16 @@ def test_webhook_that_says_no(pgusher, receiver):
         sleep(p)
     assert wait_alerts(p)[0]["delivery"] == "failed"
     assert "X-Pgusher-Signature" not in r.received[0][0]
+
+
+def test_webhook_of_a_stranger(pgusher, receiver, certs):
+    """A certificate that nobody vouches for: it is told nothing."""
+    r = receiver(certificate=certs.server)
+    p = start(pgusher, alert_webhook_url=r.url)
+    with p.logs(r"WARNING webhook: alert 1 was not delivered: .*certificate.* \(1 tries\)"):
+        sleep(p)
+    assert wait_alerts(p)[0]["delivery"] == "failed"
+    assert r.received == []
 
 
 def test_webhook_comes_to_life(pgusher, receiver):

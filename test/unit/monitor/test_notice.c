@@ -52,10 +52,12 @@ Test(notice, long_names_leave_room_for_what_matters)
 	q->tenant = memory_alloc(10001);
 	memset(q->tenant, 'x', 10000);
 	q->tenant[10000] = '\0';
+	memcpy(q->tenant + 62, "\xc3\xa4", 2);
 	q->application_name = memory_strdup(q->tenant);
 	q->user = memory_strdup(q->tenant);
 	notice_say_query(message, q, 1);
 	cr_expect_not_null(strstr(message, "see SHOW SLOW_QUERIES"), "%s", message);
+	cr_expect_null(strchr(message, '\xc3'), "cut at a whole character");
 	slow_query_free(&q);
 }
 
