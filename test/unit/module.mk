@@ -80,6 +80,7 @@ test_unit_http_run_SOURCES = \
 	test/unit/http/test_metrics_collect.c \
 	test/unit/http/test_metrics_tenants.c \
 	test/unit/http/test_metrics_text.c \
+	test/unit/http/test_page.c \
 	test/unit/http/test_parameters.c \
 	test/unit/session/harness.c \
 	test/unit/session/talk.c

@@ -484,7 +484,8 @@ function showFigures(figures) {
 
 /* ---- charts ---- */
 
-const HOUR = 3600 * 1000;
+const HOUR = 3600 * 1000, SHORTEST = 10 * 60 * 1000;
+const MINUTES = [1, 2, 5, 10, 20, 60];		/* between ticks */
 const STEPS = [1, 2, 5];
 
 /* Where lines are drawn across: at most about five of them. */
@@ -565,7 +566,7 @@ function drawAxes(svg, scale, { left, right, top, bottom }, from, to, x, words) 
 		svg.append(drawing("line", { x1: left, x2: right, y1: y, y2: y, class: "grid" }));
 		svg.append(drawing("text", { x: left - 6, y: Number(y) + 4, class: "tick up" }, words(tick)));
 	}
-	const step = right - left < 260 ? 20 : 10;
+	const step = MINUTES.find((m) => (right - left) * m * 60000 / (to - from) >= 50) || 60;
 	const first = new Date(from);
 	first.setSeconds(0, 0);
 	first.setMinutes(Math.ceil((first.getMinutes() + 1) / step) * step);
@@ -579,9 +580,10 @@ function drawAxes(svg, scale, { left, right, top, bottom }, from, to, x, words) 
 function draw(svg, chart, points, now) {
 	const width = Math.max(svg.clientWidth, 240), height = 190;
 	const box = { left: 52, right: width - 92, top: 10, bottom: height - 24 };
-	const to = now, from = to - HOUR;
-	const shown = points.filter((p) => new Date(p.at).getTime() >= from);
-	const x = (t) => box.left + (box.right - box.left) * (Math.min(t, to) - from) / HOUR;
+	const shown = points.filter((p) => new Date(p.at).getTime() >= now - HOUR);
+	const known = shown.length > 0 ? now - new Date(shown[0].at).getTime() : 0;
+	const to = now, from = to - Math.min(Math.max(known, SHORTEST), HOUR);
+	const x = (t) => box.left + (box.right - box.left) * (Math.min(t, to) - from) / (to - from);
 	const values = chart.lines.flatMap((l) => shown.map(l.value)).filter((v) => v !== null && v !== undefined);
 	const scale = scaleFor(values, chart, box.bottom, box.top);
 
