@@ -5,19 +5,24 @@ the table of doc/metrics.md anew.
 """
 
 import concurrent.futures
+import hashlib
 import http.client
 import json
 import os
 import re
 import shutil
 import socket
+import subprocess
+import time
+import urllib.parse
+import urllib.request
 from collections import Counter
 from decimal import Decimal
 
 import pytest
 
 import wire
-from helpers import TOP, free_port, make_dir, remove_dir, run, wait_until
+from helpers import TOP, as_user, end_with_us, free_port, give_away, make_dir, remove_dir, run, wait_until
 
 pytestmark = pytest.mark.ours("has no metrics")
 
@@ -300,6 +305,15 @@ def test_states(metered):
         holder.rollback()
         waiter.until_ready()
     assert scrape(p).value("pgusher_query_wait_seconds_total") > 0
+
+
+def test_without_query_statistics(metered):
+    p = metered(query_stats=0)
+    be_busy(p)
+    s = scrape(p)
+    assert s.value("pgusher_queries_total") == s.value("pgusher_query_duration_seconds_count") == 0
+    assert s.value("pgusher_requests_total") > 0
+    assert set(s.by("pgusher_tenant_requests_total", "tenant")) == {"shop", "mill", "forge", "other"}
 
 
 def test_paused(metered):
@@ -727,3 +741,65 @@ def test_promtool_test_rules():
     tested = set(re.findall(r"alertname: (\w+)", (PROMETHEUS / "rules_test.yml").read_text()))
     alerts = set(re.findall(r"- alert: (\w+)", (PROMETHEUS / "alerts.yml").read_text()))
     assert tested == alerts
+
+
+@pytest.mark.skipif(shutil.which("prometheus") is None, reason="Debian's prometheus is not installed")
+def test_prometheus(metered):
+    """The real one, configured as etc/prometheus says, where a token is asked for."""
+    token = "f00d" * 8
+    p = metered(http_auth="token", metrics_pgbouncer_names=1, slow_query_threshold=50, slow_query_log="off",
+                tokens={"prometheus": f"sha256:{hashlib.sha256(token.encode()).hexdigest()} scope=read"})
+    assert get(p)[0] == 401
+    with p.connect("shop") as c:
+        c.execute(f"SELECT pg_sleep(0.07) /*traceparent='{TRACE}'*/")
+    folder = make_dir("pgu-prometheus-")
+    port = free_port()
+    for name in ("rules.yml", "alerts.yml"):
+        shutil.copy(PROMETHEUS / name, folder)
+    (folder / "token").write_text(token)
+    text = (PROMETHEUS / "prometheus.yml").read_text()
+    for ours, here in (("/etc/prometheus/pgusher.token", str(folder / "token")),
+                       ("127.0.0.1:8432", p.settings["http_listen"]), ("interval: 15s", "interval: 1s")):
+        assert ours in text
+        text = text.replace(ours, here)
+    (folder / "prometheus.yml").write_text(text)
+    for path in folder.iterdir():
+        give_away(path)
+
+    def ask(path, **parameters):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/{path}?" + urllib.parse.urlencode(parameters),
+                                    timeout=5) as r:
+            return json.load(r)["data"]
+
+    def query(expr):
+        try:
+            return {tuple(sorted(r["metric"].items())): float(r["value"][1]) for r in ask("query", query=expr)["result"]}
+        except OSError:
+            assert process.poll() is None, (folder / "log").read_text()[-3000:]
+            return {}
+
+    with open(folder / "log", "w") as log:
+        process = subprocess.Popen(
+            ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
+             f"--web.listen-address=127.0.0.1:{port}", "--enable-feature=exemplar-storage"],
+            cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=end_with_us(), **as_user())
+    try:
+        wait_until(lambda: query("up == 1"), 30, "Prometheus has scraped")
+        assert list(query("pgusher_queries_total").values()) == [1]
+        assert list(query('pgbouncer_stats_totals_queries_pooled_total{database="shop"}').values()) == [1]
+        wait_until(lambda: query("job_instance:pgusher_client_connections:utilization"), 10, "rules are evaluated")
+        for group in ask("rules")["groups"]:
+            for rule in group["rules"]:
+                assert rule["health"] in ("ok", "unknown"), rule
+        (target,) = ask("targets")["activeTargets"]
+        assert target["lastError"] == "" and target["health"] == "up"
+        now = time.time()
+
+        def exemplars():
+            return ask("query_exemplars", query="pgusher_slow_queries_total", start=now - 600, end=now + 600)
+        (series,) = wait_until(exemplars, 10, "Prometheus has the exemplar")
+        assert series["exemplars"][0]["labels"] == {"trace_id": TRACE_ID}
+    finally:
+        process.terminate()
+        process.wait(20)
+        remove_dir(folder)
