@@ -30,9 +30,17 @@ fuzz_programs += test/fuzz/fuzz_hba
 test_fuzz_fuzz_hba_SOURCES = test/fuzz/fuzz_hba.c $(fuzz_main)
 test_fuzz_fuzz_hba_LDADD = $(fuzz_ldadd)
 
+fuzz_programs += test/fuzz/fuzz_http
+test_fuzz_fuzz_http_SOURCES = test/fuzz/fuzz_http.c $(fuzz_main)
+test_fuzz_fuzz_http_LDADD = $(fuzz_ldadd)
+
 fuzz_programs += test/fuzz/fuzz_ini
 test_fuzz_fuzz_ini_SOURCES = test/fuzz/fuzz_ini.c $(fuzz_main)
 test_fuzz_fuzz_ini_LDADD = $(fuzz_ldadd)
+
+fuzz_programs += test/fuzz/fuzz_sql
+test_fuzz_fuzz_sql_SOURCES = test/fuzz/fuzz_sql.c $(fuzz_main)
+test_fuzz_fuzz_sql_LDADD = $(fuzz_ldadd)
 
 fuzz_programs += test/fuzz/fuzz_startup
 test_fuzz_fuzz_startup_SOURCES = test/fuzz/fuzz_startup.c $(fuzz_main)
@@ -47,6 +55,10 @@ test_fuzz_fuzz_scram_client_LDADD = $(fuzz_ldadd)
 fuzz_programs += test/fuzz/fuzz_tls
 test_fuzz_fuzz_tls_SOURCES = test/fuzz/fuzz_tls.c test/unit/net/certs.c test/unit/net/certs.h $(fuzz_main)
 test_fuzz_fuzz_tls_LDADD = $(fuzz_ldadd)
+
+fuzz_programs += test/fuzz/fuzz_trace
+test_fuzz_fuzz_trace_SOURCES = test/fuzz/fuzz_trace.c $(fuzz_main)
+test_fuzz_fuzz_trace_LDADD = $(fuzz_ldadd)
 
 check_PROGRAMS += $(fuzz_programs)
 TESTS += test/fuzz/replay-corpora

@@ -146,7 +146,8 @@ test_unit_reports_run_SOURCES = \
 	test/unit/reports/stage.h \
 	test/unit/reports/test_performance.c \
 	test/unit/reports/test_reports.c \
-	test/unit/reports/test_stock.c
+	test/unit/reports/test_stock.c \
+	test/unit/reports/test_walk.c
 
 unit_programs += test/unit/server/run
 test_unit_server_run_SOURCES = \
