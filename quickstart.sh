@@ -292,6 +292,7 @@ configure_pgusher() {
 	pool_mode = transaction
 	default_pool_size = $pool_size
 	max_client_conn = 200
+	http_listen = 127.0.0.1:$http_port
 	logfile = $dir/pgusher.log
 	pidfile = $dir/pgusher.pid
 	END
@@ -436,6 +437,10 @@ show_console() {
 	echo "   SHOW STATS: what each tenant took"
 	console 'SHOW STATS' | latencies |
 		table database transactions queries ms_per_transaction ms_per_query ms_waited MB_in MB_out
+	echo
+	echo "   SHOW QUERIES: the statements that took longest, all tenants together, without their literals"
+	console 'SHOW QUERIES' | awk -F'|' -v OFS='|' 'NR <= 6 { $NF = substr($NF, 1, 60); print }' |
+		table calls tenants total_ms mean_ms p95_ms p99_ms text
 }
 
 write_stop_script() {
@@ -458,7 +463,8 @@ show_how_to_connect() {
 	section "How to connect by hand"
 	each_tenant connect_line
 	connect_line pgbouncer operator
-	echo "   (the last is the console: SHOW HELP; and SHOW POOLS; SHOW CLIENTS; ...)"
+	echo "   (the last is the console: SHOW HELP; and SHOW POOLS; SHOW QUERIES; ...)"
+	echo "   The dashboard is http://127.0.0.1:$http_port/ and the metrics are http://127.0.0.1:$http_port/metrics"
 	echo "   The configuration is $dir/pgusher.ini, the log $dir/pgusher.log"
 	if [ "$keep" = yes ]; then
 		write_stop_script
@@ -514,6 +520,7 @@ each_tenant make_database
 
 section "4. pgusher"
 port=$(free_port 6432)
+http_port=$(free_port 8432)
 configure_pgusher
 export PGPASSFILE=$dir/pgpass
 start_pgusher
