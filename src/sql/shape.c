@@ -233,16 +233,22 @@ is_main_verb(const struct shape *s, const struct word *w)
 /* --- tokens --- */
 
 static void
-begin_statement(struct shape *s)
+forget_statement(struct shape *s)
 {
-	if (s->statements++ > 0)
-		add_symbol(s, &s->semicolon);
-	s->between = false;
 	s->verb = SQL_EMPTY;
 	s->behind_with = false;
 	s->handles = HANDLES_NONE;
 	s->atomic = 0;
 	s->temp_way = false;
+}
+
+static void
+begin_statement(struct shape *s)
+{
+	if (s->statements++ > 0)
+		add_symbol(s, &s->semicolon);
+	s->between = false;
+	forget_statement(s);
 }
 
 static void
@@ -455,9 +461,9 @@ shape_init(struct shape *s, const char *text, size_t n, struct shape_listener *l
 	s->depth = 0;
 	s->statements = 0;
 	s->between = true;
-	s->verb = SQL_EMPTY;
 	s->rows_over = false;
 	s->nlists = 0;
+	forget_statement(s);
 }
 
 void
