@@ -2,8 +2,8 @@
  * dialogue: a logged-in console client, and the PostgreSQL protocol it speaks.
  *
  * Simple queries may hold several statements.  The extended protocol is there
- * for drivers that speak nothing else, with statements without parameters.  One command is carried out at a time; what the client sends
- * meanwhile waits.
+ * for drivers that speak nothing else, with statements without parameters.  One
+ * command is carried out at a time; what the client sends meanwhile waits.
  *
  *	dialogue_on_input ── message ──> command_run ──┬─ answers at once
  *	                                               └─ starts a task (d->task)

@@ -76,6 +76,18 @@ add_database(struct stock *rows, const struct tenant *t, const struct config *c,
 		});
 }
 
+/* If it is this worker's. */
+static void
+add_line(struct stock *rows, struct shard *s, const struct config_database *db)
+{
+	const struct tenant unused = { .conf = db }, *t;
+
+	if (tenant_worker(db->name, s->nworkers) != s->index)
+		return;
+	t = tenants_find(s->tenants, db->name);
+	add_database(rows, t != NULL && t->conf != NULL ? t : &unused, shard_config(s), s->paused);
+}
+
 static void
 look(const struct report_order *o, struct shard *s, struct part *part)
 {
@@ -83,16 +95,9 @@ look(const struct report_order *o, struct shard *s, struct part *part)
 	struct tenant *t = NULL;
 
 	(void)o;
-	for (size_t i = 0; i < c->ndatabases; i++) {
-		const struct config_database *db = c->databases[i];
-		const struct tenant unused = { .conf = db };
-
-		if (tenant_worker(db->name, s->nworkers) != s->index)
-			continue;
-		t = tenants_find(s->tenants, db->name);
-		add_database(&part->rows, t != NULL && t->conf != NULL ? t : &unused, c, s->paused);
-	}
-	for (t = tenants_next(s->tenants, NULL); t != NULL; t = tenants_next(s->tenants, t)) {
+	for (size_t i = 0; walk_line(&part->walk, c, &i); i++)
+		add_line(&part->rows, s, c->databases[i]);
+	while ((t = walk_tenant(&part->walk, s, t)) != NULL) {
 		if (t->autodb != NULL)
 			add_database(&part->rows, t, c, s->paused);
 	}

@@ -85,15 +85,15 @@ add_server(struct stock *rows, const struct server *s)
 static void
 look(const struct report_order *o, struct shard *s, struct part *part)
 {
-	struct client *c;
+	struct client *c = NULL;
 	const struct server *server;
 	const struct pool *p;
 	struct tenant *t = NULL;
 
 	(void)o;
-	SPLAY_FOREACH(c, client_set, &s->clients)
-	add_client(&part->rows, c);
-	while ((t = tenants_next(s->tenants, t)) != NULL) {
+	while ((c = walk_client(&part->walk, s, c)) != NULL)
+		add_client(&part->rows, c);
+	while ((t = walk_tenant(&part->walk, s, t)) != NULL) {
 		LIST_FOREACH(p, &t->pools, link) {
 			for (int i = 0; i < PLACES; i++) {
 				TAILQ_FOREACH(server, &p->servers[i], link)

@@ -1,7 +1,9 @@
 /*
  * inside: how reports are made, as the files of this folder know it.
  *
- *	report_ask ──> look, on each worker: its part ──> parts added up ──> add ──> sorted, written ──> done
+ *	report_ask ──> look, on each worker: its part ──> parts added up ──> add ──> sorted, written
+ *	                ^                       │                                         └──> done
+ *	                └── there is more ──────┘
  *
  * A report may be made of rows (part.rows: a row is whole when its worker has told it), or
  * of sums that only mean something when those of all workers are there (tally, performance);
@@ -17,8 +19,10 @@
 #include "reports/gather.h"
 #include "reports/reports.h"
 #include "reports/stock.h"
+#include "reports/walk.h"
 #include "stats/traffic.h"
 
+#define REPORT_SLICE 2000	/* us that a visit looks at things, when there are many */
 #define REPORT_TOP 100		/* rows of a list, if nobody says how many */
 #define REPORT_TOP_MAX 500	/* and at most: workers copy several times as many */
 
@@ -34,6 +38,7 @@ struct tally {
 
 /* One worker's contribution, then that of all. */
 struct part {
+	struct walk walk;
 	struct stock rows;
 	struct tally tally;
 	struct performance performance;
@@ -74,12 +79,13 @@ struct report_order {
 	struct wish wish;
 	report_done_fn *done;		/* NULL: nobody waits for it any more */
 	void *arg;
+	bool again;			/* it is not the first visit */
 	int nparts;
 	struct part parts[];
 };
 
 struct report_maker {
-	/* On each worker; NULL: there is nothing to see. */
+	/* On each worker; NULL: there is nothing to see.  Again, while part->walk has more to see. */
 	void (*look)(const struct report_order *o, struct shard *s, struct part *part);
 	/* Add what is known on the control thread; all: of all shards.  NULL: nothing. */
 	void (*add)(const struct report_order *o, const struct part *all, struct stock *rows);
@@ -102,12 +108,15 @@ bool report_is_wanted(const struct report_order *o, const char *tenant);
 
 /* --- the reports, by file --- */
 
+/* settings.c */
 extern const struct report_kind report_config, report_version, report_state, report_peers, report_peer_pools,
-	report_dns_hosts, report_dns_zones;			/* settings.c */
+	report_dns_hosts, report_dns_zones;
 extern const struct report_kind report_databases;		/* databases.c */
 extern const struct report_kind report_pools;			/* pools.c */
-extern const struct report_kind report_clients, report_servers, report_sockets, report_active_sockets; /* sockets.c */
-extern const struct report_kind report_stats, report_stats_totals, report_stats_averages, report_totals; /* stats.c */
+/* sockets.c */
+extern const struct report_kind report_clients, report_servers, report_sockets, report_active_sockets;
+/* stats.c */
+extern const struct report_kind report_stats, report_stats_totals, report_stats_averages, report_totals;
 extern const struct report_kind report_users;			/* users.c */
 extern const struct report_kind report_lists, report_mem;	/* lists.c */
 extern const struct report_kind report_fds;			/* fds.c */

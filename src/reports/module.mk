@@ -24,6 +24,8 @@ reports_sources = \
 	src/reports/sum_row.h \
 	src/reports/tally.c \
 	src/reports/tenants.c \
-	src/reports/users.c
+	src/reports/users.c \
+	src/reports/walk.c \
+	src/reports/walk.h
 
 src_libpgusher_a_SOURCES += $(reports_sources)

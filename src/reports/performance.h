@@ -42,8 +42,8 @@ typedef void performance_done_fn(void *arg, const struct performance *p);	/* p: 
 struct performance_order;
 
 /* What f says (its order and top count for digests and tenants). done is called once, later, unless abandoned. */
-struct performance_order *performance_ask(struct reports *r, const struct report_filter *f, performance_done_fn *done,
-					  void *arg);
+struct performance_order *performance_ask(struct reports *r, const struct report_filter *f,
+					  performance_done_fn *done, void *arg);
 void performance_abandon(struct performance_order **o);
 
 /* What SHOW QUERIES and SHOW TENANTS would show of it, as rows of those reports; the caller releases r. */

@@ -139,13 +139,14 @@ look(const struct report_order *o, struct shard *s, struct part *part)
 {
 	struct tenant *t = NULL;
 	const struct pool *p;
+	usec_t now = clock_now();
 
-	while ((t = tenants_next(s->tenants, t)) != NULL) {
+	while ((t = walk_tenant(&part->walk, s, t)) != NULL) {
 		if (!report_is_wanted(o, t->name))
 			continue;
 		LIST_FOREACH(p, &t->pools, link) {
 			if (is_first_of_user(p))
-				add_pools(&part->rows, p, clock_now());
+				add_pools(&part->rows, p, now);
 		}
 	}
 }

@@ -127,6 +127,7 @@ order_of(struct inquiry *q)
 static void
 release_part(struct part *p)
 {
+	walk_release(&p->walk);
 	stock_release(&p->rows);
 	gather_release(&p->performance);
 }
@@ -142,6 +143,21 @@ release(struct report_work *w)
 	free(o);
 }
 
+/* As far as time lets it; from the start again, if it has lost its way. */
+static void
+look(const struct report_order *o, struct shard *s, struct part *part)
+{
+	for (;;) {
+		walk_begin(&part->walk, o->work.reports->slice > 0 ? o->work.reports->slice : REPORT_SLICE);
+		o->kind->maker->look(o, s, part);
+		if (!part->walk.lost)
+			return;
+		walk_again(&part->walk);
+		stock_release(&part->rows);
+		part->tally = (struct tally){ .clients = 0 };
+	}
+}
+
 /* What nothing is gathered for, it is only told whether there is such a tenant. */
 static void
 visit(struct shard *s, struct inquiry *q)
@@ -149,10 +165,20 @@ visit(struct shard *s, struct inquiry *q)
 	struct report_order *o = order_of(q);
 	struct part *part = &o->parts[s->index];
 
-	if (o->wish.what != 0 || o->wish.tenant != NULL)
+	if (!o->again && (o->wish.what != 0 || o->wish.tenant != NULL))
 		gather_look(&part->performance, &o->wish, s);
-	if (o->kind->maker->look != NULL)
-		o->kind->maker->look(o, s, part);
+	if (o->kind->maker->look != NULL && (!o->again || part->walk.more))
+		look(o, s, part);
+}
+
+static bool
+has_more(const struct report_order *o)
+{
+	for (int i = 0; i < o->nparts; i++) {
+		if (o->parts[i].walk.more)
+			return true;
+	}
+	return false;
 }
 
 /* Add a worker's part to that of all; it is empty after. */
@@ -199,6 +225,11 @@ finish(struct inquiry *q)
 	struct report_order *o = order_of(q);
 	struct part all = { .tally.clients = 0 };
 
+	if (o->done != NULL && has_more(o)) {
+		o->again = true;
+		work_ask(&o->work);
+		return;
+	}
 	stock_init(&all.rows, o->kind->columns, o->kind->ncolumns);
 	for (int i = 0; i < o->nparts; i++)
 		add_part(&all, &o->parts[i]);

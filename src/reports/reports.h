@@ -6,6 +6,9 @@
  * and given to who asked.  Each has its row struct, column table and functions in a file of
  * its kind.
  *
+ * Workers are never held up: they copy plain fields, a slice at a time if there is much to
+ * see (walk.h, stock.h); what is costly is done on the control thread.
+ *
  * Control thread, but for `look`.
  */
 #ifndef REPORTS_REPORTS_H
@@ -46,6 +49,7 @@ struct reports {
 	struct commons *commons;
 	struct monitor *monitor;
 	const struct console_facts *console;	/* what the console tells about itself; set by it */
+	usec_t slice;			/* private: what a visit may take; 0: as much as is good */
 	LIST_HEAD(, report_work) works;		/* private: under way; zero-filled is empty */
 };
 
@@ -64,7 +68,8 @@ struct report_order;
 /* rows is borrowed for the call, or NULL with e: why there is none (3D000: no such tenant in use). */
 typedef void report_done_fn(void *arg, struct report *rows, const struct error *e);
 
-/* Make one; f may be NULL; its tenant counts only if the kind takes one.  done is called once, later, never from within this call; unless it is abandoned. */
+/* Make one; f may be NULL, and its tenant counts only if the kind takes one.  done is called once, later, never from
+ * within this call; unless it is abandoned. */
 struct report_order *report_ask(struct reports *r, const struct report_kind *kind, const struct report_filter *f,
 				report_done_fn *done, void *arg);
 

@@ -291,11 +291,11 @@ look(const struct report_order *o, struct shard *s, struct part *part)
 {
 	usec_t now = clock_now();
 	struct tenant *t = NULL;
-	struct client *c;
+	struct client *c = NULL;
 
-	SPLAY_FOREACH(c, client_set, &s->clients)
-	add_client(&part->rows, c, o->kind->maker->choice, now);
-	while (o->kind->maker->choice & CHOOSE_SERVERS && (t = tenants_next(s->tenants, t)) != NULL)
+	while ((c = walk_client(&part->walk, s, c)) != NULL)
+		add_client(&part->rows, c, o->kind->maker->choice, now);
+	while (o->kind->maker->choice & CHOOSE_SERVERS && (t = walk_tenant(&part->walk, s, t)) != NULL)
 		add_servers(&part->rows, t, o->kind->maker->choice, now);
 }
 

@@ -102,7 +102,7 @@ look(const struct report_order *o, struct shard *s, struct part *part)
 	struct tenant *t = NULL;
 
 	(void)o;
-	while ((t = tenants_next(s->tenants, t)) != NULL)
+	while ((t = walk_tenant(&part->walk, s, t)) != NULL)
 		add_row(&part->rows, t->name, &t->traffic, &t->history);
 }
 

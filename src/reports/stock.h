@@ -31,8 +31,8 @@ void stock_add(struct stock *s, const void *row);
 /* Move all rows of src, which has the same columns, behind those of dst; src is empty after. */
 void stock_take(struct stock *dst, struct stock *src);
 
-/* Write all rows behind those of r, which has the same columns: sorted by the first nsorted columns, all of them text
- * (NULL comes first), or (0) as they came. */
+/* Write all rows behind those of r, which has the same columns: sorted by the first nsorted columns, all of
+ * them text (NULL comes first), or (0) as they came. */
 void stock_write(const struct stock *s, unsigned nsorted, struct report *r);
 
 #endif

@@ -45,7 +45,7 @@ tally_look(const struct report_order *o, struct shard *s, struct part *part)
 	part->tally.clients = (int64_t)s->nclients;
 	part->tally.logins = s->client_env.nlogins;
 	part->tally.paused = s->paused;
-	while ((tenant = tenants_next(s->tenants, tenant)) != NULL)
+	while ((tenant = walk_tenant(&part->walk, s, tenant)) != NULL)
 		count_tenant(tenant, &part->tally);
 }
 
