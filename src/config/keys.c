@@ -387,9 +387,9 @@ static const struct key keys_queries[] = {
 	{ INT(query_text_size, "4096", 64, 65536), .unit = "bytes",
 		.help = "How much of a statement's text is kept, without its literals." },
 	{ MSEC(slow_query_threshold, "1000"),
-		.help = "A query that takes this long is slow: from when its client has sent it to the "
-			"end of its reply, the wait for a server included. With 0 none is. Databases and "
-			"users may have a threshold of their own." },
+		.help = "A query that takes this long is slow: from when it is sent to the server to the "
+			"end of its reply; the wait for a server is counted apart. With 0 none is. "
+			"Databases and users may have a threshold of their own." },
 	{ TEXT(slow_query_log, ""),
 		.help = "The file that slow queries are appended to, a line of JSON each. Empty means "
 			"the main log, and off nowhere; the console and HTTP have the latest of them in "
