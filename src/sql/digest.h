@@ -3,22 +3,30 @@
  *
  * One pass over the text.  Two texts have the same hash if they differ only in
  *
- *	literals     'x'  E'x'  U&'x'  $$x$$  $q$x$q$  B'1'  X'f'  1  -1  1.5e3  0x1f  1_000; TRUE, FALSE and
- *	             NULL behind an operator, a comma or an opening bracket (not in IS NULL, NOT NULL)
+ *	literals     'x'  E'x'  U&'x'  $$x$$  $q$x$q$  B'1'  X'f'  1  1.5e3  0x1f  1_000; also a sign that belongs to
+ *	             the number (a = -1, but not a - 1), and TRUE, FALSE and NULL where an operand is expected: behind
+ *	             an operator, a comma, an opening bracket, SELECT, AND, THEN ... (not in IS NULL, NOT NULL)
  *	casts of constants   '1'::int  int '1' keep their type; the constant goes
- *	lists        IN (1), IN (1, 2, 3), VALUES (1, 2), (3, 4): a list of nothing but constants and
- *	             parameters is one; so are rows of VALUES; also ARRAY[1, 2]
- *	comments, white space, a semicolon at the end
+ *	lists        neighbours in IN (...) and ARRAY[...] that are alike and hold a constant are one: IN (1),
+ *	             IN (1, 2, 3), ((1, 2), (3, 4)); so are rows of VALUES that are alike, but a row keeps its
+ *	             width: (1), (2) is not (1, 2).  f(1, 2) is no list
+ *	handles      names in SAVEPOINT, RELEASE, ROLLBACK TO, FETCH, MOVE, CLOSE, DEALLOCATE, and of what DECLARE
+ *	             declares: drivers make up a new one each time
+ *	comments, white space, semicolons at the end
  *	case         of keywords and names that are not quoted
+ *	<> and !=
  *
  * and not if they differ in structure: names, operators, the number of arguments of a
- * function, the order of anything, quoted names by case ("A" and "a").  A parameter ($1)
- * and a literal are the same: text that was prepared and text that was not meet in one
- * digest.  test/unit/sql/test_digest.c has the cases.
+ * function, the order of anything, quoted names by case ("A" and "a"), "a" and a.  A
+ * parameter ($1) and a literal are the same: text that was prepared and text that was not
+ * meet in one digest.  test/unit/sql/test_digest.c has the cases.
  *
  * Text need not be correct SQL, nor end where PostgreSQL would have it: a string without
- * end is a literal up to the end.  standard_conforming_strings = on is taken for granted.
- * Pure functions, any thread; no allocation.
+ * end is a literal up to the end, and half an element of a list that has others is one of
+ * them, so that texts which were cut at some length do not differ by where that was.
+ * standard_conforming_strings = on is taken for granted.  Hashes are the same in each
+ * process and release, as long as the rules are.
+ * Pure functions, any thread; no allocation; linear time.
  */
 #ifndef SQL_DIGEST_H
 #define SQL_DIGEST_H
@@ -26,7 +34,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What kind of statement it is, by its first word(s); WITH is told by what follows the CTEs where the lexer sees it. */
+/* What kind of statement it is, by its first word; WITH is told by what follows the CTEs. */
 enum sql_verb {
 	SQL_OTHER,
 	SQL_SELECT,		/* also VALUES, TABLE, and WITH ... SELECT */
@@ -57,11 +65,12 @@ enum sql_verb {
 	SQL_VERBS,
 };
 
-/* What a statement may leave behind in the session although its command tag does not say so. */
+/* What a statement may leave behind in the session although its command tag does not say so: told by names, in
+ * whatever spelling, so what happens inside of functions is not seen.  DO may do anything: it has all of them. */
 enum sql_effect {
-	SQL_EFFECT_SETTINGS = 1 << 0,	/* set_config(), DO (anything) */
-	SQL_EFFECT_LOCKS = 1 << 1,	/* pg_advisory_lock(), pg_try_advisory_lock_shared(): not the _xact_ ones */
-	SQL_EFFECT_TEMP = 1 << 2,	/* SELECT INTO TEMP, CREATE TEMP TABLE ... AS */
+	SQL_EFFECT_SETTINGS = 1 << 0,	/* set_config(), set_limit() */
+	SQL_EFFECT_LOCKS = 1 << 1,	/* pg_advisory_lock(), pg_try_advisory_lock_shared() ...: not the _xact_ ones */
+	SQL_EFFECT_TEMP = 1 << 2,	/* SELECT INTO TEMP, CREATE TEMP ..., and whatever names pg_temp. */
 };
 
 struct sql_digest {
@@ -76,9 +85,10 @@ struct sql_digest {
 void sql_digest(const char *text, size_t n, struct sql_digest *d);
 
 /* The text that people see for a digest: literals are $1, $2, ... (numbers of parameters stay, literals come behind
- * the highest), lists that were folded `$1, ...`, blanks and comments one blank, case as it was written.
- * Written to out with a NUL, at most size bytes (size > 0), cut at a whole character with "..." at the end if it is
- * longer.  Returns its length.  Nothing of a literal is in it. */
+ * the highest), lists that were folded `$1, ...`, blanks and comments one blank, case as it was written, and valid
+ * UTF-8 (bytes that are none become U+FFFD).  Written to out with a NUL, at most size bytes (size > 0), cut at a whole
+ * character with "..." right behind it if it is longer.  Returns its length.  Nothing of a literal is in it.
+ * It has the digest of text, unless it was cut or had such bytes. */
 size_t sql_normalize(const char *text, size_t n, char *out, size_t size);
 
 /* "SELECT", "INSERT" ...: for people, in capitals. */
