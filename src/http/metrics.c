@@ -173,6 +173,7 @@ tell_process(struct metrics_view *v, struct commons *commons, int nworkers)
 	v->configured_at = state.configured_at != 0 ? state.configured_at : v->process.started_at;
 	v->max_clients = v->config->max_client_conn;
 	v->tenants_configured = (int64_t)v->config->ndatabases;
+	v->longest_visit_ever = atomic_load(&commons->longest_visit);
 	v->failed_logins = (int64_t)attempts_failed_ever(commons->attempts);
 }
 

@@ -224,6 +224,9 @@ static const struct metric metrics[] = {
 	{ { "pgusher_scrape_visit_seconds", METRIC_GAUGE, UNIT_SECONDS,
 	    "How long this scrape held up a worker, of the longest" },
 	  write_value, VIEW(longest_visit) },
+	{ { "pgusher_worker_visit_longest_seconds", METRIC_GAUGE, UNIT_SECONDS,
+	    "How long a worker has ever been held up by a look at it (scrapes, SHOW, HTTP, RELOAD), at most" },
+	  write_value, VIEW(longest_visit_ever) },
 
 	{ { "pgusher_clients", METRIC_GAUGE, UNIT_NONE,
 	    "Client connections: logging in, idle (no server lent), active (a server is lent), waiting for a server" },

@@ -46,7 +46,8 @@ struct metrics_view {
 	int64_t tenants, unnamed, autodbs, tenants_configured, paused;
 	int64_t digests, entries, evicted_digests, evicted_entries, truncated, memory, since;
 	int64_t slow_lost;			/* by the monitor, or on the way to it */
-	int64_t longest_visit;
+	int64_t longest_visit;			/* of this scrape */
+	int64_t longest_visit_ever;		/* of all inquiries */
 	struct metrics_peer_lists peer_lists;
 };
 
