@@ -1,6 +1,8 @@
 #include "http/json.h"
 
-#include "base/strings.h"
+#include <string.h>
+
+#define NUMBER_SIZE 48
 
 /* What report_add writes for these is a JSON number already. */
 static bool
@@ -20,15 +22,24 @@ is_number(enum column_type type)
 	return false;
 }
 
+/* Cells have no NUL behind them. */
+static void
+put_number(struct json *j, const char *key, const char *text, size_t n)
+{
+	char number[NUMBER_SIZE];
+
+	memcpy(number, text, n);
+	number[n] = '\0';
+	json_put_raw(j, key, number);
+}
+
 static void
 put_cell(struct json *j, const struct column *c, const char *text, int32_t len)
 {
-	char number[48];
-
 	if (len < 0)
 		json_put_null(j, c->name);
-	else if (is_number(c->type) && (size_t)len < sizeof(number))
-		json_put_raw(j, c->name, string_copy(number, text, (size_t)len + 1));
+	else if (is_number(c->type) && len < NUMBER_SIZE)
+		put_number(j, c->name, text, (size_t)len);
 	else
 		json_put_text(j, c->name, text, (size_t)len);
 }

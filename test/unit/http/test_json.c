@@ -63,6 +63,31 @@ Test(json, rows)
 	report_release(&r);
 }
 
+/* Its cells as large as they are, so that a look behind the last one is seen. */
+static void
+tighten(struct report *r)
+{
+	size_t n = buffer_left(&r->cells);
+	struct buffer tight = { .data = memory_alloc(n), .len = n, .cap = n };
+
+	memcpy(tight.data, buffer_head(&r->cells), n);
+	buffer_release(&r->cells);
+	r->cells = tight;
+}
+
+Test(json, the_last_cell_is_not_read_beyond)
+{
+	struct report r;
+	json_t *all;
+
+	report_init(&r, columns, lengthof(columns));
+	report_add(&r, &(struct row){ "a", 1, 2, 3, 100 });
+	tighten(&r);
+	all = write_and_read(&r);
+	json_decref(all);
+	report_release(&r);
+}
+
 Test(json, no_rows)
 {
 	struct report r;
