@@ -178,8 +178,10 @@ take_ready(struct haul *h, const uint8_t *body, size_t n)
 		session_refuse_transaction(h->session);
 		return REPLY_SWALLOW;
 	}
-	if (was_parameters)
+	if (was_parameters) {
 		parameters_arrived(h);
+		k->meter.finished_at = h->now;	/* what follows began only now */
+	}
 	if (was_retry)
 		retry_send(k);
 	if (!pipeline_is_empty(&k->pipeline) || action == REPLY_SWALLOW)

@@ -368,3 +368,27 @@ Test(timing, waiting_for_a_server_is_no_fault_of_the_query)
 	cr_assert_lt(counts.n.total, counts.n.wait);
 	cr_assert_eq(counted("select holds()").n.wait, 0);
 }
+
+/* Our own SET in front of it is neither its first byte nor its time. */
+Test(timing, bringing_parameters_is_not_the_query)
+{
+	struct peer *c, *s;
+	struct asked a;
+
+	house_open(1, ONE, "");
+	c = client_open(0, "user=alice,database=one,application_name=till");
+	s = backend_open();
+	client_welcome(c);
+	say(c, "Q(select late())");
+	hear_until(s, 'Q');
+	hear(s, "Q(select late())");
+	usleep(30000);
+	say(s, "S(application_name=till) C(SET) Z(I)");
+	house_settle();
+	say(s, "C(SELECT 0) Z(I)");
+	hear(c, "C(SELECT 0) Z(I)");
+	a = counted("select late()");
+	cr_assert_eq(a.n.calls, 1);
+	cr_assert_lt(a.n.total, 30000);
+	cr_assert_leq(a.n.first_byte, a.n.total);
+}
