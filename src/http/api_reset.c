@@ -7,11 +7,19 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "http/api.h"
+#include "http/inside.h"
 
 /* It is done whether or not somebody still waits for the answer. */
 struct reset {
+	struct errand errand;
 	struct exchange *exchange;	/* NULL: nobody does */
 };
+
+static void
+release(struct errand *w)
+{
+	free(container_of(w, struct reset, errand));
+}
 
 static void
 reset_gone(void *arg)
@@ -33,6 +41,7 @@ reset_done(void *arg)
 		buffer_append(&body, "\n", 1);
 		exchange_reply_json(r->exchange, 200, &body);
 	}
+	LIST_REMOVE(&r->errand, link);
 	free(r);
 }
 
@@ -45,6 +54,8 @@ reset_statistics_serve(struct exchange *x)
 
 	log_info("HTTP: statistics are reset: %s", exchange_who(x, who, sizeof(who)));
 	r->exchange = x;
+	r->errand.release = release;
+	LIST_INSERT_HEAD(&exchange_http(x)->errands, &r->errand, link);
 	exchange_wait(x, reset_gone, r);
 	ops->reset_statistics(ops->daemon, reset_done, r);
 }

@@ -73,6 +73,12 @@ exchange_config(const struct exchange *x)
 	return x->config;
 }
 
+struct http *
+exchange_http(const struct exchange *x)
+{
+	return x->connection->http;
+}
+
 struct reports *
 exchange_reports(const struct exchange *x)
 {

@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "http/api.h"
+#include "http/inside.h"
 #include "pool/pool.h"
 #include "session/shard.h"
 
@@ -53,7 +54,9 @@ struct host {
 
 struct readiness {
 	struct inquiry inquiry;
+	struct errand errand;
 	struct exchange *exchange;	/* NULL: nobody waits any more */
+	int nparts;
 	struct host *parts[];		/* a worker's: a hash by name */
 };
 
@@ -222,12 +225,23 @@ finish(struct inquiry *q)
 	struct readiness *r = container_of(q, struct readiness, inquiry);
 	struct host *all = NULL;
 
-	for (int i = 0; i < q->nworkers; i++)
+	for (int i = 0; i < r->nparts; i++)
 		add_hosts(&all, &r->parts[i]);
 	HASH_SORT(all, by_name);
 	if (r->exchange != NULL)
 		answer(r, all);
 	free_hosts(&all);
+	LIST_REMOVE(&r->errand, link);
+	free(r);
+}
+
+static void
+release(struct errand *w)
+{
+	struct readiness *r = container_of(w, struct readiness, errand);
+
+	for (int i = 0; i < r->nparts; i++)
+		free_hosts(&r->parts[i]);
 	free(r);
 }
 
@@ -245,7 +259,10 @@ readyz_serve(struct exchange *x)
 
 	r->inquiry.visit = visit;
 	r->inquiry.finish = finish;
+	r->errand.release = release;
+	LIST_INSERT_HEAD(&exchange_http(x)->errands, &r->errand, link);
 	r->exchange = x;
+	r->nparts = in->nworkers;
 	exchange_wait(x, readyz_gone, r);
 	inquirer_ask(in, &r->inquiry);
 }

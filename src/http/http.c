@@ -152,6 +152,7 @@ void
 http_free(struct http **hp)
 {
 	struct http *h = *hp;
+	struct errand *w;
 	struct endpoint *p;
 
 	if (h == NULL)
@@ -159,6 +160,10 @@ http_free(struct http **hp)
 	*hp = NULL;
 	while ((p = LIST_FIRST(&h->endpoints)) != NULL)
 		endpoint_close(p);
+	while ((w = LIST_FIRST(&h->errands)) != NULL) {
+		LIST_REMOVE(w, link);
+		w->release(w);
+	}
 	event_del(&h->tick);
 	metrics_release();
 	attempts_free(&h->attempts);

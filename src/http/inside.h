@@ -12,6 +12,13 @@
 
 struct connection;
 struct endpoint;
+struct exchange;
+
+/* What the daemon does for us, and may not have finished when all ends.  Embedded. */
+struct errand {
+	LIST_ENTRY(errand) link;
+	void (*release)(struct errand *w);	/* it will never be finished: free it */
+};
 
 struct http {
 	struct loop *loop;
@@ -23,9 +30,13 @@ struct http {
 	LIST_HEAD(, connection) connections;
 	unsigned nconnections;
 	struct event tick;			/* while there are endpoints */
+	LIST_HEAD(, errand) errands;		/* under way */
 };
 
 /* A connection came or went: accept, or don't. */
 void http_consider_room(struct http *h);
+
+/* Whose exchange it is. */
+struct http *exchange_http(const struct exchange *x);
 
 #endif
