@@ -100,7 +100,7 @@ def page(web):
 @pytest.fixture(scope="module")
 def busy(module_pgusher):
     """One with three tenants whose numbers don't change any more."""
-    p = serving(module_pgusher)
+    p = serving(module_pgusher, slow_query_plan=1)
     workload(p)
     return p
 
@@ -246,6 +246,7 @@ def test_queries_and_what_they_unfold_to(page, busy):
 def test_slow_queries_and_what_they_unfold_to(page, busy):
     show(page, busy)
     rows = api(busy, "/api/system/query-performance")["slow_queries"]
+    rows.sort(key=lambda r: r["at"], reverse=True)  # one that waits for its plan is told later
     assert column(page, "slow", "tenant") == ["forge", "forge"]
     assert column(page, "slow", "took") == [as_duration(r["total_ms"]) for r in rows]
     page.click("#slow .unfold")
@@ -256,7 +257,11 @@ def test_slow_queries_and_what_they_unfold_to(page, busy):
     parts = [text.strip() for text in page.texts("#slow .detail .parts li")]
     wait, total = rows[0]["wait_ms"], rows[0]["total_ms"]
     assert parts[0] == f"waited for a server: {as_duration(wait)} ({as_percent(100 * wait / (wait + total))})"
-    widths = page.js("return [...document.querySelectorAll('#slow .stack rect')].map((r) => r.width.baseVal.value)")
+    planned = next((i for i, r in enumerate(rows) if r["plan"]), None)
+    assert planned is not None, [r["plan_note"] for r in rows]
+    page.js("document.querySelectorAll('#slow .unfold[aria-expanded=false]').forEach((b) => b.click())")
+    assert re.match(r"Result  \(cost=0\S* rows=1 width=4\)", page.texts(f"#slow tbody:nth-of-type({planned + 1}) pre")[1])
+    widths = page.js("return [...document.querySelector('#slow .stack').children].map((r) => r.width.baseVal.value)")
     assert abs(sum(widths) - 1000) < 1 and widths[1] > 900, "pg_sleep is before the first byte"
 
 
@@ -283,6 +288,41 @@ def test_few_samples_are_no_zeros(page, pgusher):
     word, reasons = verdict(page)
     assert word == "All is well" and "too few to judge" in reasons[0]
     assert page.text("#alerts .note") == "No alerts."
+
+
+def test_more_tenants_than_rows(page, pgusher, pg):
+    p = serving(pgusher, databases={f"n{i}": f"host={pg.host} port={pg.port} dbname=shop" for i in range(103)})
+    for i in range(103):
+        ask(p, f"n{i}", *["SELECT 1"] * (i % 3 + 1))
+    show(page, p)
+    assert len(table(page, "tenants")) == 10
+    assert "The first 100 tenants by share of time; the rest is one row." in page.text("#tenants .note")
+    assert page.text("#tenants .more") == "Show all 100 rows"
+    page.click("#tenants .more")
+    names = column(page, "tenants", "tenant")
+    assert (len(names), names[-1]) == (101, "all others")
+    assert sum(int(n) for n in column(page, "tenants", "queries")) == sum(i % 3 + 1 for i in range(103))
+    page.js("[...document.querySelectorAll('#tenants thead button')].find((b) => b.textContent === 'queries').click()")
+    page.wait("return document.querySelector('#tenants .note').innerText.includes('by queries')")
+    reading(page)
+    queries = [int(n) for n in column(page, "tenants", "queries")]
+    assert queries[:34] == [3] * 34 and column(page, "tenants", "tenant")[-1] == "all others"
+
+
+def test_alerts(page, pgusher):
+    p = serving(pgusher, alert_query_time=100)
+    ask(p, "mill", "SELECT pg_sleep(0.2)")
+    wait_until(lambda: api(p, "/api/system/query-performance")["alerts"], 10, "there is an alert")
+    show(page, p)
+    alert = api(p, "/api/system/query-performance")["alerts"][0]
+    word, reasons = verdict(page)
+    assert word == "Attention: 1 reason"
+    assert reasons[0].startswith("1 alert in 15 minutes") and alert["message"][:100] in reasons[0]
+    assert column(page, "alerts", "tenant") == ["mill"]
+    page.click("#alerts .unfold")
+    assert page.text("#alerts .detail pre") == alert["text"]
+    page.click("#reasons .link")
+    page.wait("return document.getElementById('figures-heading').innerText === 'Tenant mill'")
 
 
 def test_pools_and_who_waits(page, pgusher):

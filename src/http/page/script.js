@@ -53,7 +53,7 @@ function percent(x) {
 function rate(x) {
 	if (x === null || x === undefined)
 		return NOTHING;
-	return x >= 100 ? numbers.format(Math.round(x)) : String(Number(x.toPrecision(3)));
+	return x >= 100 ? numbers.format(Math.round(x)) : String(Number(x.toFixed(x < 10 ? 2 : 1)));
 }
 
 function bytes(n) {
@@ -954,14 +954,24 @@ function stackedBar(parts) {
 const CONDITIONS = ["Index Cond", "Recheck Cond", "Hash Cond", "Merge Cond", "Join Filter", "Filter", "Sort Key", "Presorted Key",
 	"Group Key", "One-Time Filter"];
 
+const AGGREGATES = { Hashed: "HashAggregate", Sorted: "GroupAggregate", Mixed: "MixedAggregate" };
+
+/* "Hash Join (Left)", "HashAggregate", "Index Scan using orders_pkey on orders o" */
+function nodeName(node) {
+	const type = node["Node Type"] === "Aggregate" ? AGGREGATES[node.Strategy] || "Aggregate" : node["Node Type"];
+	const join = node["Join Type"] && node["Join Type"] !== "Inner" ? ` (${node["Join Type"]})` : "";
+	const index = node["Index Name"] ? ` using ${node["Index Name"]}` : "";
+	const what = node["Relation Name"] || node["Function Name"] || node["CTE Name"];
+	const alias = node.Alias && node.Alias !== what ? ` ${node.Alias}` : "";
+	return `${type}${join}${index}${what ? ` on ${what}${alias}` : ""}`;
+}
+
 /* EXPLAIN's JSON as the tree that people know. */
 function planLines(node, depth, lines) {
 	if (depth > 100 || node === null || typeof node !== "object")
 		return lines;
-	const indent = "  ".repeat(depth * 2);
-	const where = node["Relation Name"] ? ` on ${node["Relation Name"]}` : "";
-	const index = node["Index Name"] ? ` using ${node["Index Name"]}` : "";
-	lines.push(`${depth > 0 ? `${indent.slice(4)}->  ` : ""}${node["Node Type"]}${index}${where}` +
+	const indent = "      ".repeat(depth);
+	lines.push(`${depth > 0 ? `${indent.slice(6)}  ->  ` : ""}${nodeName(node)}` +
 		`  (cost=${node["Startup Cost"]}..${node["Total Cost"]} rows=${node["Plan Rows"]} width=${node["Plan Width"]})`);
 	for (const key of CONDITIONS) {
 		if (node[key] !== undefined)
