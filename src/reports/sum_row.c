@@ -3,12 +3,15 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+/* The middle of a bucket may lie above all that is in it: never tell more than the longest. */
 static int64_t
-quantile(const struct histogram *h, double q)
+quantile(const struct query_sum *s, double q)
 {
-	int64_t v = histogram_quantile(h, q);
+	int64_t v = histogram_quantile(s, q);
 
-	return v >= 0 ? v : REPORT_NULL;
+	if (v < 0)
+		return REPORT_NULL;
+	return v < s->n.max ? v : s->n.max;
 }
 
 /* what / n, rounded. */
@@ -34,9 +37,9 @@ sum_row_fill(struct sum_row *row, const struct query_sum *s)
 		.cache_hits = (int64_t)n->cache_hits,
 		.total = n->total,
 		.mean = divide(n->total, n->calls),
-		.p50 = quantile(&s->latency, 0.50),
-		.p95 = quantile(&s->latency, 0.95),
-		.p99 = quantile(&s->latency, 0.99),
+		.p50 = quantile(s, 0.50),
+		.p95 = quantile(s, 0.95),
+		.p99 = quantile(s, 0.99),
 		.max = n->calls > 0 ? n->max : REPORT_NULL,
 		.wait = divide(n->wait, n->calls),
 	};
