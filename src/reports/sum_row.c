@@ -7,7 +7,7 @@
 static int64_t
 quantile(const struct query_sum *s, double q)
 {
-	int64_t v = histogram_quantile(s, q);
+	int64_t v = histogram_quantile(&s->latency, q);
 
 	if (v < 0)
 		return REPORT_NULL;
