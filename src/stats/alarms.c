@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "stats/inside.h"
 #include "stats/ranking.h"
 #include "stats/store.h"
 
@@ -89,14 +90,28 @@ badness_of(const struct query_alarm *a)
 	return a->value / a->limit;
 }
 
+/* The minutes of a tenant whose turn comes soon (QUERY_AHEAD). */
+static void
+ask_for_minutes(const struct query_store *s, unsigned i, uint32_t slot)
+{
+	if (i + QUERY_AHEAD < s->ntenants) {
+		const struct query_minute *of = s->tenants[i + QUERY_AHEAD]->minutes.of;
+
+		for (uint32_t back = 0; back <= 4; back += 2)
+			__builtin_prefetch(&of[(slot + QUERY_MINUTES - back) % QUERY_MINUTES]);
+	}
+}
+
 static void
 look_at_tenants(const struct look *l, struct ranking *worst)
 {
+	uint32_t slot = (uint32_t)(l->now / QUERY_MINUTE % QUERY_MINUTES);
 	struct query_alarm a;
 
 	for (unsigned i = 0; i < l->store->ntenants; i++) {
 		const struct query_tenant *t = l->store->tenants[i];
 
+		ask_for_minutes(l->store, i, slot);
 		if (judge_tenant(l, t, &a))
 			ranking_offer(worst, badness_of(&a), t->salt, t);
 	}
@@ -105,10 +120,13 @@ look_at_tenants(const struct look *l, struct ranking *worst)
 static void
 look_at_entries(const struct look *l, struct ranking *worst)
 {
-	const struct query_entry *e;
+	const struct query_table *entries = &l->store->entries;
+	const struct query_entry *e, *soon;
 	struct query_alarm a;
 
-	for (unsigned at = 0; (e = query_table_next(&l->store->entries, &at)) != NULL;) {
+	for (unsigned at = 0; (e = query_table_next(entries, &at)) != NULL;) {
+		if ((soon = query_table_ahead(entries, at)) != NULL)
+			__builtin_prefetch(&soon->trend);
 		if (judge_entry(l, e, &a))
 			ranking_offer(worst, badness_of(&a), e->hash, e);
 	}
@@ -152,13 +170,14 @@ tell(const struct look *l, const struct ranking *tenants, const struct ranking *
 }
 
 void
-query_find_alarms(const struct query_store *s, const struct query_alarm_rules *r, usec_t now, size_t max,
+query_find_alarms(struct query_store *s, const struct query_alarm_rules *r, usec_t now, size_t max,
 		  struct query_alarms *out)
 {
 	struct look l = { .store = s, .rules = r, .now = now };
 	struct ranking tenants, entries;
 
 	*out = (struct query_alarms){ .list = NULL };
+	store_tidy(s, TIDY_AT_ONCE);
 	ranking_init(&tenants, max, s->ntenants);
 	ranking_init(&entries, max, s->entries.n);
 	if (r->slow_share > 0)

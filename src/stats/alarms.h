@@ -47,7 +47,7 @@ struct query_alarms {
 };
 
 /* At most `max` alarms; those furthest over their limits, worst first. */
-void query_find_alarms(const struct query_store *s, const struct query_alarm_rules *r, usec_t now, size_t max,
+void query_find_alarms(struct query_store *s, const struct query_alarm_rules *r, usec_t now, size_t max,
 		       struct query_alarms *out);
 void query_alarms_release(struct query_alarms *a);
 

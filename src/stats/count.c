@@ -6,8 +6,6 @@
 
 #include "base/memory.h"
 
-#define SURPLUS_AT_ONCE 8
-
 static size_t
 class_memory(const struct sql_class *c)
 {
@@ -60,7 +58,7 @@ digest_unref(struct query_store *s, struct query_digest *d)
 		digest_free(s, d);
 }
 
-void
+static void
 digest_list(struct query_store *s, struct query_digest *d, usec_t now)
 {
 	d->weight = (struct query_weight){ .value = make_room_for_digest(s), .age = s->present.age };
@@ -68,6 +66,24 @@ digest_list(struct query_store *s, struct query_digest *d, usec_t now)
 	d->first_seen = d->last_seen = now;
 	d->listed = true;
 	query_table_add(&s->digests, d->hash, d);
+}
+
+void
+entry_list(struct query_entry *e)
+{
+	struct query_tenant *t = e->tenant;
+	struct query_store *s = t->store;
+
+	if (t->nentries == t->room) {
+		s->memory -= memory_chunk(t->room * sizeof(struct query_entry *));
+		t->room = t->room == 0 ? 3 : t->room * 2;
+		t->entries = memory_realloc(t->entries, t->room * sizeof(struct query_entry *));
+		s->memory += memory_chunk(t->room * sizeof(struct query_entry *));
+	}
+	e->index = t->nentries;
+	t->entries[t->nentries++] = e;
+	query_table_add(&s->entries, entry_key(t, e->hash), e);
+	e->digest->tenants++;
 }
 
 /* Takes a reference of d. */
@@ -83,17 +99,18 @@ entry_new(struct query_tenant *t, struct query_digest *d, uint32_t weight)
 	d->refs++;
 	e->weight = (struct query_weight){ .value = weight, .age = s->present.age };
 	e->trend.number = s->present.period;
-	if (t->nentries == t->room) {
-		s->memory -= memory_chunk(t->room * sizeof(struct query_entry *));
-		t->room = t->room == 0 ? 3 : t->room * 2;
-		t->entries = memory_realloc(t->entries, t->room * sizeof(struct query_entry *));
-		s->memory += memory_chunk(t->room * sizeof(struct query_entry *));
-	}
-	e->index = t->nentries;
-	t->entries[t->nentries++] = e;
-	query_table_add(&s->entries, entry_key(t, e->hash), e);
 	s->memory += memory_chunk(sizeof(*e));
+	entry_list(e);
 	return e;
+}
+
+void
+entry_forget(struct query_store *s, struct query_entry *e)
+{
+	digest_unref(s, e->digest);
+	store_sum_release(s, &e->sum);
+	s->memory -= memory_chunk(sizeof(*e));
+	free(e);
 }
 
 void
@@ -106,10 +123,8 @@ entry_free(struct query_entry *e)
 	t->entries[e->index] = last;
 	last->index = e->index;
 	query_table_remove(&s->entries, entry_key(t, e->hash));
-	digest_unref(s, e->digest);
-	store_sum_release(s, &e->sum);
-	s->memory -= memory_chunk(sizeof(*e));
-	free(e);
+	e->digest->tenants--;
+	entry_forget(s, e);
 }
 
 struct query_entry *
@@ -143,8 +158,7 @@ query_open(struct query_tenant *t, const struct sql_digest *d, const char *text,
 	if (e != NULL)
 		return e;
 	store_at(s, now);
-	if (s->entries.n > s->limits.entries || s->digests.n > s->limits.entries)
-		give_up_surplus(s, SURPLUS_AT_ONCE);
+	store_tidy(s, TIDY_BY_THE_WAY);
 	if (query_table_find(&s->entries, entry_key(t, d->hash)) != NULL || !make_room_for_entry(t, &weight))
 		return count_on_other(t);
 	digest = query_table_find(&s->digests, d->hash);
@@ -214,8 +228,7 @@ count_trend(struct query_store *s, struct query_trend *t, const struct query_sam
 	t->now.total += q->total;
 }
 
-/* The digest of e was given up: there is a new one of its hash, or it comes back itself. */
-static struct query_digest *
+struct query_digest *
 digest_again(struct query_store *s, struct query_entry *e, usec_t now)
 {
 	struct query_digest *again = query_table_find(&s->digests, e->hash);
@@ -225,6 +238,8 @@ digest_again(struct query_store *s, struct query_entry *e, usec_t now)
 		return e->digest;
 	}
 	again->refs++;
+	again->tenants++;
+	e->digest->tenants--;
 	digest_unref(s, e->digest);
 	e->digest = again;
 	return again;

@@ -56,6 +56,13 @@ store_at(struct query_store *s, usec_t now)
 		store_read_clock(s, now);
 }
 
+/* Free some of what is in the attic, and give up some of what is beyond the limits: `most` at most. */
+void store_tidy(struct query_store *s, unsigned most);
+
+/* So many that a visit may do it: about a millisecond.  And when a query is seen for the first time. */
+#define TIDY_AT_ONCE 500
+#define TIDY_BY_THE_WAY 8
+
 uint64_t store_random(struct query_store *s);
 
 /* --- sums whose memory the store counts --- */
@@ -65,12 +72,18 @@ void store_sum_release(struct query_store *s, struct query_sum *sum);
 
 /* --- entries and digests --- */
 
-/* Put a digest that is not listed among those that are, as a newcomer; the lightest goes, if there is no room. */
-void digest_list(struct query_store *s, struct query_digest *d, usec_t now);
+/* The digest of e is not listed: there is a new one of its hash, or it comes back itself, as a newcomer.  Returns it. */
+struct query_digest *digest_again(struct query_store *s, struct query_entry *e, usec_t now);
 void digest_free(struct query_store *s, struct query_digest *d);
+
+/* Make it one of its tenant's; its digest is listed. */
+void entry_list(struct query_entry *e);
 
 /* Without a trace: what it has counted is gone, or is somewhere else. */
 void entry_free(struct query_entry *e);
+
+/* Its memory and its reference only. */
+void entry_forget(struct query_store *s, struct query_entry *e);
 
 /* --- room --- */
 
@@ -80,7 +93,8 @@ bool make_room_for_entry(struct query_tenant *t, uint32_t *weight);
 /* Make room for one more digest.  Returns what it inherits. */
 uint32_t make_room_for_digest(struct query_store *s);
 
-/* Give up what is beyond the limits, `most` at most. */
-void give_up_surplus(struct query_store *s, unsigned most);
+/* Give up what is beyond the limits, of a tenant or of all, `most` at most.  Returns how many were. */
+unsigned give_up_surplus_of(struct query_tenant *t, unsigned most);
+unsigned give_up_surplus(struct query_store *s, unsigned most);
 
 #endif

@@ -7,6 +7,7 @@
 #ifndef STATS_RANKING_H
 #define STATS_RANKING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,13 @@ void ranking_release(struct ranking *r);
 
 /* Returns what is not among the first: the thing, another one, or NULL. */
 const void *ranking_offer(struct ranking *r, double by, uint64_t tie, const void *thing);
+
+/* What is offered must now beat list[0]. */
+static inline bool
+ranking_is_full(const struct ranking *r)
+{
+	return r->n == r->top && r->top > 0;
+}
 
 /* No more offers: the list begins with the greatest. */
 void ranking_sort(struct ranking *r);

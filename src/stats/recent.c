@@ -3,6 +3,13 @@
 /* What a new period weighs in a baseline, once that has so many. */
 #define BASELINE_PERIODS 8
 
+void
+query_minutes_reset(struct query_minutes *m, usec_t now)
+{
+	m->from = (uint32_t)(now / QUERY_MINUTE);
+	m->of[m->from % QUERY_MINUTES] = (struct query_minute){ .minute = m->from };
+}
+
 struct query_minute
 query_minutes_sum(const struct query_minutes *m, usec_t now, usec_t window)
 {
@@ -15,6 +22,8 @@ query_minutes_sum(const struct query_minutes *m, usec_t now, usec_t window)
 	if (n > QUERY_MINUTES)
 		n = QUERY_MINUTES;
 	sum.minute = present >= (uint32_t)n ? present - (uint32_t)n + 1 : 0;
+	if (sum.minute < m->from)
+		sum.minute = m->from;
 	for (uint32_t number = sum.minute; number <= present; number++) {
 		const struct query_minute *one = &m->of[number % QUERY_MINUTES];
 

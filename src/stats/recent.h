@@ -24,8 +24,12 @@ struct query_minute {
 };
 
 struct query_minutes {
+	uint32_t from;		/* older ones don't count: what they held was reset */
 	struct query_minute of[QUERY_MINUTES];	/* by minute % QUERY_MINUTES; stale ones are known by their number */
 };
+
+/* All that was counted is forgotten. */
+void query_minutes_reset(struct query_minutes *m, usec_t now);
 
 /* What the last `window` (rounded up to minutes, 1 h at most) held, the present minute included.
  * `minute` is the first one's. */

@@ -109,6 +109,34 @@ give_up_digest(struct query_store *s, struct query_digest *d)
 		digest_free(s, d);
 }
 
+unsigned
+give_up_surplus_of(struct query_tenant *t, unsigned most)
+{
+	struct query_entry *e;
+	unsigned n = 0;
+
+	for (; n < most && t->nentries > t->store->limits.entries_per_tenant; n++) {
+		if ((e = find_entry_of(t)) == NULL)
+			break;
+		give_up_entry(e);
+	}
+	return n;
+}
+
+unsigned
+give_up_surplus(struct query_store *s, unsigned most)
+{
+	struct query_entry *e;
+	struct query_digest *d;
+	unsigned n = 0;
+
+	for (; n < most && s->entries.n > s->limits.entries && (e = find_entry(s)) != NULL; n++)
+		give_up_entry(e);
+	for (; n < most && s->digests.n > s->limits.entries && (d = find_digest(s)) != NULL; n++)
+		give_up_digest(s, d);
+	return n;
+}
+
 bool
 make_room_for_entry(struct query_tenant *t, uint32_t *weight)
 {
@@ -116,6 +144,7 @@ make_room_for_entry(struct query_tenant *t, uint32_t *weight)
 	struct query_entry *e;
 
 	*weight = 0;
+	give_up_surplus_of(t, TIDY_BY_THE_WAY);
 	if (t->nentries >= s->limits.entries_per_tenant)
 		e = find_entry_of(t);
 	else if (s->entries.n >= s->limits.entries)
@@ -142,29 +171,3 @@ make_room_for_digest(struct query_store *s)
 	return weight;
 }
 
-static unsigned
-give_up_surplus_of(struct query_tenant *t, unsigned most)
-{
-	unsigned n = 0;
-
-	for (struct query_entry *e; n < most && t->nentries > t->store->limits.entries_per_tenant; n++) {
-		if ((e = find_entry_of(t)) == NULL)
-			break;
-		give_up_entry(e);
-	}
-	return n;
-}
-
-void
-give_up_surplus(struct query_store *s, unsigned most)
-{
-	struct query_entry *e;
-	struct query_digest *d;
-
-	for (unsigned i = 0; i < s->ntenants && most > 0; i++)
-		most -= give_up_surplus_of(s->tenants[i], most);
-	for (; most > 0 && s->entries.n > s->limits.entries && (e = find_entry(s)) != NULL; most--)
-		give_up_entry(e);
-	for (; most > 0 && s->digests.n > s->limits.entries && (d = find_digest(s)) != NULL; most--)
-		give_up_digest(s, d);
-}

@@ -67,19 +67,30 @@ by_wait(const struct query_sum *s)
 	return (double)s->n.wait;
 }
 
+/* It is not above the greatest.  Nor above 20 times the mean, since a twentieth of all take that long or longer.  A
+ * quantile is told as the middle of its bucket, so there may be a 32nd more. */
+static double
+p95_at_most(const struct query_sum *s)
+{
+	double bound = by_max(s), by_markov = 20 * by_mean(s);
+
+	return (bound < by_markov ? bound : by_markov) * (1 + 1.0 / 32) + 1;
+}
+
 static const struct {
 	const char *name;
 	double (*measure)(const struct query_sum *s);
+	double (*at_most)(const struct query_sum *s);	/* where that is cheaper */
 } orders[QUERY_ORDERS] = {
-	[QUERY_BY_TOTAL] = { "total", by_total },
-	[QUERY_BY_CALLS] = { "calls", by_calls },
-	[QUERY_BY_MEAN] = { "mean", by_mean },
-	[QUERY_BY_P95] = { "p95", by_p95 },
-	[QUERY_BY_MAX] = { "max", by_max },
-	[QUERY_BY_ERRORS] = { "errors", by_errors },
-	[QUERY_BY_SLOW] = { "slow", by_slow },
-	[QUERY_BY_ROWS] = { "rows", by_rows },
-	[QUERY_BY_WAIT] = { "wait", by_wait },
+	[QUERY_BY_TOTAL] = { "total", by_total, NULL },
+	[QUERY_BY_CALLS] = { "calls", by_calls, NULL },
+	[QUERY_BY_MEAN] = { "mean", by_mean, NULL },
+	[QUERY_BY_P95] = { "p95", by_p95, p95_at_most },
+	[QUERY_BY_MAX] = { "max", by_max, NULL },
+	[QUERY_BY_ERRORS] = { "errors", by_errors, NULL },
+	[QUERY_BY_SLOW] = { "slow", by_slow, NULL },
+	[QUERY_BY_ROWS] = { "rows", by_rows, NULL },
+	[QUERY_BY_WAIT] = { "wait", by_wait, NULL },
 };
 
 int
@@ -165,21 +176,102 @@ tell_digest(struct query_row *row, const struct query_digest *d)
 	}
 }
 
+/* --- choosing --- */
+
+/* Pointers to things that have a sum. */
+struct crowd {
+	const void *first;	/* pointer to a thing; NULL among them is none */
+	size_t n, step;		/* step: bytes from one to the next */
+	size_t sum;		/* where in the thing */
+	bool silent;		/* also those that have counted nothing */
+};
+
+static const struct query_sum *
+sum_at(const struct crowd *c, size_t i)
+{
+	const char *thing = *(const char *const *)((const char *)c->first + i * c->step);
+
+	return thing == NULL ? NULL : (const struct query_sum *)(thing + c->sum);
+}
+
+/* A pass over a crowd. */
+struct choice {
+	struct ranking ranking;	/* sums */
+	usec_t left_out;	/* the longest that the others have */
+};
+
+static void
+offer(struct choice *c, double by, uint64_t tie, const struct query_sum *s)
+{
+	s = ranking_offer(&c->ranking, by, tie, s);
+	if (s != NULL && c->left_out < s->n.max)
+		c->left_out = s->n.max;
+}
+
+static void
+choose_by(struct choice *c, size_t top, const struct crowd *crowd, double (*measure)(const struct query_sum *s))
+{
+	c->left_out = 0;
+	ranking_init(&c->ranking, top, crowd->n);
+	for (size_t i = 0; i < crowd->n; i++) {
+		const struct query_sum *s = sum_at(crowd, i);
+
+		if (s != NULL && (s->n.calls > 0 || crowd->silent))
+			offer(c, measure(s), i, s);
+	}
+	ranking_sort(&c->ranking);
+}
+
+/* To read a histogram that lies anywhere takes half a microsecond; to read ten thousand, longer than a worker may be held
+ * up.  So it is read of those that may be among the first, as long as there are any, and of this many at most: then
+ * thousands are much the same, and some of them are as good as others. */
+#define DEAR_LOOKS 2000
+
+static void
+choose_dearly(struct choice *c, size_t top, const struct crowd *crowd, enum query_order o)
+{
+	struct choice hopeful;
+
+	choose_by(&hopeful, top > DEAR_LOOKS ? top : DEAR_LOOKS, crowd, orders[o].at_most);
+	*c = (struct choice){ .left_out = hopeful.left_out };
+	ranking_init(&c->ranking, top, hopeful.ranking.n);
+	for (size_t i = 0; i < hopeful.ranking.n; i++) {
+		const struct ranked *one = &hopeful.ranking.list[i];
+		bool hopeless = ranking_is_full(&c->ranking) && one->by < c->ranking.list[0].by;
+		const struct query_sum *s = one->thing;
+
+		offer(c, hopeless ? -1 : orders[o].measure(s), one->tie, s);
+	}
+	ranking_sort(&c->ranking);
+	ranking_release(&hopeful.ranking);
+}
+
+/* The first `top` of them. */
+static void
+choose(struct choice *c, size_t top, const struct crowd *crowd, enum query_order o)
+{
+	if (orders[o].at_most != NULL)
+		choose_dearly(c, top, crowd, o);
+	else
+		choose_by(c, top, crowd, orders[o].measure);
+}
+
+/* --- collecting --- */
+
+/* Whose sum it is. */
+#define OWNER(s, tag) ((const struct tag *)((const char *)(s) - offsetof(struct tag, sum)))
+
 static void
 collect_of_tenant(const struct query_tenant *t, enum query_order o, size_t top, struct query_rows *r)
 {
-	struct ranking ranking;
+	struct crowd entries = {
+		.first = t->entries, .n = t->nentries, .step = sizeof(*t->entries), .sum = offsetof(struct query_entry, sum),
+	};
+	struct choice choice;
 
-	ranking_init(&ranking, top, t->nentries);
-	for (unsigned i = 0; i < t->nentries; i++) {
-		const struct query_entry *e = t->entries[i];
-
-		if (e->sum.n.calls > 0)
-			ranking_offer(&ranking, orders[o].measure(&e->sum), e->hash, e);
-	}
-	ranking_sort(&ranking);
-	for (size_t i = 0; i < ranking.n; i++) {
-		const struct query_entry *e = ranking.list[i].thing;
+	choose(&choice, top, &entries, o);
+	for (size_t i = 0; i < choice.ranking.n; i++) {
+		const struct query_entry *e = OWNER(choice.ranking.list[i].thing, query_entry);
 		struct query_row *row = add_row(r);
 
 		tell_digest(row, e->digest);
@@ -188,7 +280,7 @@ collect_of_tenant(const struct query_tenant *t, enum query_order o, size_t top, 
 		row->trend = e->trend;
 		query_sum_add(&row->sum, &e->sum);
 	}
-	ranking_release(&ranking);
+	ranking_release(&choice.ranking);
 	if (t->other.sum.n.calls > 0) {
 		struct query_row *row = add_row(r);
 
@@ -201,25 +293,23 @@ collect_of_tenant(const struct query_tenant *t, enum query_order o, size_t top, 
 static void
 collect_of_all(const struct query_store *s, enum query_order o, size_t top, struct query_rows *r)
 {
-	const struct query_digest *d;
-	struct ranking ranking;
+	struct crowd digests = {
+		.first = &s->digests.slots->thing, .n = s->digests.size, .step = sizeof(*s->digests.slots),
+		.sum = offsetof(struct query_digest, sum),
+	};
+	struct choice choice;
 
-	ranking_init(&ranking, top, s->digests.n);
-	for (unsigned at = 0; (d = query_table_next(&s->digests, &at)) != NULL;) {
-		if (d->sum.n.calls > 0)
-			ranking_offer(&ranking, orders[o].measure(&d->sum), d->hash, d);
-	}
-	ranking_sort(&ranking);
-	for (size_t i = 0; i < ranking.n; i++) {
+	choose(&choice, top, &digests, o);
+	for (size_t i = 0; i < choice.ranking.n; i++) {
+		const struct query_digest *d = OWNER(choice.ranking.list[i].thing, query_digest);
 		struct query_row *row = add_row(r);
 
-		d = ranking.list[i].thing;
 		tell_digest(row, d);
-		row->tenants = (uint32_t)d->refs;
+		row->tenants = d->tenants;
 		row->trend = d->trend;
 		query_sum_add(&row->sum, &d->sum);
 	}
-	ranking_release(&ranking);
+	ranking_release(&choice.ranking);
 	if (s->other.n.calls > 0) {
 		struct query_row *row = add_row(r);
 
@@ -239,47 +329,50 @@ query_collect(const struct query_store *s, const struct query_tenant *t, enum qu
 		collect_of_all(s, o, top, r);
 }
 
+/* What those in r leave of the whole; not the sum of thousands. */
+static void
+collect_rest(const struct query_store *s, usec_t max, struct query_rows *r)
+{
+	struct query_sum rest = { .n = s->sum.n }, told = { .n = { .calls = 0 } };
+	struct query_row *row;
+
+	for (size_t i = 0; i < r->n; i++)
+		query_sum_add(&told, &r->list[i].sum);
+	query_counters_subtract(&rest.n, &told.n);
+	rest.n.max = max;
+	histogram_subtract(&rest.latency, &s->sum.latency, &told.latency);
+	query_sum_release(&told);
+	if (rest.n.calls == 0) {
+		query_sum_release(&rest);
+		return;
+	}
+	row = add_row(r);
+	row->tenant = memory_strdup("");
+	row->other = true;
+	row->sum = rest;
+}
+
 void
 query_collect_tenants(const struct query_store *s, enum query_order o, size_t top, struct query_rows *r)
 {
-	struct query_sum rest = { .n = s->sum.n };
-	struct query_sum told = { .n = { .calls = 0 } };
-	struct ranking ranking;
+	struct crowd tenants = {
+		.first = s->tenants, .n = s->ntenants, .step = sizeof(*s->tenants),
+		.sum = offsetof(struct query_tenant, sum), .silent = true,
+	};
+	struct choice choice;
 
+	choose(&choice, top, &tenants, o);
 	*r = (struct query_rows){ .list = NULL };
-	rest.n.max = s->gone.max;
-	ranking_init(&ranking, top, s->ntenants);
-	for (unsigned i = 0; i < s->ntenants; i++) {
-		const struct query_tenant *t = s->tenants[i];
-
-		t = ranking_offer(&ranking, orders[o].measure(&t->sum), t->salt, t);
-		if (t != NULL && rest.n.max < t->sum.n.max)
-			rest.n.max = t->sum.n.max;
-	}
-	ranking_sort(&ranking);
-	for (size_t i = 0; i < ranking.n; i++) {
-		const struct query_tenant *t = ranking.list[i].thing;
+	for (size_t i = 0; i < choice.ranking.n; i++) {
+		const struct query_tenant *t = OWNER(choice.ranking.list[i].thing, query_tenant);
 		struct query_row *row = add_row(r);
 
 		row->tenant = memory_strdup(t->name);
 		row->tenants = 1;
 		query_sum_add(&row->sum, &t->sum);
-		query_sum_add(&told, &t->sum);
 	}
-	ranking_release(&ranking);
-	/* Not the sum of thousands, but what these few leave of the whole. */
-	query_counters_subtract(&rest.n, &told.n);
-	histogram_subtract(&rest.latency, &s->sum.latency, &told.latency);
-	if (rest.n.calls > 0) {
-		struct query_row *row = add_row(r);
-
-		row->tenant = memory_strdup("");
-		row->other = true;
-		row->sum = rest;
-	} else {
-		query_sum_release(&rest);
-	}
-	query_sum_release(&told);
+	ranking_release(&choice.ranking);
+	collect_rest(s, choice.left_out > s->gone.max ? choice.left_out : s->gone.max, r);
 }
 
 /* --- merging --- */

@@ -7,9 +7,6 @@
 #include "base/memory.h"
 #include "stats/inside.h"
 
-/* How many are given up at once when limits become narrower: less than a millisecond's work. */
-#define SURPLUS_AT_ONCE 1000
-
 #define AGE_SHIFT 29
 
 uint64_t
@@ -60,26 +57,6 @@ query_store_init(struct query_store *s, const struct query_limits *l, usec_t now
 }
 
 void
-query_store_release(struct query_store *s)
-{
-	unsigned at = 0;
-
-	for (struct query_tenant *t; s->ntenants > 0;) {
-		t = s->tenants[s->ntenants - 1];
-		query_tenant_free(&t);
-	}
-	for (struct query_digest *d; (d = query_table_next(&s->digests, &at)) != NULL;)
-		digest_free(s, d);
-	query_table_release(&s->entries);
-	query_table_release(&s->digests);
-	query_sum_release(&s->sum);
-	query_sum_release(&s->other);
-	free(s->tenants);
-	free(s->scratch);
-	*s = (struct query_store){ .ntenants = 0 };
-}
-
-void
 store_sum_add(struct query_store *s, struct query_sum *to, const struct query_sum *what)
 {
 	s->memory -= histogram_chunk(to->latency.octaves);
@@ -120,49 +97,135 @@ query_store_limit(struct query_store *s, const struct query_limits *l)
 		forget_trends(s);
 	s->limits = *l;
 	s->present.span = 0;
-	give_up_surplus(s, SURPLUS_AT_ONCE);
-	query_table_fit(&s->entries);
-	query_table_fit(&s->digests);
+	for (unsigned i = 0, most = TIDY_AT_ONCE; i < s->ntenants && most > 0; i++)
+		most -= give_up_surplus_of(s->tenants[i], most);
+	store_tidy(s, TIDY_AT_ONCE);
+}
+
+/* --- the attic: what a reset leaves to be freed --- */
+
+/* Tenants' histograms; there may be ten thousand. */
+static void
+take_latency(struct query_store *s, struct histogram *h)
+{
+	if (h->octaves == 0)
+		return;
+	if (s->nattic == s->attic_room) {
+		s->memory -= memory_chunk(s->attic_room * sizeof(*s->attic));
+		s->attic_room = s->attic_room == 0 ? 16 : s->attic_room * 2;
+		s->attic = memory_realloc(s->attic, s->attic_room * sizeof(*s->attic));
+		s->memory += memory_chunk(s->attic_room * sizeof(*s->attic));
+	}
+	s->attic[s->nattic++] = *h;
+	*h = (struct histogram)HISTOGRAM_INIT;
 }
 
 static void
-reset_tenant(struct query_store *s, struct query_tenant *t)
+free_latency(struct query_store *s)
 {
-	for (unsigned i = t->nentries; i-- > 0;) {
-		struct query_entry *e = t->entries[i];
+	struct histogram *h = &s->attic[--s->nattic];
 
-		if (e->running == 0) {
-			entry_free(e);
-			continue;
-		}
-		store_sum_release(s, &e->sum);
-		e->trend = (struct query_trend){ .number = 0 };
-		e->weight = (struct query_weight){ .value = 0 };
+	s->memory -= histogram_chunk(h->octaves);
+	histogram_release(h);
+	if (s->nattic == 0) {
+		s->memory -= memory_chunk(s->attic_room * sizeof(*s->attic));
+		free(s->attic);
+		s->attic = NULL;
+		s->attic_room = 0;
 	}
-	store_sum_release(s, &t->sum);
-	t->minutes = (struct query_minutes){ .of = { { .minute = 0 } } };
+}
+
+/* One thing; false: it is empty. */
+static bool
+clear_attic(struct query_store *s)
+{
+	struct query_entry *e = s->attic_entries;
+	struct query_digest *d = s->attic_digests;
+
+	if (e != NULL) {
+		s->attic_entries = e->next;
+		entry_forget(s, e);
+	} else if (d != NULL) {
+		s->attic_digests = d->next;
+		digest_free(s, d);
+	} else if (s->nattic > 0) {
+		free_latency(s);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+void
+store_tidy(struct query_store *s, unsigned most)
+{
+	while (most > 0 && clear_attic(s))
+		most--;
+	give_up_surplus(s, most);
+}
+
+static void
+reset_tenant(struct query_store *s, struct query_tenant *t, usec_t now)
+{
+	take_latency(s, &t->sum.latency);
+	t->sum.n = (struct query_counters){ .calls = 0 };
+	query_minutes_reset(&t->minutes, now);
 	t->other.sum.n = (struct query_counters){ .calls = 0 };
 	t->other.weight = (struct query_weight){ .value = 0 };
+	t->nentries = 0;
 }
 
-/* Entries are gone, but those that run. */
+/* All become unlisted; what entries refer to, running ones among them, is left to those. */
 static void
-reset_digests(struct query_store *s, usec_t now)
+reset_digests(struct query_store *s)
 {
 	struct query_table old = s->digests;
 	struct query_digest *d;
 
 	query_table_init(&s->digests, old.secret);
 	for (unsigned at = 0; (d = query_table_next(&old, &at)) != NULL;) {
+		d->listed = false;
 		if (d->refs == 0) {
-			digest_free(s, d);
-			continue;
+			d->next = s->attic_digests;
+			s->attic_digests = d;
 		}
-		store_sum_release(s, &d->sum);
-		d->trend = (struct query_trend){ .number = 0 };
-		d->weight = (struct query_weight){ .value = 0 };
-		d->first_seen = d->last_seen = now;
-		query_table_add(&s->digests, d->hash, d);
+	}
+	query_table_release(&old);
+}
+
+/* A query runs on it: it begins anew, and its digest does, too. */
+static void
+restart_entry(struct query_store *s, struct query_entry *e, usec_t now)
+{
+	struct query_digest *d = e->digest;
+
+	store_sum_release(s, &e->sum);
+	e->trend = (struct query_trend){ .number = 0 };
+	e->weight = (struct query_weight){ .value = 0 };
+	if (d->listed) {
+		entry_list(e);
+		return;
+	}
+	store_sum_release(s, &d->sum);
+	d->tenants = 0;
+	entry_list(e);
+	digest_again(s, e, now);
+}
+
+static void
+reset_entries(struct query_store *s, usec_t now)
+{
+	struct query_table old = s->entries;
+	struct query_entry *e;
+
+	query_table_init(&s->entries, old.secret);
+	for (unsigned at = 0; (e = query_table_next(&old, &at)) != NULL;) {
+		if (e->running > 0) {
+			restart_entry(s, e, now);
+		} else {
+			e->next = s->attic_entries;
+			s->attic_entries = e;
+		}
 	}
 	query_table_release(&old);
 }
@@ -170,17 +233,41 @@ reset_digests(struct query_store *s, usec_t now)
 void
 query_store_reset(struct query_store *s, usec_t now)
 {
+	store_at(s, now);
 	for (unsigned i = 0; i < s->ntenants; i++)
-		reset_tenant(s, s->tenants[i]);
-	query_table_fit(&s->entries);
-	reset_digests(s, now);
+		reset_tenant(s, s->tenants[i], now);
+	reset_digests(s);
+	reset_entries(s, now);
 	store_sum_release(s, &s->sum);
 	store_sum_release(s, &s->other);
 	s->gone = (struct query_counters){ .calls = 0 };
-	s->minutes = (struct query_minutes){ .of = { { .minute = 0 } } };
+	query_minutes_reset(&s->minutes, now);
 	s->entry_level = s->digest_level = (struct query_weight){ .value = 0 };
 	s->evicted_digests = s->evicted_entries = s->truncated = 0;
 	s->since = now;
+	store_tidy(s, TIDY_AT_ONCE);
+}
+
+void
+query_store_release(struct query_store *s)
+{
+	unsigned at = 0;
+
+	for (struct query_tenant *t; s->ntenants > 0;) {
+		t = s->tenants[s->ntenants - 1];
+		query_tenant_free(&t);
+	}
+	while (clear_attic(s))
+		;
+	for (struct query_digest *d; (d = query_table_next(&s->digests, &at)) != NULL;)
+		digest_free(s, d);
+	query_table_release(&s->entries);
+	query_table_release(&s->digests);
+	query_sum_release(&s->sum);
+	query_sum_release(&s->other);
+	free(s->tenants);
+	free(s->scratch);
+	*s = (struct query_store){ .ntenants = 0 };
 }
 
 size_t

@@ -53,7 +53,8 @@ struct query_weight {
 struct query_digest {
 	uint64_t hash;
 	struct query_weight weight;
-	int refs;		/* entries */
+	unsigned refs;		/* private: of entries, those in the attic included */
+	unsigned tenants;	/* that have an entry of it */
 	bool listed;		/* false: given up; its sum is empty */
 	struct query_sum sum;
 	struct query_trend trend;
@@ -64,6 +65,7 @@ struct query_digest {
 	size_t text_length;
 	enum sql_verb verb;
 	struct sql_class *class;	/* of the parser; NULL: not yet */
+	struct query_digest *next;	/* private: in the attic */
 };
 
 /* A statement of one tenant. */
@@ -76,9 +78,10 @@ struct query_entry {
 	struct query_weight weight;
 	struct query_sum sum;
 	struct query_trend trend;
+	struct query_entry *next;	/* private: in the attic */
 };
 
-/* Embedded where the tenant is; made when its first query comes. */
+/* Of a tenant; made when its first query comes. */
 struct query_tenant {
 	char *name;		/* copied */
 	struct query_store *store;
@@ -126,6 +129,10 @@ struct query_store {
 	/* private */
 	struct query_weight entry_level, digest_level;	/* what was given up last had it */
 	uint64_t random;
+	struct query_entry *attic_entries;	/* of before a reset, to be freed by and by */
+	struct query_digest *attic_digests;
+	struct histogram *attic;	/* of tenants */
+	size_t nattic, attic_room;
 	char *scratch;			/* limits.text_size bytes, for a text */
 	size_t memory;
 };
@@ -137,7 +144,8 @@ void query_store_release(struct query_store *s);	/* with all tenants that are le
  * by as new queries come.  With another period, trends begin anew. */
 void query_store_limit(struct query_store *s, const struct query_limits *l);
 
-/* RESET STATS: all sums, minutes, trends and texts begin anew; entries that queries run on stay, with nothing counted. */
+/* RESET STATS: all sums, minutes, trends and texts begin anew; entries that queries run on stay, with nothing counted.
+ * To free twenty thousand would hold up the worker: that is done by and by, as new queries come and alarms are looked for. */
 void query_store_reset(struct query_store *s, usec_t now);
 
 /* Bytes that the store, its tenants, texts and histograms take, with what malloc adds to them. */

@@ -29,10 +29,10 @@ resize(struct query_table *t, unsigned size)
 	struct query_slot *old = t->slots;
 	unsigned before = t->size;
 
+	t->hand = before == 0 ? 0 : (unsigned)((uint64_t)t->hand * size / before);
 	t->slots = memory_zalloc(size * sizeof(*t->slots));
 	t->size = size;
 	t->shift = 64 - (unsigned)__builtin_ctz(size);
-	t->hand = 0;
 	for (unsigned i = 0; i < before; i++) {
 		if (old[i].thing != NULL)
 			put(t, old[i].key, old[i].thing);
@@ -93,15 +93,8 @@ query_table_remove(struct query_table *t, uint64_t key)
 	}
 	t->slots[hole] = (struct query_slot){ .thing = NULL };
 	t->n--;
-}
-
-void
-query_table_fit(struct query_table *t)
-{
-	unsigned size = size_for(t->n);
-
-	if (size < t->size)
-		resize(t, size);
+	if (t->size > SMALLEST && t->n < t->size / 8)
+		resize(t, t->size / 2);
 }
 
 void *

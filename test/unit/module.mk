@@ -196,7 +196,18 @@ test_unit_sql_run_SOURCES = \
 
 unit_programs += test/unit/stats/run
 test_unit_stats_run_SOURCES = \
+	test/unit/stats/stage.c \
+	test/unit/stats/stage.h \
+	test/unit/stats/test_alarms.c \
 	test/unit/stats/test_applications.c \
+	test/unit/stats/test_counters.c \
+	test/unit/stats/test_ranking.c \
+	test/unit/stats/test_recent.c \
+	test/unit/stats/test_room.c \
+	test/unit/stats/test_rows.c \
+	test/unit/stats/test_slow_query.c \
+	test/unit/stats/test_store.c \
+	test/unit/stats/test_table.c \
 	test/unit/stats/test_traffic.c
 
 unit_programs += test/unit/tenant/run
