@@ -135,14 +135,16 @@ histogram_quantile(const struct histogram *h, double q)
 	if (h->total == 0)
 		return -1;
 	double rank = q * (double)h->total;
-	uint64_t seen = 0;
+	uint64_t above = 0;
 	size_t last = 0;
-	for (size_t i = 0; i < (size_t)h->octaves * HISTOGRAM_SUB; i++) {
-		if (h->counts[i] == 0)
+	/* From the end: the quantiles that people ask for are near it, and reports ask it of thousands. */
+	for (size_t i = find_end(h); i-- > find_first(h);) {
+		uint64_t count = h->counts[i - find_first(h)];
+		if (count == 0)
 			continue;
-		last = find_first(h) + i;
-		seen += h->counts[i];
-		if ((double)seen >= rank)
+		last = i;
+		above += count;
+		if ((double)(h->total - above) < rank)
 			break;
 	}
 	return find_low(last) + (find_low(last + 1) - 1 - find_low(last)) / 2;
