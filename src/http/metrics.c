@@ -120,7 +120,8 @@ tell_applications(struct metrics_view *v, const struct metrics_scrape *s)
 		add_application(&none, &part->none);
 		add_application(&counts[APPLICATIONS_MAX], &part->other);
 		for (size_t j = 0; j < part->napplications; j++)
-			add_application(&counts[place_of(names, part->applications[j].name)], &part->applications[j].n);
+			add_application(&counts[place_of(names, part->applications[j].name)],
+					&part->applications[j].n);
 	}
 	v->applications = memory_alloc((names->n + 2) * sizeof(*v->applications));
 	for (size_t i = 0; i < names->n; i++)

@@ -255,8 +255,8 @@ fetch(const void *first, const void *last)
 	__builtin_prefetch(last);
 }
 
-/* Most tenants have not been touched for long, and waiting for their memory one by one takes most of a visit: so it is
- * sent for early, a tenant's two ahead, and its first pool's one ahead. */
+/* Most tenants have not been touched for long, and waiting for their memory one by one takes most of a visit:
+ * so it is sent for early, a tenant's two ahead, and its first pool's one ahead. */
 static void
 fetch_ahead(struct visit *v, struct tenant *next)
 {

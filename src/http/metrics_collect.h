@@ -48,7 +48,7 @@ struct metrics_peer;
 /* A tenant. */
 struct metrics_tenant {
 	char *name;
-	int64_t load;			/* us of queries in the last one or two stats_periods, and one for each query */
+	int64_t load;			/* us of queries in the last one or two stats_periods, and one each */
 	struct metrics_counts counts;
 	struct metrics_level level;
 	struct metrics_peer *peer;	/* http/metrics_pgbouncer.h; NULL: not asked for */

@@ -143,37 +143,48 @@ struct peer_metric {
 
 static const struct peer_metric stats[] = {
 	STATS("queries_pooled", UNIT_NONE, query_count, "query_count of SHOW STATS_TOTALS"),
-	STATS("queries_duration_seconds", UNIT_SECONDS, query_time, "query_time of SHOW STATS_TOTALS"),
+	STATS("queries_duration_seconds", UNIT_SECONDS, query_time,
+		"query_time of SHOW STATS_TOTALS"),
 	STATS("received_bytes", UNIT_BYTES, received, "bytes_received of SHOW STATS_TOTALS"),
 	STATS("sent_bytes", UNIT_BYTES, sent, "bytes_sent of SHOW STATS_TOTALS"),
 	STATS("client_wait_seconds", UNIT_SECONDS, wait_time, "wait_time of SHOW STATS_TOTALS"),
 	STATS("sql_transactions_pooled", UNIT_NONE, xact_count, "xact_count of SHOW STATS_TOTALS"),
-	STATS("server_in_transaction_seconds", UNIT_SECONDS, xact_time, "xact_time of SHOW STATS_TOTALS"),
-	STATS("client_parses", UNIT_NONE, client_parse_count, "client_parse_count of SHOW STATS_TOTALS"),
-	STATS("server_parses", UNIT_NONE, server_parse_count, "server_parse_count of SHOW STATS_TOTALS"),
+	STATS("server_in_transaction_seconds", UNIT_SECONDS, xact_time,
+		"xact_time of SHOW STATS_TOTALS"),
+	STATS("client_parses", UNIT_NONE, client_parse_count,
+		"client_parse_count of SHOW STATS_TOTALS"),
+	STATS("server_parses", UNIT_NONE, server_parse_count,
+		"server_parse_count of SHOW STATS_TOTALS"),
 	STATS("binds", UNIT_NONE, bind_count, "bind_count of SHOW STATS_TOTALS"),
 };
 
 static const struct peer_metric pools[] = {
 	POOLS("client_active_connections", UNIT_NONE, cl_active, "cl_active of SHOW POOLS"),
-	POOLS("client_active_cancel_connections", UNIT_NONE, cl_active_cancel, "cl_active_cancel_req of SHOW POOLS"),
+	POOLS("client_active_cancel_connections", UNIT_NONE, cl_active_cancel,
+		"cl_active_cancel_req of SHOW POOLS"),
 	POOLS("client_waiting_connections", UNIT_NONE, cl_waiting, "cl_waiting of SHOW POOLS"),
-	POOLS("client_waiting_cancel_connections", UNIT_NONE, cl_waiting_cancel, "cl_waiting_cancel_req of SHOW POOLS"),
+	POOLS("client_waiting_cancel_connections", UNIT_NONE, cl_waiting_cancel,
+		"cl_waiting_cancel_req of SHOW POOLS"),
 	POOLS("server_active_connections", UNIT_NONE, sv_active, "sv_active of SHOW POOLS"),
-	POOLS("server_active_cancel_connections", UNIT_NONE, sv_active_cancel, "sv_active_cancel of SHOW POOLS"),
-	POOLS("server_being_canceled_connections", UNIT_NONE, sv_being_canceled, "sv_being_canceled of SHOW POOLS"),
+	POOLS("server_active_cancel_connections", UNIT_NONE, sv_active_cancel,
+		"sv_active_cancel of SHOW POOLS"),
+	POOLS("server_being_canceled_connections", UNIT_NONE, sv_being_canceled,
+		"sv_being_canceled of SHOW POOLS"),
 	POOLS("server_idle_connections", UNIT_NONE, sv_idle, "sv_idle of SHOW POOLS"),
-	POOLS("server_used_connections", UNIT_NONE, sv_used, "sv_used of SHOW POOLS (of database other: in sv_idle)"),
+	POOLS("server_used_connections", UNIT_NONE, sv_used,
+		"sv_used of SHOW POOLS (of database other: in sv_idle)"),
 	POOLS("server_testing_connections", UNIT_NONE, sv_tested, "sv_tested of SHOW POOLS"),
 	POOLS("server_login_connections", UNIT_NONE, sv_login, "sv_login of SHOW POOLS"),
-	POOLS("client_maxwait_seconds", UNIT_SECONDS, maxwait, "maxwait and maxwait_us of SHOW POOLS"),
+	POOLS("client_maxwait_seconds", UNIT_SECONDS, maxwait,
+		"maxwait and maxwait_us of SHOW POOLS"),
 };
 
 static const struct peer_metric databases[] = {
 	DATABASES("pool_size", pool_size, "pool_size of SHOW DATABASES"),
 	DATABASES("reserve_pool", reserve_pool, "reserve_pool_size of SHOW DATABASES"),
 	DATABASES("max_connections", max_connections, "max_connections of SHOW DATABASES"),
-	DATABASES("current_connections", current_connections, "current_connections of SHOW DATABASES"),
+	DATABASES("current_connections", current_connections,
+		"current_connections of SHOW DATABASES"),
 	DATABASES("paused", paused, "paused of SHOW DATABASES"),
 	DATABASES("disabled", disabled, "disabled of SHOW DATABASES"),
 };
@@ -182,22 +193,34 @@ static const struct peer_metric databases[] = {
 #define NOTHING SIZE_MAX
 
 static const struct peer_metric values[] = {
-	{ { "pgbouncer_databases", METRIC_GAUGE, UNIT_NONE, "databases of SHOW LISTS" }, VIEW(peer_lists.databases) },
+	{ { "pgbouncer_databases", METRIC_GAUGE, UNIT_NONE, "databases of SHOW LISTS" },
+	  VIEW(peer_lists.databases) },
 	{ { "pgbouncer_users", METRIC_GAUGE, UNIT_NONE, "users of SHOW LISTS, of the configuration" },
 	  VIEW(peer_lists.users) },
-	{ { "pgbouncer_pools", METRIC_GAUGE, UNIT_NONE, "pools of SHOW LISTS" }, VIEW(peer_lists.pools) },
-	{ { "pgbouncer_free_clients", METRIC_GAUGE, UNIT_NONE, "free_clients of SHOW LISTS" }, NOTHING },
-	{ { "pgbouncer_used_clients", METRIC_GAUGE, UNIT_NONE, "used_clients of SHOW LISTS" }, VIEW(clients) },
-	{ { "pgbouncer_login_clients", METRIC_GAUGE, UNIT_NONE, "login_clients of SHOW LISTS" }, VIEW(logins) },
-	{ { "pgbouncer_free_servers", METRIC_GAUGE, UNIT_NONE, "free_servers of SHOW LISTS" }, NOTHING },
-	{ { "pgbouncer_used_servers", METRIC_GAUGE, UNIT_NONE, "used_servers of SHOW LISTS" }, VIEW(peer_lists.servers) },
-	{ { "pgbouncer_cached_dns_names", METRIC_GAUGE, UNIT_NONE, "dns_names of SHOW LISTS" }, NOTHING },
-	{ { "pgbouncer_cached_dns_zones", METRIC_GAUGE, UNIT_NONE, "dns_zones of SHOW LISTS" }, NOTHING },
-	{ { "pgbouncer_in_flight_dns_queries", METRIC_GAUGE, UNIT_NONE, "dns_queries of SHOW LISTS" }, NOTHING },
-	{ { "pgbouncer_config_max_client_connections", METRIC_GAUGE, UNIT_NONE, "max_client_conn" }, VIEW(max_clients) },
+	{ { "pgbouncer_pools", METRIC_GAUGE, UNIT_NONE, "pools of SHOW LISTS" },
+	  VIEW(peer_lists.pools) },
+	{ { "pgbouncer_free_clients", METRIC_GAUGE, UNIT_NONE, "free_clients of SHOW LISTS" },
+	  NOTHING },
+	{ { "pgbouncer_used_clients", METRIC_GAUGE, UNIT_NONE, "used_clients of SHOW LISTS" },
+	  VIEW(clients) },
+	{ { "pgbouncer_login_clients", METRIC_GAUGE, UNIT_NONE, "login_clients of SHOW LISTS" },
+	  VIEW(logins) },
+	{ { "pgbouncer_free_servers", METRIC_GAUGE, UNIT_NONE, "free_servers of SHOW LISTS" },
+	  NOTHING },
+	{ { "pgbouncer_used_servers", METRIC_GAUGE, UNIT_NONE, "used_servers of SHOW LISTS" },
+	  VIEW(peer_lists.servers) },
+	{ { "pgbouncer_cached_dns_names", METRIC_GAUGE, UNIT_NONE, "dns_names of SHOW LISTS" },
+	  NOTHING },
+	{ { "pgbouncer_cached_dns_zones", METRIC_GAUGE, UNIT_NONE, "dns_zones of SHOW LISTS" },
+	  NOTHING },
+	{ { "pgbouncer_in_flight_dns_queries", METRIC_GAUGE, UNIT_NONE, "dns_queries of SHOW LISTS" },
+	  NOTHING },
+	{ { "pgbouncer_config_max_client_connections", METRIC_GAUGE, UNIT_NONE, "max_client_conn" },
+	  VIEW(max_clients) },
 	{ { "pgbouncer_config_max_user_connections", METRIC_GAUGE, UNIT_NONE, "max_user_connections" },
 	  VIEW(peer_lists.max_user_connections) },
-	{ { "pgbouncer_up", METRIC_GAUGE, UNIT_NONE, "1: the console could be asked" }, VIEW(peer_lists.up) },
+	{ { "pgbouncer_up", METRIC_GAUGE, UNIT_NONE, "1: the console could be asked" },
+	  VIEW(peer_lists.up) },
 };
 
 /* --- writing --- */
@@ -226,7 +249,8 @@ write_stats(struct metrics_text *t, const struct metrics_told *told, const struc
 }
 
 static void
-write_pool(struct metrics_text *t, const char *database, const struct metrics_peer_pool *p, const struct peer_metric *m)
+write_pool(struct metrics_text *t, const char *database, const struct metrics_peer_pool *p,
+	   const struct peer_metric *m)
 {
 	const struct metrics_label labels[] = {
 		{ "database", database },
@@ -311,9 +335,12 @@ write_each(struct metrics_text *t, const struct metrics_told *told, const struct
 void
 metrics_write_peer(struct metrics_text *t, const struct metrics_view *v)
 {
+	static const struct metrics_family version_family = {
+		"pgbouncer_version", METRIC_INFO, UNIT_NONE, "Which version runs",
+	};
 	const struct metrics_label version = { "version", PACKAGE_VERSION };
 
-	metrics_text_family(t, &(struct metrics_family){ "pgbouncer_version", METRIC_INFO, UNIT_NONE, "Which version runs" });
+	metrics_text_family(t, &version_family);
 	metrics_text_sample(t, &version, 1, 1, NULL);
 	for (size_t i = 0; i < lengthof(values); i++) {
 		metrics_text_family(t, &values[i].family);

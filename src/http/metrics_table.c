@@ -189,154 +189,152 @@ write_tenant_latency(struct metrics_text *t, const struct metric *m, const struc
 
 /* --- the table --- */
 
-#define VIEW(field) offsetof(struct metrics_view, field)
-#define PROCESS(field) offsetof(struct metrics_process, field)
-#define LEVEL(field) offsetof(struct metrics_level, field)
-#define APPLICATION(field) offsetof(struct application_counts, field)
+/* A row: name behind "pgusher_", type, unit, what writes its samples, where their values are, help. */
+#define ROW(name, type, unit, write, offset, help)                                           \
+	{                                                                                    \
+		{ "pgusher_" name, METRIC_##type, UNIT_##unit, help }, write, offset         \
+	}
+#define OWN(name, type, unit, write, help) ROW(name, type, unit, write, 0, help)
+#define VALUE(name, type, unit, field, help) \
+	ROW(name, type, unit, write_value, offsetof(struct metrics_view, field), help)
+#define PROCESS(name, type, unit, field, help) \
+	ROW("process_" name, type, unit, write_process, offsetof(struct metrics_process, field), help)
+#define LEVEL(name, unit, field, help) \
+	ROW(name, GAUGE, unit, write_level, offsetof(struct metrics_level, field), help)
+#define TENANT_LEVEL(name, unit, field, help)                                              \
+	ROW("tenant_" name, GAUGE, unit, write_tenant_levels, offsetof(struct metrics_level, field), \
+	    help ", by tenant")
+#define APPLICATION(name, unit, field, help)                                                 \
+	ROW("application_" name, COUNTER, unit, write_applications,                          \
+	    offsetof(struct application_counts, field), help ", by the application that their comment names")
 
-/* A counter of all tenants, and the same by tenant. */
-#define COUNT_WITH(name, unit, field, help, all, each)                                             \
-	{ { "pgusher_" name, METRIC_COUNTER, unit, help }, all, offsetof(struct metrics_counts, field) }, \
-	{ { "pgusher_tenant_" name, METRIC_COUNTER, unit, help ", by tenant" }, each,              \
-	  offsetof(struct metrics_counts, field) }
+/* A counter of all tenants, and the same by tenant: two rows. */
+#define COUNT_WITH(name, unit, field, help, all, each)                                       \
+	ROW(name, COUNTER, unit, all, offsetof(struct metrics_counts, field), help),         \
+	ROW("tenant_" name, COUNTER, unit, each, offsetof(struct metrics_counts, field), help ", by tenant")
 #define COUNT(name, unit, field, help) COUNT_WITH(name, unit, field, help, write_count, write_tenant_counts)
 
-#define APPLICATION_ROW(name, unit, field, help)                                                   \
-	{ { "pgusher_application_" name, METRIC_COUNTER, unit, help ", by the application that their comment names" }, \
-	  write_applications, APPLICATION(field) }
-
 static const struct metric metrics[] = {
-	{ { "pgusher_build", METRIC_INFO, UNIT_NONE, "Which version runs" }, write_build, 0 },
-	{ { "pgusher_process_start_time_seconds", METRIC_GAUGE, UNIT_SECONDS, "When the process began, since 1970" },
-	  write_process, PROCESS(started_at) },
-	{ { "pgusher_process_cpu_seconds", METRIC_COUNTER, UNIT_SECONDS, "CPU time of all threads" },
-	  write_process, PROCESS(cpu) },
-	{ { "pgusher_process_resident_memory_bytes", METRIC_GAUGE, UNIT_BYTES, "Memory that the process has in use" },
-	  write_process, PROCESS(resident_bytes) },
-	{ { "pgusher_process_open_fds", METRIC_GAUGE, UNIT_NONE, "Open file descriptors" },
-	  write_process, PROCESS(open_fds) },
-	{ { "pgusher_process_max_fds", METRIC_GAUGE, UNIT_NONE, "File descriptors that the system lets the process have" },
-	  write_process, PROCESS(max_fds) },
-	{ { "pgusher_workers", METRIC_GAUGE, UNIT_NONE, "Threads that carry queries" }, write_value, VIEW(workers) },
-	{ { "pgusher_config_timestamp_seconds", METRIC_GAUGE, UNIT_SECONDS,
-	    "When the settings in force were taken (start, RELOAD or SET), since 1970" },
-	  write_value, VIEW(configured_at) },
-	{ { "pgusher_scrape_visit_seconds", METRIC_GAUGE, UNIT_SECONDS,
-	    "How long this scrape held up a worker, of the longest" },
-	  write_value, VIEW(longest_visit) },
-	{ { "pgusher_worker_visit_longest_seconds", METRIC_GAUGE, UNIT_SECONDS,
-	    "How long a worker has ever been held up by a look at it (scrapes, SHOW, HTTP, RELOAD), at most" },
-	  write_value, VIEW(longest_visit_ever) },
+	OWN("build", INFO, NONE, write_build, "Which version runs"),
+	PROCESS("start_time_seconds", GAUGE, SECONDS, started_at,
+		"When the process began, since 1970"),
+	PROCESS("cpu_seconds", COUNTER, SECONDS, cpu, "CPU time of all threads"),
+	PROCESS("resident_memory_bytes", GAUGE, BYTES, resident_bytes,
+		"Memory that the process has in use"),
+	PROCESS("open_fds", GAUGE, NONE, open_fds, "Open file descriptors"),
+	PROCESS("max_fds", GAUGE, NONE, max_fds,
+		"File descriptors that the system lets the process have"),
+	VALUE("workers", GAUGE, NONE, workers, "Threads that carry queries"),
+	VALUE("config_timestamp_seconds", GAUGE, SECONDS, configured_at,
+		"When the settings in force were taken (start, RELOAD or SET), since 1970"),
+	VALUE("scrape_visit_seconds", GAUGE, SECONDS, longest_visit,
+		"How long this scrape held up a worker, of the longest"),
+	VALUE("worker_visit_longest_seconds", GAUGE, SECONDS, longest_visit_ever,
+		"How long a worker has ever been held up by a look at it (scrapes, SHOW, HTTP, RELOAD), "
+		"at most"),
 
-	{ { "pgusher_clients", METRIC_GAUGE, UNIT_NONE,
-	    "Client connections: logging in, idle (no server lent), active (a server is lent), waiting for a server" },
-	  write_clients, 0 },
-	{ { "pgusher_client_connections", METRIC_GAUGE, UNIT_NONE, "Client connections in all states" },
-	  write_value, VIEW(clients) },
-	{ { "pgusher_client_connections_limit", METRIC_GAUGE, UNIT_NONE, "max_client_conn" },
-	  write_value, VIEW(max_clients) },
-	{ { "pgusher_tenant_clients", METRIC_GAUGE, UNIT_NONE, "Clients that are logged in, by tenant" },
-	  write_tenant_levels, LEVEL(sessions) },
-	{ { "pgusher_tenant_clients_waiting", METRIC_GAUGE, UNIT_NONE, "Clients that wait for a server, by tenant" },
-	  write_tenant_levels, LEVEL(waiting) },
-	{ { "pgusher_cancel_requests", METRIC_GAUGE, UNIT_NONE,
-	    "Cancel requests: active (on their way to PostgreSQL), waiting for a connection" },
-	  write_cancels, 0 },
-	{ { "pgusher_servers", METRIC_GAUGE, UNIT_NONE,
-	    "Server connections: login, idle, active (lent), tested (reset or check), being_canceled (back, but a cancel is under way)" },
-	  write_servers, 0 },
-	{ { "pgusher_tenant_servers", METRIC_GAUGE, UNIT_NONE, "Server connections in all states, by tenant" },
-	  write_tenant_levels, LEVEL(nservers) },
-	{ { "pgusher_pools", METRIC_GAUGE, UNIT_NONE, "Pools, of a tenant and a user each" },
-	  write_level, LEVEL(pools) },
-	{ { "pgusher_pools_waiting", METRIC_GAUGE, UNIT_NONE, "Pools in which a client waits for a server" },
-	  write_level, LEVEL(pools_waiting) },
-	{ { "pgusher_max_wait_seconds", METRIC_GAUGE, UNIT_SECONDS,
-	    "How long the client has waited that waits longest for a server" },
-	  write_level, LEVEL(max_wait) },
-	{ { "pgusher_tenant_max_wait_seconds", METRIC_GAUGE, UNIT_SECONDS,
-	    "How long the client has waited that waits longest for a server, by tenant" },
-	  write_tenant_levels, LEVEL(max_wait) },
-	{ { "pgusher_tenants", METRIC_GAUGE, UNIT_NONE, "Tenants in use" }, write_value, VIEW(tenants) },
-	{ { "pgusher_tenants_configured", METRIC_GAUGE, UNIT_NONE, "Lines of [databases], without *" },
-	  write_value, VIEW(tenants_configured) },
-	{ { "pgusher_tenants_unnamed", METRIC_GAUGE, UNIT_NONE, "Tenants in use that are told as tenant other" },
-	  write_value, VIEW(unnamed) },
-	{ { "pgusher_paused", METRIC_GAUGE, UNIT_NONE, "1: no server is lent (PAUSE)" }, write_value, VIEW(paused) },
+	OWN("clients", GAUGE, NONE, write_clients,
+		"Client connections: logging in, idle (no server lent), active (a server is lent), "
+		"waiting for a server"),
+	VALUE("client_connections", GAUGE, NONE, clients, "Client connections in all states"),
+	VALUE("client_connections_limit", GAUGE, NONE, max_clients, "max_client_conn"),
+	TENANT_LEVEL("clients", NONE, sessions, "Clients that are logged in"),
+	TENANT_LEVEL("clients_waiting", NONE, waiting, "Clients that wait for a server"),
+	OWN("cancel_requests", GAUGE, NONE, write_cancels,
+		"Cancel requests: active (on their way to PostgreSQL), waiting for a connection"),
+	OWN("servers", GAUGE, NONE, write_servers,
+		"Server connections: login, idle, active (lent), tested (reset or check), being_canceled "
+		"(back, but a cancel is under way)"),
+	TENANT_LEVEL("servers", NONE, nservers, "Server connections in all states"),
+	LEVEL("pools", NONE, pools, "Pools, of a tenant and a user each"),
+	LEVEL("pools_waiting", NONE, pools_waiting, "Pools in which a client waits for a server"),
+	LEVEL("max_wait_seconds", SECONDS, max_wait,
+		"How long the client has waited that waits longest for a server"),
+	TENANT_LEVEL("max_wait_seconds", SECONDS, max_wait,
+		"How long the client has waited that waits longest for a server"),
+	VALUE("tenants", GAUGE, NONE, tenants, "Tenants in use"),
+	VALUE("tenants_configured", GAUGE, NONE, tenants_configured,
+		"Lines of [databases], without *"),
+	VALUE("tenants_unnamed", GAUGE, NONE, unnamed,
+		"Tenants in use that are told as tenant other"),
+	VALUE("paused", GAUGE, NONE, paused, "1: no server is lent (PAUSE)"),
 
-	COUNT("logins", UNIT_NONE, traffic.client_login_count, "Logins of clients"),
-	{ { "pgusher_failed_logins", METRIC_COUNTER, UNIT_NONE, "Logins that failed for a wrong password or user" },
-	  write_value, VIEW(failed_logins) },
-	{ { "pgusher_tls_handshakes", METRIC_COUNTER, UNIT_NONE, "TLS handshakes with clients that came to a good end" },
-	  write_value, VIEW(handshakes) },
-	{ { "pgusher_tls_handshake_failures", METRIC_COUNTER, UNIT_NONE, "TLS handshakes with clients that failed" },
-	  write_value, VIEW(failed_handshakes) },
+	COUNT("logins", NONE, traffic.client_login_count, "Logins of clients"),
+	VALUE("failed_logins", COUNTER, NONE, failed_logins,
+		"Logins that failed for a wrong password or user"),
+	VALUE("tls_handshakes", COUNTER, NONE, handshakes,
+		"TLS handshakes with clients that came to a good end"),
+	VALUE("tls_handshake_failures", COUNTER, NONE, failed_handshakes,
+		"TLS handshakes with clients that failed"),
 
-	COUNT("server_assignments", UNIT_NONE, traffic.server_assignment_count, "Times a server was lent to a client"),
-	COUNT("transactions", UNIT_NONE, traffic.xact_count, "Transactions"),
-	COUNT("requests", UNIT_NONE, traffic.query_count,
-	      "Requests up to ReadyForQuery, as PgBouncer counts queries"),
-	COUNT("received_bytes", UNIT_BYTES, traffic.received, "Bytes from clients"),
-	COUNT("sent_bytes", UNIT_BYTES, traffic.sent, "Bytes to clients"),
-	COUNT("transaction_seconds", UNIT_SECONDS, traffic.xact_time,
-	      "Time in transactions, waiting for a server included"),
-	COUNT("request_seconds", UNIT_SECONDS, traffic.query_time, "Time of requests, as PgBouncer counts it"),
-	COUNT("client_wait_seconds", UNIT_SECONDS, traffic.wait_time, "Time that clients waited for a server"),
-	COUNT("client_parses", UNIT_NONE, traffic.client_parse_count, "Named statements that clients prepared"),
-	COUNT("server_parses", UNIT_NONE, traffic.server_parse_count, "Of these, statements that servers had to prepare"),
-	COUNT("binds", UNIT_NONE, traffic.bind_count, "Executions of named statements"),
+	COUNT("server_assignments", NONE, traffic.server_assignment_count,
+		"Times a server was lent to a client"),
+	COUNT("transactions", NONE, traffic.xact_count, "Transactions"),
+	COUNT("requests", NONE, traffic.query_count,
+		"Requests up to ReadyForQuery, as PgBouncer counts queries"),
+	COUNT("received_bytes", BYTES, traffic.received, "Bytes from clients"),
+	COUNT("sent_bytes", BYTES, traffic.sent, "Bytes to clients"),
+	COUNT("transaction_seconds", SECONDS, traffic.xact_time,
+		"Time in transactions, waiting for a server included"),
+	COUNT("request_seconds", SECONDS, traffic.query_time,
+		"Time of requests, as PgBouncer counts it"),
+	COUNT("client_wait_seconds", SECONDS, traffic.wait_time,
+		"Time that clients waited for a server"),
+	COUNT("client_parses", NONE, traffic.client_parse_count,
+		"Named statements that clients prepared"),
+	COUNT("server_parses", NONE, traffic.server_parse_count,
+		"Of these, statements that servers had to prepare"),
+	COUNT("binds", NONE, traffic.bind_count, "Executions of named statements"),
 
-	COUNT("queries", UNIT_NONE, queries.calls, "Queries"),
-	COUNT("query_errors", UNIT_NONE, queries.errors, "Queries that failed"),
-	COUNT_WITH("slow_queries", UNIT_NONE, queries.slow, "Queries that took slow_query_threshold or longer",
-		   write_slow, write_tenant_slow),
-	COUNT("query_rows", UNIT_NONE, queries.rows, "Rows that queries returned or changed"),
-	COUNT("query_received_bytes", UNIT_BYTES, queries.bytes_in, "Bytes of queries"),
-	COUNT("query_sent_bytes", UNIT_BYTES, queries.bytes_out, "Bytes of their replies"),
-	COUNT("query_wait_seconds", UNIT_SECONDS, queries.wait, "Time that queries waited for a server"),
-	COUNT("query_server_seconds", UNIT_SECONDS, queries.total, "Time from sending queries to the end of their replies"),
-	COUNT("query_first_byte_seconds", UNIT_SECONDS, queries.first_byte, "Of that, up to the first byte of the reply"),
-	COUNT("query_blocked_seconds", UNIT_SECONDS, queries.blocked, "Of that, while the client did not take the reply"),
-	{ { "pgusher_query_duration_seconds", METRIC_HISTOGRAM, UNIT_SECONDS,
-	    "From sending a query to the end of its reply; a bound is good to a sixteenth of itself" },
-	  write_latency, 0 },
-	{ { "pgusher_tenant_query_duration_seconds", METRIC_HISTOGRAM, UNIT_SECONDS,
-	    "From sending a query to the end of its reply, by tenant" },
-	  write_tenant_latency, 0 },
+	COUNT("queries", NONE, queries.calls, "Queries"),
+	COUNT("query_errors", NONE, queries.errors, "Queries that failed"),
+	COUNT_WITH("slow_queries", NONE, queries.slow,
+		"Queries that took slow_query_threshold or longer", write_slow, write_tenant_slow),
+	COUNT("query_rows", NONE, queries.rows, "Rows that queries returned or changed"),
+	COUNT("query_received_bytes", BYTES, queries.bytes_in, "Bytes of queries"),
+	COUNT("query_sent_bytes", BYTES, queries.bytes_out, "Bytes of their replies"),
+	COUNT("query_wait_seconds", SECONDS, queries.wait, "Time that queries waited for a server"),
+	COUNT("query_server_seconds", SECONDS, queries.total,
+		"Time from sending queries to the end of their replies"),
+	COUNT("query_first_byte_seconds", SECONDS, queries.first_byte,
+		"Of that, up to the first byte of the reply"),
+	COUNT("query_blocked_seconds", SECONDS, queries.blocked,
+		"Of that, while the client did not take the reply"),
+	OWN("query_duration_seconds", HISTOGRAM, SECONDS, write_latency,
+		"From sending a query to the end of its reply; a bound is good to a sixteenth of itself"),
+	OWN("tenant_query_duration_seconds", HISTOGRAM, SECONDS, write_tenant_latency,
+		"From sending a query to the end of its reply, by tenant"),
 
-	{ { "pgusher_digests", METRIC_GAUGE, UNIT_NONE, "Statements with statistics of their own, each worker counting its own" },
-	  write_value, VIEW(digests) },
-	{ { "pgusher_digest_entries", METRIC_GAUGE, UNIT_NONE, "Pairs of tenant and statement with statistics of their own" },
-	  write_value, VIEW(entries) },
-	{ { "pgusher_digests_given_up", METRIC_COUNTER, UNIT_NONE,
-	    "Statements whose statistics were merged with others, for want of room (query_stats_max)" },
-	  write_value, VIEW(evicted_digests) },
-	{ { "pgusher_digest_entries_given_up", METRIC_COUNTER, UNIT_NONE,
-	    "Pairs of tenant and statement, likewise (query_stats_max_per_tenant, too)" },
-	  write_value, VIEW(evicted_entries) },
-	{ { "pgusher_statements_truncated", METRIC_COUNTER, UNIT_NONE, "Statements too long to be read whole" },
-	  write_value, VIEW(truncated) },
-	{ { "pgusher_query_statistics_bytes", METRIC_GAUGE, UNIT_BYTES, "Memory that the statistics of queries take" },
-	  write_value, VIEW(memory) },
-	{ { "pgusher_query_statistics_start_time_seconds", METRIC_GAUGE, UNIT_SECONDS,
-	    "When the counting of queries began (start or RESET STATS), since 1970" },
-	  write_value, VIEW(since) },
+	VALUE("digests", GAUGE, NONE, digests,
+		"Statements with statistics of their own, each worker counting its own"),
+	VALUE("digest_entries", GAUGE, NONE, entries,
+		"Pairs of tenant and statement with statistics of their own"),
+	VALUE("digests_given_up", COUNTER, NONE, evicted_digests,
+		"Statements whose statistics were merged with others, for want of room (query_stats_max)"),
+	VALUE("digest_entries_given_up", COUNTER, NONE, evicted_entries,
+		"Pairs of tenant and statement, likewise (query_stats_max_per_tenant, too)"),
+	VALUE("statements_truncated", COUNTER, NONE, truncated,
+		"Statements too long to be read whole"),
+	VALUE("query_statistics_bytes", GAUGE, BYTES, memory,
+		"Memory that the statistics of queries take"),
+	VALUE("query_statistics_start_time_seconds", GAUGE, SECONDS, since,
+		"When the counting of queries began (start or RESET STATS), since 1970"),
 
-	{ { "pgusher_alerts", METRIC_COUNTER, UNIT_NONE, "Alerts, those held back by alert_cooldown not counted" },
-	  write_alerts, 0 },
-	{ { "pgusher_slow_log_lost", METRIC_COUNTER, UNIT_NONE,
-	    "Slow queries that are not in the log: over slow_query_log_rate, or it could not be written" },
-	  write_value, VIEW(slow_lost) },
-	{ { "pgusher_webhook_deliveries", METRIC_COUNTER, UNIT_NONE,
-	    "Alerts for the webhook: sent, failed (given up), dropped (too many waited)" },
-	  write_webhooks, 0 },
+	OWN("alerts", COUNTER, NONE, write_alerts,
+		"Alerts, those held back by alert_cooldown not counted"),
+	VALUE("slow_log_lost", COUNTER, NONE, slow_lost,
+		"Slow queries that are not in the log: over slow_query_log_rate, or it could not be "
+		"written"),
+	OWN("webhook_deliveries", COUNTER, NONE, write_webhooks,
+		"Alerts for the webhook: sent, failed (given up), dropped (too many waited)"),
 };
 
 static const struct metric application_metrics[] = {
-	APPLICATION_ROW("queries", UNIT_NONE, calls, "Queries"),
-	APPLICATION_ROW("query_errors", UNIT_NONE, errors, "Queries that failed"),
-	APPLICATION_ROW("slow_queries", UNIT_NONE, slow, "Queries that took slow_query_threshold or longer"),
-	APPLICATION_ROW("query_server_seconds", UNIT_SECONDS, total, "Time from sending queries to the end of their replies"),
+	APPLICATION("queries", NONE, calls, "Queries"),
+	APPLICATION("query_errors", NONE, errors, "Queries that failed"),
+	APPLICATION("slow_queries", NONE, slow, "Queries that took slow_query_threshold or longer"),
+	APPLICATION("query_server_seconds", SECONDS, total,
+		"Time from sending queries to the end of their replies"),
 };
 
 static void

@@ -79,8 +79,8 @@ void metrics_text_family(struct metrics_text *t, const struct metrics_family *f)
 void metrics_text_sample(struct metrics_text *t, const struct metrics_label *labels, size_t nlabels, int64_t value,
 			 const struct metrics_exemplar *x);
 
-/* Of a histogram: nbounds buckets, smallest first, their counts cumulative; all values have the sum, and their number is
- * total.  exemplars: of each bucket and, last, of +Inf; or NULL. */
+/* Of a histogram: nbounds buckets, smallest first, their counts cumulative; all values have the sum, and their
+ * number is total.  exemplars: of each bucket and, last, of +Inf; or NULL. */
 struct metrics_buckets {
 	const usec_t *bounds;
 	const int64_t *counts;
