@@ -358,7 +358,7 @@ take_open(struct shape *s, const struct token *t)
 	s->depth++;
 	if (array)
 		begin_list(s, LIST_ARRAY);
-	else if (round && s->word->id == WORD_IN)
+	else if (round && s->word->id == WORD_IN && s->handles == HANDLES_NONE)
 		begin_list(s, LIST_IN);
 	s->operand = true;
 }

@@ -603,6 +603,7 @@ Test(digest, every_prefix_is_read_within_its_bounds)
 	static const char *const texts[] = {
 		"select E'a\\'b', U&'x', U&\"y\", $tag$ x $tag$, $1, 0x1f, 1e-5, .5, 1..2, a.b::int != 1 -- x\n/* /* y=z */ */ ;",
 		"insert into t values (1, 'a'), (2, 'b') on conflict do update set a = -1 where b in (1, 2, array[1, [2]])",
+		"savepoint a in (select 1, 2)", ";@", "; ; (", "fetch in (1, values (1), (2), array[1, 2])",
 		"select 'a' -- x\n 'b' - 1, a - - 1, <= >= => := :: ... .. \xc3\xa4\xff",
 	};
 
