@@ -154,7 +154,7 @@ def test_the_older_format(metered):
 def test_both_formats_say_the_same(metered):
     p = metered(metrics_pgbouncer_names=1, metrics_application_label=1)
     be_busy(p)
-    moving = re.compile("pgusher_(process_|scrape_)")
+    moving = re.compile("pgusher_(process_|scrape_|worker_visit_)")
     new, old = ({k: v for k, v in scrape(p, a).items() if not moving.match(k[0])} for a in (OPEN, "text/plain"))
     assert new == old
 
