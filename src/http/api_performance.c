@@ -129,15 +129,16 @@ put_mean(struct json *j, const char *key, usec_t sum, uint64_t n)
 		json_put_number(j, key, (double)sum / (double)n / USEC_PER_MSEC, 3);
 }
 
+/* The middle of a bucket may lie above all that is in it: never more than the longest, as in SHOW QUERIES. */
 static void
-put_quantile(struct json *j, const char *key, const struct histogram *h, double q)
+put_quantile(struct json *j, const char *key, const struct query_sum *s, double q)
 {
-	int64_t value = histogram_quantile(h, q);
+	int64_t value = histogram_quantile(&s->latency, q);
 
 	if (value < 0)
 		json_put_null(j, key);
 	else
-		json_put_msec(j, key, value);
+		json_put_msec(j, key, value < s->n.max ? value : s->n.max);
 }
 
 /* What is known for a window and for all time. */
@@ -167,10 +168,10 @@ put_all_time(struct json *j, const struct performance *p)
 	json_put_int(j, "bytes_out", (int64_t)n->bytes_out);
 	put_rate(j, n->calls, p->to - p->from);
 	put_mean(j, "mean_ms", n->total, n->calls);
-	put_quantile(j, "p50_ms", &p->sum.latency, 0.50);
-	put_quantile(j, "p90_ms", &p->sum.latency, 0.90);
-	put_quantile(j, "p95_ms", &p->sum.latency, 0.95);
-	put_quantile(j, "p99_ms", &p->sum.latency, 0.99);
+	put_quantile(j, "p50_ms", &p->sum, 0.50);
+	put_quantile(j, "p90_ms", &p->sum, 0.90);
+	put_quantile(j, "p95_ms", &p->sum, 0.95);
+	put_quantile(j, "p99_ms", &p->sum, 0.99);
 	json_put_msec(j, "max_ms", n->max);
 	put_mean(j, "wait_mean_ms", n->wait, n->calls);
 	put_mean(j, "first_byte_mean_ms", n->first_byte, n->calls);
