@@ -1,10 +1,11 @@
 #include "http/metrics_process.h"
 
-#include <dirent.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static usec_t
@@ -69,18 +70,22 @@ read_start(void)
 	return boot * USEC_PER_SEC + ticks * USEC_PER_SEC / per_second;
 }
 
+/* Linux tells their number as the folder's size since 6.2.  Before, each place of the table is tried: reading the folder
+ * makes an inode of each, which takes 50 ms for ten thousand. */
 static int64_t
 count_fds(void)
 {
-	DIR *d = opendir("/proc/self/fd");
-	int64_t n = -1;		/* its own does not count */
+	struct stat folder;
+	int64_t places, n = 0;
 
-	if (d == NULL)
+	if (stat("/proc/self/fd", &folder) != 0)
 		return -1;
-	for (struct dirent *e = readdir(d); e != NULL; e = readdir(d))
-		n += e->d_name[0] != '.';
-	closedir(d);
-	return n;
+	if (folder.st_size > 0)
+		return folder.st_size;
+	places = read_number("/proc/self/status", "FDSize:");
+	for (int64_t fd = 0; fd < places; fd++)
+		n += fcntl((int)fd, F_GETFD) != -1;
+	return places < 0 ? -1 : n;
 }
 
 static int64_t
