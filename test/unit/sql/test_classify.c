@@ -188,7 +188,7 @@ classify_nested(void *arg)
 }
 
 /* The parser recurses without a bound of its own; a thread that has no more than 2 MB must be enough. */
-Test(classify, deep_nesting_takes_little_stack, .timeout = 120)
+Test(classify, deep_nesting_takes_little_stack)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
@@ -217,7 +217,7 @@ classify_again_and_again(void *arg)
 	return NULL;
 }
 
-Test(classify, several_threads_at_once, .timeout = 60)
+Test(classify, several_threads_at_once)
 {
 	pthread_t threads[4];
 	size_t first[4] = { 0, 7, 20, 33 };
