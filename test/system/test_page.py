@@ -4,8 +4,8 @@ the dark, what peers send stays text, and nothing is asked of anybody else."""
 import hashlib
 import json
 import re
+import signal
 import threading
-import time
 import urllib.error
 import urllib.request
 
@@ -603,6 +603,19 @@ def test_unreachable_and_back(page, pgusher):
     p.start()
     page.wait("return document.getElementById('lost').hidden", what="it is back")
     assert verdict(page)[0] == "All is well"
+
+
+def test_a_server_that_hangs(page, pgusher):
+    p = serving(pgusher)
+    ask(p, "shop", "SELECT 1")
+    show(page, p)
+    p.signal(signal.SIGSTOP)
+    try:
+        page.wait("return document.getElementById('lost').innerText.includes('no answer within 10 s')", seconds=30)
+        assert verdict(page)[0] == "Unknown"
+    finally:
+        p.signal(signal.SIGCONT)
+    page.wait("return document.getElementById('word').innerText === 'All is well'", what="it answers again")
 
 
 def test_pause(page, busy):
