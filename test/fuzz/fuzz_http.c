@@ -20,9 +20,11 @@
 #include "base/buffer.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "client/attempts.h"
 #include "http/http.h"
 #include "net/helpers.h"
 #include "net/loop.h"
+#include "reports/console_facts.h"
 
 #define TURNS_MAX 100000
 
@@ -100,7 +102,9 @@ is_stopping(void *daemon)
 
 static const struct inquirer inquirer = { .nworkers = 0, .ask = ask, .later = later, .config = get_config };
 static const struct http_ops ops = { .reset_statistics = reset_statistics, .stopping = is_stopping };
-static struct reports reports = { .inquirer = &inquirer };
+static struct commons commons;
+static const struct console_facts console;
+static struct reports reports = { .inquirer = &inquirer, .commons = &commons, .console = &console };
 
 static void
 handle_mail(void *arg, struct mail *m)
@@ -123,6 +127,7 @@ end(void)
 	monitor_close(monitor);
 	helpers_free(&helpers, discard_mail);
 	monitor_free(&monitor);
+	attempts_free(&commons.attempts);
 	mailbox_free(&mailbox, discard_mail);
 	loop_free(&loop);
 	config_unref(&config);
@@ -149,6 +154,7 @@ begin(void)
 	helpers = helpers_new(1);
 	monitor = monitor_new(loop, mailbox, 0, helpers, &inquirer, config);
 	reports.monitor = monitor;
+	commons.attempts = attempts_new();
 	http = http_new(loop, &reports, &ops);
 	check(http_configure(http, config, &e), e.message);
 	atexit(end);
@@ -237,8 +243,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	talk(data + 1, size - 1, (size - 1) / (1 + data[0] % 8) + 1, &in);
 	check(buffer_left(&in) == 0 || memcmp(buffer_head(&in), "HTTP/1.", 7) == 0, "this is no answer");
-	check(count(&in, "<HTML>") == 0, "evhttp has answered");
-	check(count(&in, "\r\nX-Content-Type-Options: nosniff\r\n") == count_answers(&in), "an answer is not ours");
+	check(count(&in, "\r\nX-Content-Type-Options: nosniff\r\n") == count_answers(&in), "evhttp has answered by itself");
 	buffer_release(&in);
 	return 0;
 }
