@@ -65,6 +65,8 @@ judge_entry(const struct look *l, const struct query_entry *e, struct query_alar
 	const struct query_period *p;
 	double mean, limit;
 
+	if (t.now.calls < l->rules->min_calls && t.before.calls < l->rules->min_calls)
+		return false;
 	query_trend_roll(&t, l->period, l->store->limits.period_calls);
 	if (t.periods < BASELINE_LEAST || (p = choose_period(&t, l->rules->min_calls)) == NULL)
 		return false;
@@ -95,10 +97,11 @@ static void
 ask_for_minutes(const struct query_store *s, unsigned i, uint32_t slot)
 {
 	if (i + QUERY_AHEAD < s->ntenants) {
-		const struct query_minute *of = s->tenants[i + QUERY_AHEAD]->minutes.of;
+		const struct query_minutes *m = &s->tenants[i + QUERY_AHEAD]->minutes;
 
+		__builtin_prefetch(m);
 		for (uint32_t back = 0; back <= 4; back += 2)
-			__builtin_prefetch(&of[(slot + QUERY_MINUTES - back) % QUERY_MINUTES]);
+			__builtin_prefetch(&m->of[(slot + QUERY_MINUTES - back) % QUERY_MINUTES]);
 	}
 }
 
@@ -125,8 +128,10 @@ look_at_entries(const struct look *l, struct ranking *worst)
 	struct query_alarm a;
 
 	for (unsigned at = 0; (e = query_table_next(entries, &at)) != NULL;) {
-		if ((soon = query_table_ahead(entries, at)) != NULL)
+		if ((soon = query_table_ahead(entries, at)) != NULL) {
 			__builtin_prefetch(&soon->trend);
+			__builtin_prefetch(&soon->trend + 1);
+		}
 		if (judge_entry(l, e, &a))
 			ranking_offer(worst, badness_of(&a), e->hash, e);
 	}

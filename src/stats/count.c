@@ -207,19 +207,6 @@ count_sum(struct query_store *s, struct query_sum *sum, const struct query_sampl
 }
 
 static inline void
-count_minute(struct query_minutes *m, const struct query_present *p, const struct query_sample *q)
-{
-	struct query_minute *one = &m->of[p->slot];
-
-	if (one->minute != p->minute)
-		*one = (struct query_minute){ .minute = p->minute };
-	one->calls++;
-	one->errors += q->failed;
-	one->slow += q->slow;
-	one->total += (uint64_t)q->total;
-}
-
-static inline void
 count_trend(struct query_store *s, struct query_trend *t, const struct query_sample *q)
 {
 	if (t->number != s->present.period)
@@ -264,9 +251,9 @@ query_count(struct query_entry *e, const struct query_sample *q, usec_t now)
 	store_at(s, now);
 	e->running--;
 	count_sum(s, &s->sum, q);
-	count_minute(&s->minutes, &s->present, q);
+	query_minutes_count(&s->minutes, s->present.minute, q);
 	count_sum(s, &t->sum, q);
-	count_minute(&t->minutes, &s->present, q);
+	query_minutes_count(&t->minutes, s->present.minute, q);
 	if (d == NULL) {
 		count(&e->sum.n, q);
 		count_sum(s, &s->other, q);

@@ -3,37 +3,90 @@
 /* What a new period weighs in a baseline, once that has so many. */
 #define BASELINE_PERIODS 8
 
+static void
+add_minute(struct query_minute *to, const struct query_minute *m)
+{
+	to->calls += m->calls;
+	to->errors += m->errors;
+	to->slow += m->slow;
+	to->total += m->total;
+}
+
+/* A minute of this place, if it counts, is over for an hour. */
+static void
+leave_hour(struct query_minute *hour, const struct query_minutes *m, uint32_t number)
+{
+	const struct query_minute *one = &m->of[number % QUERY_MINUTES];
+
+	if (one->minute < m->from)
+		return;
+	hour->calls -= one->calls;
+	hour->errors -= one->errors;
+	hour->slow -= one->slow;
+	hour->total -= one->total;
+}
+
+void
+query_minutes_advance(struct query_minutes *m, uint32_t minute)
+{
+	uint32_t first = minute - m->last < QUERY_MINUTES ? m->last + 1 : minute - QUERY_MINUTES + 1;
+
+	/* Each takes the place of the one an hour before. */
+	for (uint32_t number = first; number <= minute; number++) {
+		leave_hour(&m->hour, m, number);
+		m->of[number % QUERY_MINUTES] = (struct query_minute){ .minute = number };
+	}
+	m->last = minute;
+}
+
+/* Most of it is not touched: ten thousand tenants are reset at once. */
 void
 query_minutes_reset(struct query_minutes *m, usec_t now)
 {
-	m->from = (uint32_t)(now / QUERY_MINUTE);
-	m->of[m->from % QUERY_MINUTES] = (struct query_minute){ .minute = m->from };
+	uint32_t present = (uint32_t)(now / QUERY_MINUTE);
+
+	m->last = m->from = present;
+	m->hour = (struct query_minute){ .minute = 0 };
+	m->of[present % QUERY_MINUTES] = (struct query_minute){ .minute = present };
+}
+
+/* The hour up to `present`: what has left it meanwhile is taken off. */
+static struct query_minute
+sum_hour(const struct query_minutes *m, uint32_t present)
+{
+	struct query_minute sum = m->hour;
+
+	for (uint32_t number = m->last + 1; number <= present && number - m->last <= QUERY_MINUTES; number++)
+		leave_hour(&sum, m, number);
+	return sum;
+}
+
+static struct query_minute
+sum_minutes(const struct query_minutes *m, uint32_t first, uint32_t present)
+{
+	struct query_minute sum = { .calls = 0 };
+
+	for (uint32_t number = first; number <= present && number <= m->last; number++)
+		add_minute(&sum, &m->of[number % QUERY_MINUTES]);
+	return sum;
 }
 
 struct query_minute
 query_minutes_sum(const struct query_minutes *m, usec_t now, usec_t window)
 {
-	uint32_t present = (uint32_t)(now / QUERY_MINUTE);
+	uint32_t present = (uint32_t)(now / QUERY_MINUTE), first;
 	usec_t n = (window + QUERY_MINUTE - 1) / QUERY_MINUTE;
-	struct query_minute sum = { .minute = present };
+	struct query_minute sum;
 
 	if (n < 1)
 		n = 1;
 	if (n > QUERY_MINUTES)
 		n = QUERY_MINUTES;
-	sum.minute = present >= (uint32_t)n ? present - (uint32_t)n + 1 : 0;
-	if (sum.minute < m->from)
-		sum.minute = m->from;
-	for (uint32_t number = sum.minute; number <= present; number++) {
-		const struct query_minute *one = &m->of[number % QUERY_MINUTES];
-
-		if (one->minute != number)
-			continue;
-		sum.calls += one->calls;
-		sum.errors += one->errors;
-		sum.slow += one->slow;
-		sum.total += one->total;
-	}
+	first = present >= (uint32_t)n ? present - (uint32_t)n + 1 : 0;
+	if (first < m->from)
+		first = m->from;
+	sum = n == QUERY_MINUTES ? sum_hour(m, present) : sum_minutes(m, first, present);
+	sum.minute = first;
 	return sum;
 }
 

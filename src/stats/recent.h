@@ -10,29 +10,54 @@
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "stats/counters.h"
 
 /* --- minutes --- */
 
 #define QUERY_MINUTES 60
 #define QUERY_MINUTE (60 * USEC_PER_SEC)
 
-/* Of one minute (monotonic time divided by 60 s). */
+/* Of one minute. */
 struct query_minute {
-	uint32_t minute;
+	uint32_t minute;	/* its number: monotonic time divided by 60 s */
 	uint32_t calls, errors, slow;
 	uint64_t total;
 };
 
+/* Start with zeros. */
 struct query_minutes {
-	uint32_t from;		/* older ones don't count: what they held was reset */
-	struct query_minute of[QUERY_MINUTES];	/* by minute % QUERY_MINUTES; stale ones are known by their number */
+	uint32_t last;		/* the minute that was counted in last */
+	uint32_t from;		/* older ones were reset */
+	struct query_minute hour;	/* the sum of the hour up to `last` */
+	struct query_minute of[QUERY_MINUTES];	/* by minute % QUERY_MINUTES; those before `from` are nothing */
 };
+
+/* Make `minute`, which is later, the last one. */
+void query_minutes_advance(struct query_minutes *m, uint32_t minute);
+
+static inline void
+query_minute_add(struct query_minute *m, const struct query_sample *q)
+{
+	m->calls++;
+	m->errors += q->failed;
+	m->slow += q->slow;
+	m->total += (uint64_t)q->total;
+}
+
+static inline void
+query_minutes_count(struct query_minutes *m, uint32_t minute, const struct query_sample *q)
+{
+	if (m->last < minute)
+		query_minutes_advance(m, minute);
+	query_minute_add(&m->hour, q);
+	query_minute_add(&m->of[m->last % QUERY_MINUTES], q);
+}
 
 /* All that was counted is forgotten. */
 void query_minutes_reset(struct query_minutes *m, usec_t now);
 
-/* What the last `window` (rounded up to minutes, 1 h at most) held, the present minute included.
- * `minute` is the first one's. */
+/* What the last `window` (rounded up to minutes, 1 h at most) held, the present minute included.  `minute` is the first
+ * one's.  An hour is as cheap as a minute, where there was a query not long ago. */
 struct query_minute query_minutes_sum(const struct query_minutes *m, usec_t now, usec_t window);
 
 /* --- periods --- */

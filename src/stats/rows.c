@@ -208,6 +208,18 @@ offer(struct choice *c, double by, uint64_t tie, const struct query_sum *s)
 		c->left_out = s->n.max;
 }
 
+/* See QUERY_AHEAD. */
+static void
+ask_ahead(const struct crowd *c, size_t i)
+{
+	const struct query_sum *s = i < c->n ? sum_at(c, i) : NULL;
+
+	if (s != NULL) {
+		__builtin_prefetch(s);
+		__builtin_prefetch((const char *)s + sizeof(*s) - 1);
+	}
+}
+
 static void
 choose_by(struct choice *c, size_t top, const struct crowd *crowd, double (*measure)(const struct query_sum *s))
 {
@@ -216,6 +228,7 @@ choose_by(struct choice *c, size_t top, const struct crowd *crowd, double (*meas
 	for (size_t i = 0; i < crowd->n; i++) {
 		const struct query_sum *s = sum_at(crowd, i);
 
+		ask_ahead(crowd, i + QUERY_AHEAD);
 		if (s != NULL && (s->n.calls > 0 || crowd->silent))
 			offer(c, measure(s), i, s);
 	}
@@ -225,7 +238,7 @@ choose_by(struct choice *c, size_t top, const struct crowd *crowd, double (*meas
 /* To read a histogram that lies anywhere takes half a microsecond; to read ten thousand, longer than a worker may be held
  * up.  So it is read of those that may be among the first, as long as there are any, and of this many at most: then
  * thousands are much the same, and some of them are as good as others. */
-#define DEAR_LOOKS 2000
+#define DEAR_LOOKS 1000
 
 static void
 choose_dearly(struct choice *c, size_t top, const struct crowd *crowd, enum query_order o)

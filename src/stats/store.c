@@ -34,7 +34,6 @@ store_read_clock(struct query_store *s, usec_t now)
 	usec_t left = -later_of(later_of(in_minute - QUERY_MINUTE, in_period - period), in_age - age);
 
 	p->minute = (uint32_t)(now / QUERY_MINUTE);
-	p->slot = p->minute % QUERY_MINUTES;
 	p->period = (uint32_t)(now / period);
 	p->age = (uint32_t)(now / age);
 	p->from = now;

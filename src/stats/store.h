@@ -109,7 +109,7 @@ struct query_limits {
 struct query_present {
 	usec_t from;		/* good for now in [from, from + span) */
 	uint64_t span;
-	uint32_t minute, slot, period, age;
+	uint32_t minute, period, age;
 };
 
 struct query_store {

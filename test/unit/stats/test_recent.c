@@ -1,6 +1,7 @@
 #include "stats/recent.h"
 
 #include <criterion/criterion.h>
+#include <string.h>
 
 #include "stage.h"
 
@@ -9,12 +10,11 @@
 static void
 pass(struct query_minutes *m, uint32_t minute, uint32_t calls)
 {
-	m->of[minute % QUERY_MINUTES] = (struct query_minute){
-		.minute = minute, .calls = calls, .slow = calls / 2, .errors = 1, .total = calls * 10,
-	};
+	for (uint32_t i = 0; i < calls; i++)
+		query_minutes_count(m, minute, &(struct query_sample){ .total = 10, .slow = i % 2 == 0, .failed = i == 0 });
 }
 
-/* One call in minute 1, ten in 2, and so on. */
+/* One call in minute 101, ten in 102, and so on. */
 Test(minutes, windows_end_with_the_present_minute)
 {
 	static const struct {
@@ -72,6 +72,48 @@ Test(minutes, a_reset_ends_what_was)
 	cr_assert_eq(query_minutes_sum(&m, 131 * MINUTE, 60 * MINUTE).calls, 7);
 	cr_assert_eq(query_minutes_sum(&m, 131 * MINUTE, 60 * MINUTE).minute, 130);
 	cr_assert_eq(query_minutes_sum(&m, 131 * MINUTE, MINUTE).calls, 4);
+}
+
+/* Whatever happens, the sums are those of a plain list. */
+Test(minutes, agree_with_a_list)
+{
+	static uint32_t calls[3000];
+	struct query_minutes m = { .from = 0 };
+	uint32_t minute = 0, reset = 0;
+
+	for (unsigned step = 0; step < 20000; step++) {
+		uint32_t window = 1 + stage_random(62), present, sum = 0;
+
+		if (stage_random(10) == 0)
+			minute += stage_random(50) == 0 ? stage_random(130) : 1;
+		if (minute > 2800)
+			break;
+		if (stage_random(300) == 0) {
+			query_minutes_reset(&m, minute * MINUTE + 3);
+			reset = minute;
+			memset(calls, 0, sizeof(calls));
+		}
+		pass(&m, minute, 1);
+		calls[minute]++;
+		present = minute + stage_random(3) * stage_random(70);
+		for (uint32_t i = 0; i < window && i < 60; i++)
+			sum += present >= i && present - i < 3000 ? calls[present - i] : 0;
+		cr_assert_eq(query_minutes_sum(&m, present * MINUTE, window * MINUTE).calls, sum, "step %u, reset at %u", step, reset);
+		cr_assert_eq(query_minutes_sum(&m, present * MINUTE, window * MINUTE).total, 10 * sum);
+	}
+	cr_assert_gt(minute, 1000);
+}
+
+/* A time that is a little older than the last one costs no hour. */
+Test(minutes, never_go_back)
+{
+	struct query_minutes m = { .from = 0 };
+
+	pass(&m, 100, 5);
+	pass(&m, 101, 5);
+	pass(&m, 100, 1);
+	cr_assert_eq(query_minutes_sum(&m, 101 * MINUTE, 60 * MINUTE).calls, 11);
+	cr_assert_eq(query_minutes_sum(&m, 101 * MINUTE, MINUTE).calls, 6);
 }
 
 static void
