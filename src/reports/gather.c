@@ -127,9 +127,10 @@ gather_look(struct performance *p, const struct wish *w, struct shard *s)
 
 	if (w->tenant != NULL && t == NULL)
 		return;
+	if (!p->found)		/* else a visit before this one has told them, and where the window begins */
+		look_at_times(p, w, &s->queries, now);
 	p->found = true;
 	p->ntenants = t != NULL ? 1 : tenants_count(s->tenants);
-	look_at_times(p, w, &s->queries, now);
 	if (w->what & GATHER_SUM && has_asked)
 		look_at_sum(p, w, &s->queries, queries, now);
 	if (w->what & GATHER_DIGESTS && has_asked)

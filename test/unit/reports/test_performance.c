@@ -123,6 +123,25 @@ Test(performance, window)
 	stage_close();
 }
 
+/* The visit for the digests, which comes second, has no word in it. */
+static void
+begins_in_five_minutes(const struct performance *p)
+{
+	cr_assert_leq(p->to - p->window_from, 5 * MINUTE);
+	cr_assert_gt(p->to - p->window_from, 4 * MINUTE - USEC_PER_SEC);
+	cr_assert_geq(p->to - p->from, 60 * MINUTE);
+}
+
+Test(performance, window_of_a_long_count)
+{
+	open_two();
+	stage_tenant("acme")->queries->store->since -= 60 * MINUTE;
+	stage_tenant("gamma")->queries->store->since -= 60 * MINUTE;
+	ask(&(struct report_filter){ .window = 5 * MINUTE }, begins_in_five_minutes);
+	ask(&(struct report_filter){ .window = 5 * MINUTE, .tenant = "acme" }, begins_in_five_minutes);
+	stage_close();
+}
+
 static void
 is_cut(const struct performance *p)
 {
