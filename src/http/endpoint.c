@@ -54,7 +54,11 @@ on_accept_error(struct evconnlistener *l, void *arg)
 static bool
 open_sockets(struct endpoint *p, const struct config *c, struct error *e)
 {
-	struct listen_options o = { .backlog = BACKLOG, .unix_mode = c->unix_socket_mode, .unix_group = c->unix_socket_group };
+	struct listen_options o = {
+		.backlog = BACKLOG,
+		.unix_mode = c->unix_socket_mode,
+		.unix_group = c->unix_socket_group,
+	};
 
 	if (p->address.port == 0)
 		return listener_open_path(&p->sockets, p->address.host, &o, e);

@@ -219,7 +219,8 @@ exchange_reply_file(struct exchange *x, const struct page_file *f)
 	bool is_page = strncmp(f->type, "text/html", strlen("text/html")) == 0;
 	struct evbuffer *body = evbuffer_new();
 
-	add_headers(x, same ? NULL : f->type, is_page ? POLICY_PAGE : POLICY_DATA, f->etag != NULL ? "no-cache" : "no-store");
+	add_headers(x, same ? NULL : f->type, is_page ? POLICY_PAGE : POLICY_DATA,
+		    f->etag != NULL ? "no-cache" : "no-store");
 	if (f->etag != NULL)
 		add_header(x, "ETag", f->etag);
 	if (!same)

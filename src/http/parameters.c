@@ -149,7 +149,8 @@ take(const struct parameters *ps, const char *pair, size_t n, uint64_t *seen, vo
 	p = find(ps, name);
 	if (p == NULL)
 		return refuse(r, 400, "There is no parameter \"%s\" here.", name);
-	if (equals != NULL && (!unescape(equals + 1, n - name_size - 1, value, sizeof(value)) || !is_printable_utf8(value)))
+	if (equals != NULL &&
+	    (!unescape(equals + 1, n - name_size - 1, value, sizeof(value)) || !is_printable_utf8(value)))
 		return refuse(r, 400, "The value of \"%s\" is too long, or is no text.", name);
 	if ((*seen & (UINT64_C(1) << (p - ps->list))) != 0)
 		return refuse(r, 400, "The parameter \"%s\" is there twice.", name);
