@@ -42,14 +42,28 @@ look_at_window(struct performance *p, const struct query_minutes *m, usec_t now)
 		p->window_from = begin;
 }
 
+/* minutes: of whom sum is. */
+static void
+look_at_sum(struct performance *p, const struct query_sum *sum, const struct query_minutes *minutes, usec_t now)
+{
+	query_sum_add(&p->sum, sum);
+	if (p->window > 0)
+		look_at_window(p, minutes, now);
+}
+
 /* t: the only tenant that is wanted, or NULL. */
 static void
-look_at_sum(struct performance *p, const struct wish *w, const struct query_store *s, const struct query_tenant *t,
-	usec_t now)
+look_at_sums(struct performance *p, const struct query_store *s, const struct tenant *t, usec_t now)
 {
-	query_sum_add(&p->sum, t != NULL ? &t->sum : &s->sum);
-	if (w->window > 0)
-		look_at_window(p, t != NULL ? &t->minutes : &s->minutes, now);
+	static const struct query_sum nothing = { .latency = HISTOGRAM_INIT };
+	static const struct query_minutes never;
+
+	if (t == NULL)
+		look_at_sum(p, &s->sum, &s->minutes, now);
+	else if (t->queries != NULL)
+		look_at_sum(p, &t->queries->sum, &t->queries->minutes, now);
+	else
+		look_at_sum(p, &nothing, &never, now);
 }
 
 static struct query_row *
@@ -131,8 +145,8 @@ gather_look(struct performance *p, const struct wish *w, struct shard *s)
 		look_at_times(p, w, &s->queries, now);
 	p->found = true;
 	p->ntenants = t != NULL ? 1 : tenants_count(s->tenants);
-	if (w->what & GATHER_SUM && has_asked)
-		look_at_sum(p, w, &s->queries, queries, now);
+	if (w->what & GATHER_SUM)
+		look_at_sums(p, &s->queries, t, now);
 	if (w->what & GATHER_DIGESTS && has_asked)
 		query_collect(&s->queries, queries, w->by, count_digests(w, s), &p->digests);
 	if (w->what & GATHER_TENANTS && t == NULL)

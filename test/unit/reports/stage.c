@@ -87,15 +87,22 @@ stage_tenant(const char *name)
 	return t;
 }
 
+void
+stage_make(const char *name)
+{
+	struct error e;
+
+	cr_assert_not_null(tenants_open(owner(name)->tenants, name, &e));
+}
+
 static void
 open_tenants(const char *names)
 {
 	char *list = memory_strdup(names), *rest = list, *name;
-	struct error e;
 
 	while ((name = strsep(&rest, " ")) != NULL) {
 		if (name[0] != '\0')
-			cr_assert_not_null(tenants_open(owner(name)->tenants, name, &e));
+			stage_make(name);
 	}
 	free(list);
 }

@@ -20,6 +20,7 @@ void stage_open(int nworkers, const char *tenants, const char *settings);
 void stage_close(void);
 
 struct tenant *stage_tenant(const char *name);
+void stage_make(const char *name);
 void stage_drop(const char *name);
 
 /* A query of this text is over.  The second one takes all there is to say. */
