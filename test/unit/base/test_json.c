@@ -95,6 +95,7 @@ Test(json, strings_are_escaped)
 	for (size_t i = 0; i < lengthof(strings); i++) {
 		json_put_text(&j, NULL, strings[i].bytes, strings[i].n);
 		cr_expect_str_eq(written(), strings[i].text, "case %zu: %s", i, written());
+		teardown();
 		setup();
 	}
 }
