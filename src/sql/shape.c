@@ -1,6 +1,9 @@
 #include "sql/shape.h"
 
 #include <string.h>
+#include <strings.h>
+
+#include "base/memory.h"
 
 /* What is mixed in for a literal, whatever it is. */
 #define LITERAL 257
@@ -155,6 +158,17 @@ look_at_element(struct shape *s, const struct token *t)
 
 /* --- what happens beside the hash --- */
 
+/* What is before is called: w.  One call of set_config at a time is followed to its end; of another one in its arguments,
+ * the worst is believed. */
+static void
+note_function(struct shape *s, const struct word *w)
+{
+	if (w->id == WORD_SET_CONFIG && s->call.depth == 0)
+		s->call = (struct local_call){ .depth = s->depth + 1 };
+	else
+		s->effects |= w->effects;
+}
+
 /* What is before is called. */
 static void
 note_call(struct shape *s)
@@ -162,11 +176,49 @@ note_call(struct shape *s)
 	const struct token *name = s->before;
 
 	if (name->kind == TOKEN_WORD)
-		s->effects |= words_find(name->hash)->effects;
+		note_function(s, words_find(name->hash));
 	else if (name->kind == TOKEN_QUOTED && name->size > 2)
-		s->effects |= words_find(lexer_word_hash(name->start + 1, name->size - 2))->effects;
+		note_function(s, words_find(lexer_word_hash(name->start + 1, name->size - 2)));
 	else if (name->kind == TOKEN_ESCAPED)
 		s->effects |= SQL_EFFECT_SETTINGS | SQL_EFFECT_LOCKS;	/* who writes so has something to hide */
+}
+
+static bool
+says_true(const struct token *t)
+{
+	static const char *const spellings[] = { "true", "'true'", "'t'" };
+
+	for (size_t i = 0; i < lengthof(spellings); i++) {
+		if (t->size == strlen(spellings[i]) && strncasecmp(t->start, spellings[i], t->size) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A token of an argument of set_config, or of what is in there.  Behind a comma, one counts from none again. */
+static void
+note_argument(struct shape *s, const struct token *t)
+{
+	struct local_call *c = &s->call;
+
+	if (t->kind == TOKEN_COMMA) {
+		c->commas++;
+		c->tokens = 0;
+		return;
+	}
+	c->tokens++;
+	c->is_true = says_true(t);
+}
+
+/* set_config(name, value, true) leaves nothing behind: true as one word or literal.  In doubt, it does. */
+static void
+end_call(struct shape *s, bool closed)
+{
+	const struct local_call *c = &s->call;
+
+	if (c->depth != 0 && !(closed && c->commas == 2 && c->tokens == 1 && c->is_true))
+		s->effects |= SQL_EFFECT_SETTINGS;
+	s->call.depth = 0;
 }
 
 /* What is before is a schema, or a table. */
@@ -369,6 +421,8 @@ take_close(struct shape *s, const struct token *t)
 	if (is_in_list(s))
 		end_list(s);
 	add_symbol(s, t);
+	if (s->call.depth == s->depth && s->depth > 0)
+		end_call(s, *t->start == ')');
 	if (s->depth > 0)
 		s->depth--;
 	s->rows_over = is_in_list(s) && top_list(s)->kind == LIST_ROWS;
@@ -398,6 +452,8 @@ take_token(struct shape *s, struct token *t)
 {
 	const struct word *w = &words_plain;
 
+	if (s->call.depth != 0 && s->call.depth == s->depth && t->kind != TOKEN_CLOSE)
+		note_argument(s, t);
 	switch (t->kind) {
 	case TOKEN_WORD:
 		w = take_word(s, t);
@@ -459,6 +515,7 @@ shape_init(struct shape *s, const char *text, size_t n, struct shape_listener *l
 	s->literal = s->operand = false;
 	s->effects = 0;
 	s->depth = 0;
+	s->call = (struct local_call){ .depth = 0 };
 	s->statements = 0;
 	s->between = true;
 	s->rows_over = false;
@@ -483,5 +540,6 @@ shape_read(struct shape *s, const char *text, size_t n, struct shape_listener *l
 			look_at_element(s, t);
 		take_token(s, t);
 	}
+	end_call(s, false);
 	end_text(s);
 }

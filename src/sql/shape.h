@@ -65,6 +65,14 @@ enum shape_handles {
 	HANDLES_ALL,		/* there are no other names: FETCH, CLOSE, SAVEPOINT ... */
 };
 
+/* A call of set_config: does its last argument say that it is for this transaction only? */
+struct local_call {
+	size_t depth;		/* of brackets, where its commas are; 0: there is no such call */
+	unsigned commas;
+	unsigned tokens;	/* of the present argument, at this depth */
+	bool is_true;		/* the last one of them says true */
+};
+
 struct shape {
 	struct lexer lexer;
 	struct shape_listener *listener;	/* or NULL */
@@ -77,6 +85,7 @@ struct shape {
 	bool operand;		/* an operand may come next */
 	uint8_t effects;
 	size_t depth;		/* of brackets */
+	struct local_call call;
 
 	/* the present statement */
 	unsigned statements;	/* begun so far */

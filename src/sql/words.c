@@ -126,7 +126,7 @@ static const struct word words[] = {
 	{ "pg_advisory_lock_shared", .effects = SQL_EFFECT_LOCKS },
 	{ "pg_try_advisory_lock", .effects = SQL_EFFECT_LOCKS },
 	{ "pg_try_advisory_lock_shared", .effects = SQL_EFFECT_LOCKS },
-	{ "set_config", .effects = SQL_EFFECT_SETTINGS },
+	{ "set_config", .id = WORD_SET_CONFIG, .effects = SQL_EFFECT_SETTINGS },
 	{ "set_limit", .effects = SQL_EFFECT_SETTINGS },
 };
 
