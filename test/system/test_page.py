@@ -108,8 +108,8 @@ def busy(module_pgusher):
 def show(page, p, fragment=""):
     page.get("about:blank")
     page.get(f"{p.web}/{fragment}")
-    page.wait("return document.getElementById('age').innerText.includes('read') && !document.getElementById('main').hidden",
-              what="the page has been read")
+    page.wait("return document.getElementById('age').innerText.includes('read')"
+              " && !document.getElementById('main').hidden", what="the page has been read")
 
 
 def reading(page):
@@ -181,7 +181,8 @@ def test_files_ask_nobody_else_and_make_no_html_of_strings(busy):
     for text in texts.values():
         addresses = set(re.findall(r"\bhttps?://[^\s'\"]+", text))
         assert addresses <= {"http://www.w3.org/2000/svg"}, "namespaces only"
-    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", texts["/script.js"])
+    makers = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function"
+    assert not re.search(makers, texts["/script.js"])
     assert not re.search(r"<script(?! src)|\sstyle=|\son[a-z]+=", texts["/"])
     assert len({hashlib.sha256(t.encode()).digest() for t in texts.values()}) == len(FILES)
 
@@ -235,7 +236,8 @@ def test_queries_and_what_they_unfold_to(page, busy):
     assert column(page, "queries", "p95") == [as_duration(r["p95_ms"]) for r in rows]
 
     who = next(r for r in rows if "FROM who" in r["text"])
-    page.js("[...document.querySelectorAll('#queries .unfold')].find((b) => b.textContent.includes('FROM who')).click()")
+    page.js("[...document.querySelectorAll('#queries .unfold')]"
+            ".find((b) => b.textContent.includes('FROM who')).click()")
     assert page.text("#queries .detail pre") == who["text"]
     facts = dict(zip(page.texts("#queries .detail dt"), page.texts("#queries .detail dd")))
     assert (facts["Calls"], facts["Tenants"], facts["Digest"]) == ("90", "3", who["digest"])
@@ -260,8 +262,10 @@ def test_slow_queries_and_what_they_unfold_to(page, busy):
     planned = next((i for i, r in enumerate(rows) if r["plan"]), None)
     assert planned is not None, [r["plan_note"] for r in rows]
     page.js("document.querySelectorAll('#slow .unfold[aria-expanded=false]').forEach((b) => b.click())")
-    assert re.match(r"Result  \(cost=0\S* rows=1 width=4\)", page.texts(f"#slow tbody:nth-of-type({planned + 1}) pre")[1])
-    widths = page.js("return [...document.querySelector('#slow .stack').children].map((r) => r.width.baseVal.value)")
+    plan = page.texts(f"#slow tbody:nth-of-type({planned + 1}) pre")[1]
+    assert re.match(r"Result  \(cost=0\S* rows=1 width=4\)", plan)
+    widths = page.js("return [...document.querySelector('#slow .stack').children]"
+                     ".map((r) => r.width.baseVal.value)")
     assert abs(sum(widths) - 1000) < 1 and widths[1] > 900, "pg_sleep is before the first byte"
 
 
@@ -270,12 +274,14 @@ def test_charts_and_their_table(page, busy):
     history = api(busy, "/api/system/query-performance")["history"]
     last = [h for h in history if h["calls"]][-1]
     assert sum(h["calls"] for h in history) == 100
-    assert f"p99 {as_duration(last['p99_ms'])}" in page.js("return document.getElementById('latency').getAttribute('aria-label')")
+    label = page.js("return document.getElementById('latency').getAttribute('aria-label')")
+    assert f"p99 {as_duration(last['p99_ms'])}" in label
     assert page.js("return document.querySelectorAll('#latency .label').length") == 3
     page.js("document.querySelector('#minutes summary').click()")
     page.wait("return document.querySelector('#minutes tbody') !== null")
     i = page.texts("#minutes th[scope=col]").index("queries")
-    shown = page.js("return [...document.querySelectorAll('#minutes tbody tr')].map((tr) => Number(tr.cells[arguments[0]].innerText))", i)
+    shown = page.js("return [...document.querySelectorAll('#minutes tbody tr')]"
+                    ".map((tr) => Number(tr.cells[arguments[0]].innerText))", i)
     assert sum(shown) == 100 and len(shown) >= len(history)
 
 
@@ -290,6 +296,7 @@ def test_few_samples_are_no_zeros(page, pgusher):
     assert page.text("#alerts .note") == "No alerts."
 
 
+@pytest.mark.slow
 def test_more_tenants_than_rows(page, pgusher, pg):
     p = serving(pgusher, databases={f"n{i}": f"host={pg.host} port={pg.port} dbname=shop" for i in range(103)})
     for i in range(103):
@@ -302,7 +309,8 @@ def test_more_tenants_than_rows(page, pgusher, pg):
     names = column(page, "tenants", "tenant")
     assert (len(names), names[-1]) == (101, "all others")
     assert sum(int(n) for n in column(page, "tenants", "queries")) == sum(i % 3 + 1 for i in range(103))
-    page.js("[...document.querySelectorAll('#tenants thead button')].find((b) => b.textContent === 'queries').click()")
+    page.js("[...document.querySelectorAll('#tenants thead button')]"
+            ".find((b) => b.textContent === 'queries').click()")
     page.wait("return document.querySelector('#tenants .note').innerText.includes('by queries')")
     reading(page)
     queries = [int(n) for n in column(page, "tenants", "queries")]
@@ -331,7 +339,7 @@ def test_pools_and_who_waits(page, pgusher):
         holder.execute("SELECT 1")
         waiting = threading.Thread(target=ask, args=(p, "mill", "SELECT 2"))
         waiting.start()
-        wait_until(lambda: p.pool("mill")["cl_waiting"] == 1 and p.pool("mill")["maxwait"] >= 1, 10, "a client waits")
+        wait_until(lambda: p.pool("mill")["maxwait"] >= 1, 10, "a client waits")
         show(page, p)
         word, reasons = verdict(page)
         assert word == "Attention: 1 reason", reasons
@@ -375,14 +383,17 @@ def tab_to(page, selector, at_most=60):
 
 
 def test_sorting_by_keyboard(page, busy):
+    def direction():
+        return page.js(f"return document.querySelector('#tenants thead th:nth-child({i})').getAttribute('aria-sort')")
+
     show(page, busy)
     i = heads(page, "tenants").index("queries") + 1
     tab_to(page, f"#tenants thead th:nth-child({i}) button")
     page.press("Enter")
-    assert page.js(f"return document.querySelector('#tenants thead th:nth-child({i})').getAttribute('aria-sort')") == "descending"
+    assert direction() == "descending"
     assert [int(n) for n in column(page, "tenants", "queries")] == [40, 30, 30]
     page.press("Space")
-    assert page.js(f"return document.querySelector('#tenants thead th:nth-child({i})').getAttribute('aria-sort')") == "ascending"
+    assert direction() == "ascending"
     assert [int(n) for n in column(page, "tenants", "queries")] == [30, 30, 40]
     page.press("Shift+Tab", "Shift+Tab", "Shift+Tab", "Enter")
     assert column(page, "tenants", "tenant") == ["forge", "mill", "shop"]
@@ -421,10 +432,10 @@ def test_rows_unfold_by_keyboard(page, busy):
     tab_to(page, "#queries .unfold")
     page.press("Enter")
     assert page.js("return document.activeElement.getAttribute('aria-expanded')") == "true"
-    controlled = page.js("return document.getElementById(document.activeElement.getAttribute('aria-controls')).innerText")
-    assert "Digest" in controlled
+    controlled = page.js("return document.activeElement.getAttribute('aria-controls')")
+    assert "Digest" in page.text(f"#{controlled}")
     page.press("Space")
-    assert page.js("return document.getElementById(document.activeElement.getAttribute('aria-controls')).hidden")
+    assert page.js("return document.getElementById(arguments[0]).hidden", controlled)
 
 
 def test_skip_link(page, busy):
@@ -479,6 +490,7 @@ return bad;
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_contrast(page, busy, scheme):
     page.scheme(scheme)
@@ -496,6 +508,7 @@ def test_contrast(page, busy, scheme):
         assert page.js(CONTRAST) == [], level
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [360, 800, 1920])
 def test_no_width_makes_the_page_scroll_sideways(page, busy, width):
     page.size(width)
@@ -509,13 +522,15 @@ def test_names_of_everything(page, busy):
     """What a screen reader needs: names of controls, headers of tables, one h1, no id twice."""
     show(page, busy)
     assert page.js("""return [...document.querySelectorAll('button, input')].filter(
-        (e) => e.checkVisibility() && !(e.innerText.trim() || e.labels && e.labels.length > 0)).map((e) => e.outerHTML)""") == []
+        (e) => e.checkVisibility() && !(e.innerText.trim() || e.labels && e.labels.length > 0))
+        .map((e) => e.outerHTML)""") == []
     assert page.js("return [...document.querySelectorAll('thead th')].every((th) => th.scope === 'col')")
     assert page.js("return [...document.querySelectorAll('tbody tr:first-child th')].every((th) => th.scope === 'row')")
     assert page.js("return document.querySelectorAll('h1').length") == 1
     assert page.js("""const ids = [...document.querySelectorAll('[id]')].map((e) => e.id);
         return ids.filter((id, i) => ids.indexOf(id) !== i)""") == []
-    assert page.js("return [...document.querySelectorAll('svg')].every((e) => e.getAttribute('aria-hidden') || e.getAttribute('aria-label'))")
+    assert page.js("""return [...document.querySelectorAll('svg')].every(
+        (e) => e.getAttribute('aria-hidden') || e.getAttribute('aria-label'))""")
     assert page.js("return document.documentElement.lang") == "en"
 
 
@@ -534,8 +549,8 @@ def test_what_peers_send_stays_text(page, pgusher, pg):
     texts = column(page, "queries", "text")
     for name in EVIL:
         assert any(quoted(name) in t for t in texts), name
-    applications = page.js("""return [...document.querySelectorAll('#slow dt')].filter((dt) => dt.innerText === 'Application name')
-        .map((dt) => dt.nextElementSibling.innerText)""")
+    applications = page.js("""return [...document.querySelectorAll('#slow dt')]
+        .filter((dt) => dt.innerText === 'Application name').map((dt) => dt.nextElementSibling.innerText)""")
     assert sorted(applications) == sorted(EVIL)
     page.js("[...document.querySelectorAll('#tenants .link')].find((b) => b.textContent === arguments[0]).click()", EVIL[1])
     page.wait("return document.getElementById('figures-heading').innerText === arguments[0]", f"Tenant {EVIL[1]}")
@@ -567,7 +582,8 @@ def test_token(page, pgusher):
     page.press("Enter")
     page.wait("return document.getElementById('word').innerText === 'All is well'")
     assert column(page, "tenants", "tenant") == ["shop"]
-    assert page.js("return [sessionStorage.length, localStorage.length, document.cookie, location.href.includes('token')]") == [1, 0, "", False]
+    kept = page.js("return [sessionStorage.length, localStorage.length, document.cookie, location.href]")
+    assert kept == [1, 0, "", p.web + "/"]
     page.click("#forget")
     page.wait("return !document.getElementById('login').hidden")
     assert page.js("return sessionStorage.length") == 0
@@ -605,6 +621,7 @@ def test_unreachable_and_back(page, pgusher):
     assert verdict(page)[0] == "All is well"
 
 
+@pytest.mark.slow
 def test_a_server_that_hangs(page, pgusher):
     p = serving(pgusher)
     ask(p, "shop", "SELECT 1")
@@ -618,6 +635,7 @@ def test_a_server_that_hangs(page, pgusher):
     page.wait("return document.getElementById('word').innerText === 'All is well'", what="it answers again")
 
 
+@pytest.mark.slow
 def test_pause(page, busy):
     show(page, busy)
     page.click("#pause")
@@ -629,6 +647,7 @@ def test_pause(page, busy):
     page.wait("return document.getElementById('age').innerText === 'just read'")
 
 
+@pytest.mark.slow
 def test_hidden_pages_do_not_ask(page, busy):
     show(page, busy)
     page.do("window/minimize")
@@ -639,4 +658,4 @@ def test_hidden_pages_do_not_ask(page, busy):
         assert page.js("return performance.getEntriesByType('resource').length") == n
     finally:
         page.do("window/rect", width=1280, height=1600)
-    page.wait("return performance.getEntriesByType('resource').length > arguments[0]", n, what="it reads when it is seen again")
+    page.wait("return performance.getEntriesByType('resource').length > arguments[0]", n, what="it reads again when seen")

@@ -372,7 +372,8 @@ function reassure({ ready, pools, all }) {
 
 function judge(readings) {
 	if (readings.lost) {
-		const text = readings.readAt === null ? "Nothing could be read yet." : "What is below was true when it was read. Now nobody knows.";
+		const text = readings.readAt === null ? "Nothing could be read yet."
+			: "What is below was true when it was read. Now nobody knows.";
 		return { level: UNKNOWN, reasons: [{ level: UNKNOWN, text }] };
 	}
 	const reasons = JUDGES.flatMap((j) => j(readings)).sort((a, b) => b.level - a.level);
@@ -643,10 +644,11 @@ function showMinutes(points) {
 	const table = $("minutes").querySelector("table");
 	if (!$("minutes").open || selectedIn(table))
 		return;
-	table.replaceChildren(
-		element("thead", {}, element("tr", {}, ...MINUTE_COLUMNS.map(([name]) => element("th", { scope: "col", class: "number" }, name)))),
-		element("tbody", {}, ...[...points].reverse().map((p) => element("tr", {}, ...MINUTE_COLUMNS.map(([, show], i) =>
-			element(i === 0 ? "th" : "td", { scope: i === 0 ? "row" : false, class: "number" }, show(p)))))));
+	const heads = MINUTE_COLUMNS.map(([name]) => element("th", { scope: "col", class: "number" }, name));
+	const cellsOf = (point) => MINUTE_COLUMNS.map(([, show], i) =>
+		element(i === 0 ? "th" : "td", { scope: i === 0 ? "row" : false, class: "number" }, show(point)));
+	table.replaceChildren(element("thead", {}, element("tr", {}, ...heads)),
+		element("tbody", {}, ...[...points].reverse().map((point) => element("tr", {}, ...cellsOf(point)))));
 }
 
 function showCharts() {
@@ -1122,7 +1124,8 @@ function makeTables() {
 		detail: queryDetail,
 		sort: { column: 2, down: true },
 		columns: [
-			{ title: "text", show: (row) => isOther(row) ? "all others" : clip(row.text || "", 300), value: (row) => row.text, text: true },
+			{ title: "text", show: (row) => isOther(row) ? "all others" : clip(row.text || "", 300), value: (row) => row.text,
+				text: true },
 			{ title: "now / s", hint: "calls per second, while this page looked", number: true, lesser: true,
 				show: (row) => rate(growth.queries.of(row.digest || "")), value: (row) => growth.queries.of(row.digest || "") },
 			{ title: "share of time", hint: "of the time that these queries took", number: true, order: "total",
@@ -1147,7 +1150,8 @@ function makeTables() {
 			{ title: "text", show: (row) => clip(row.text || "", 300), value: (row) => row.text, text: true },
 			numberColumn("waited", "wait_ms", duration, { hint: "for a server, before that", minor: true }),
 			numberColumn("rows", "rows", count, { minor: true }),
-			{ title: "result", show: (row) => failed(row) ? `error ${row.sqlstate}` : "ok", value: (row) => row.sqlstate || "", minor: true },
+			{ title: "result", show: (row) => failed(row) ? `error ${row.sqlstate}` : "ok", value: (row) => row.sqlstate || "",
+				minor: true },
 			{ title: "user", show: (row) => row.user || "", value: (row) => row.user, minor: true },
 		],
 		sort: { column: 0, down: true },
@@ -1285,6 +1289,21 @@ function period({ window, samples }) {
 	return `From ${from} to ${to}: ${several(samples, "query", "queries")}.`;
 }
 
+function coverWords(s, failure) {
+	if (failure && failure.status === TENANT_GONE)
+		return "No tenant of this name is in use.";
+	if (failure)
+		return `Could not be read: ${failure.message}.`;
+	return s ? period(s) : "";
+}
+
+/* rows: null if they are not known. */
+function listWords(rows, none, some) {
+	if (rows === null)
+		return "Not known.";
+	return rows.length === 0 ? none : some;
+}
+
 function note(id, text) {
 	setText($(id).querySelector(".note"), text);
 }
@@ -1307,22 +1326,29 @@ function showAll() {
 	showAge();
 }
 
-function showLost() {
-	const why = page.lost ? Object.values(page.failures)[0] : null;
+function lossWords() {
+	const why = Object.values(page.failures)[0];
+	const what = why.status === 0 ? "Can't reach pgusher" : "pgusher answers with errors";
 	const since = page.readAt ? ` What you see was read at ${timeOfDay(new Date(page.readAt))}.` : "";
-	const stale = !page.lost && page.changedAt && Date.now() - page.changedAt > OLD;
-	$("lost").hidden = !page.lost && !stale;
-	setText($("lost"), page.lost ? `${why.status === 0 ? "Can't reach pgusher" : "pgusher answers with errors"}: ${why.message}.${since}`
-		: stale ? `The data is old: the server made it at ${timeOfDay(new Date(page.madeAt))}, and nothing newer comes.` : "");
+	return `${what}: ${why.message}.${since}`;
+}
+
+function showLost() {
+	const stale = page.changedAt !== null && !page.paused && Date.now() - page.changedAt > OLD;
+	let words = "";
+	if (page.lost)
+		words = lossWords();
+	else if (stale)
+		words = `The data is old: it was made at ${timeOfDay(new Date(page.madeAt))}, and nothing newer comes.`;
+	$("lost").hidden = words === "";
+	setText($("lost"), words);
 }
 
 function showSubject(pools) {
 	const s = subject(), scope = page.tenant === null ? "All tenants" : `Tenant ${page.tenant}`;
 	setText($("figures-heading"), scope);
 	$("everybody").hidden = page.tenant === null;
-	const failure = page.failures[page.tenant === null ? "all" : "chosen"];
-	const gone = failure && failure.status === TENANT_GONE;
-	setText($("covers"), !failure ? s ? period(s) : "" : gone ? "No tenant of this name is in use." : `Could not be read: ${failure.message}.`);
+	setText($("covers"), coverWords(s, page.failures[page.tenant === null ? "all" : "chosen"]));
 	const mine = pools && pools.filter((p) => page.tenant === null || p.database === page.tenant);
 	$("covers-more").hidden = !s;
 	setText($("covers-words"), s ? s.covers : "");
@@ -1331,8 +1357,6 @@ function showSubject(pools) {
 	showSlow(s);
 	showAlerts(s);
 }
-
-const NOT_READ = "Not known.";
 
 const ofTenant = () => page.tenant === null ? "" : ` of tenant ${page.tenant}`;
 
@@ -1345,49 +1369,48 @@ function showQueries(s) {
 	}
 	if (s)
 		growth.queries.read(page.readAt, rows, tables.queries.key);
-	note("queries", !s ? NOT_READ : rows.length === 0 ? `No queries${ofTenant()} have been counted.`
-		: `Statements${ofTenant()} without their literals, since the counting began. Press one for more.`);
+	note("queries", listWords(s && rows, `No queries${ofTenant()} have been counted.`,
+		`Statements${ofTenant()} without their literals, since the counting began. Press one for more.`));
 	tables.queries.update(rows);
 }
 
 function showSlow(s) {
 	const rows = s ? keyed(s.slow_queries) : [];
-	note("slow", !s ? NOT_READ : rows.length === 0 ? `No slow queries${ofTenant()}.` : `The latest${ofTenant()}. Press one for its times, trace and plan.`);
+	note("slow", listWords(s && rows, `No slow queries${ofTenant()}.`,
+		`The latest${ofTenant()}. Press one for its times, trace and plan.`));
 	tables.slow.update(rows);
 }
 
 function showAlerts(s) {
 	const rows = s ? s.alerts : [];
-	note("alerts", !s ? NOT_READ : rows.length === 0 ? `No alerts${ofTenant()}.` : "");
+	note("alerts", listWords(s && rows, `No alerts${ofTenant()}.`, ""));
 	tables.alerts.update(rows);
 }
 
-function showTenants() {
-	const t = page.tenants, words = failureWords("tenants");
-	if (!t) {
-		note("tenants", words);
-		tables.tenants.update([]);
-		return;
-	}
+/* Which tenants these are, if they are not all. */
+function cutWords(rows) {
 	const { columns, sort, order } = tables.tenants;
-	const cut = t.rows.some(isRest) || t.complete === false ? ` The first ${several(t.rows.filter((r) => !isRest(r)).length, "tenant")} by ` +
-		`${order === null ? "share of time" : columns[sort.column].title}; the rest is one row.` : "";
-	note("tenants", words + (t.rows.length === 0 ? "No tenant is in use." : `Since the counting began.${cut} Press a name to see that tenant only.`));
-	tables.tenants.update(t.rows);
+	if (!rows.some(isRest))
+		return "";
+	return ` The first ${several(rows.length - 1, "tenant")} by ${order === null ? "share of time" : columns[sort.column].title}; ` +
+		"the rest is one row.";
+}
+
+function showTenants() {
+	const rows = page.tenants ? page.tenants.rows : [];
+	const words = listWords(page.tenants && rows, "No tenant is in use.",
+		`Since the counting began.${cutWords(rows)} Press a name to see that tenant only.`);
+	note("tenants", failureWords("tenants") + words);
+	tables.tenants.update(rows);
 }
 
 function showPools(pools) {
-	if (!pools) {
-		note("pools", failureWords("pools"));
-		tables.pools.update([]);
-		return;
-	}
-	const mine = pools.filter((p) => page.tenant === null || p.database === page.tenant);
-	const waiting = mine.filter((p) => p.cl_waiting > 0).length;
-	note("pools", failureWords("pools") + (mine.length === 0 ? `No pool${ofTenant()} is in use.`
-		: `${several(mine.length, "pool")}${ofTenant()}; in ${waiting === 0 ? "none" : count(waiting)} of them somebody waits.`) +
-		(page.pools.complete === false ? " There are more than are shown." : ""));
-	tables.pools.update(mine);
+	const mine = pools && pools.filter((p) => page.tenant === null || p.database === page.tenant);
+	const waiting = (mine || []).filter((p) => p.cl_waiting > 0).length;
+	const words = listWords(mine, `No pool${ofTenant()} is in use.`, `${several((mine || []).length, "pool")}${ofTenant()}; ` +
+		`in ${waiting === 0 ? "none" : count(waiting)} of them somebody waits.`);
+	note("pools", failureWords("pools") + words);
+	tables.pools.update(mine || []);
 }
 
 function showFoot() {
@@ -1397,9 +1420,15 @@ function showFoot() {
 		`${several(b.truncated, "statement")} too long to be read whole.` : "");
 }
 
+function ageWords(s) {
+	if (s === null)
+		return "not read yet";
+	return s < 2 ? "just read" : `read ${duration(s * 1000)} ago`;
+}
+
 function showAge() {
 	const s = page.readAt ? Math.round((Date.now() - page.readAt) / 1000) : null;
-	setText($("age"), (page.paused ? "paused; " : "") + (s === null ? "not read yet" : s < 2 ? "just read" : `read ${duration(s * 1000).replace(/\.\d+/, "")} ago`));
+	setText($("age"), (page.paused ? "paused; " : "") + ageWords(s));
 	setAttribute($("age"), "class", s !== null && s * 1000 > OLD ? "old" : null);
 	$("forget").hidden = token() === null;
 }
