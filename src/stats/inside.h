@@ -56,6 +56,9 @@ store_at(struct query_store *s, usec_t now)
 		store_read_clock(s, now);
 }
 
+/* Free one thing of those in the attic; false: it is empty. */
+bool store_clear_attic(struct query_store *s);
+
 /* Free some of what is in the attic, and give up some of what is beyond the limits: `most` at most. */
 void store_tidy(struct query_store *s, unsigned most);
 

@@ -3,15 +3,19 @@ stats_sources = \
 	src/stats/alarms.h \
 	src/stats/applications.c \
 	src/stats/applications.h \
+	src/stats/collect.c \
 	src/stats/count.c \
 	src/stats/counters.c \
 	src/stats/counters.h \
 	src/stats/inside.h \
+	src/stats/order.c \
+	src/stats/order.h \
 	src/stats/queries.h \
 	src/stats/ranking.c \
 	src/stats/ranking.h \
 	src/stats/recent.c \
 	src/stats/recent.h \
+	src/stats/reset.c \
 	src/stats/room.c \
 	src/stats/rows.c \
 	src/stats/rows.h \

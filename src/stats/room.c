@@ -5,6 +5,7 @@
 
 #define LOOKS_LEAST 8
 #define LOOKS_MOST 64
+#define SLACK (WEIGHT_CALL / 2)
 
 /* Looking for the lightest. */
 struct search {
@@ -39,7 +40,7 @@ static void *
 end(const struct search *f, struct query_weight *level)
 {
 	if (f->lightest != NULL)
-		level->value = f->least < UINT32_MAX - WEIGHT_CALL ? f->least + WEIGHT_CALL : UINT32_MAX;
+		level->value = f->least < UINT32_MAX - SLACK ? f->least + SLACK : UINT32_MAX;
 	return f->lightest;
 }
 

@@ -53,6 +53,9 @@ struct query_rows {
 
 void query_rows_release(struct query_rows *r);
 
+/* One more, of zeros; good until the next one. */
+struct query_row *query_rows_add(struct query_rows *r);
+
 /* The first `top` digests of one tenant, or (NULL) of the whole store, in this order, and `other` if it has counted
  * anything.  Behind the first `top` of several stores something may be missing that is only near the top in each:
  * ask for more than is shown. */

@@ -16,7 +16,7 @@
  *	- Weights halve every 2^29 us (9 minutes).
  *	- Room is made by looking at some, in turn (in the order of a secret hash: those that came
  *	  together don't lie together): at least 8, then on until one is found that is no heavier
- *	  than what was given up last was and a call, and at most 64.  The lightest of them goes.
+ *	  than what was given up last was and half a call, and at most 64.  The lightest of them goes.
  *	- The newcomer inherits its weight (as in the space-saving algorithm): else newcomers would
  *	  only ever push out each other, or what is young.
  *
