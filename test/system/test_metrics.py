@@ -719,19 +719,29 @@ def test_rules_use_what_there_is(metered):
     assert len(used & known) > 15
 
 
+def with_token(text, token_file):
+    """prometheus.yml with the lines that are commented out for who needs no token."""
+    lines = ("authorization:", "  type: Bearer", "  credentials_file: /etc/prometheus/pgusher.token")
+    for line in lines:
+        assert text.count(f"    # {line}\n") == 1
+        text = text.replace(f"    # {line}\n", f"    {line}\n")
+    return text.replace("/etc/prometheus/pgusher.token", str(token_file))
+
+
 @needs_promtool
 def test_promtool_check_config():
+    """As it stands nothing else is needed, no file with a token, either."""
     folder = make_dir("pgu-prometheus-")
     try:
         for name in ("rules.yml", "alerts.yml"):
             shutil.copy(PROMETHEUS / name, folder)
         (folder / "token").write_text("secret")
         text = (PROMETHEUS / "prometheus.yml").read_text()
-        assert text.count("/etc/prometheus/pgusher.token") == 1
-        (folder / "prometheus.yml").write_text(text.replace("/etc/prometheus/pgusher.token", str(folder / "token")))
-        got = run(["promtool", "check", "config", folder / "prometheus.yml"])
-        assert "2 rule files found" in got.stdout
-        assert got.stdout.count("SUCCESS") == 4
+        for variant in (text, with_token(text, folder / "token")):
+            (folder / "prometheus.yml").write_text(variant)
+            got = run(["promtool", "check", "config", folder / "prometheus.yml"])
+            assert "2 rule files found" in got.stdout
+            assert got.stdout.count("SUCCESS") == 4
     finally:
         remove_dir(folder)
 
@@ -759,9 +769,8 @@ def test_prometheus(metered):
     for name in ("rules.yml", "alerts.yml"):
         shutil.copy(PROMETHEUS / name, folder)
     (folder / "token").write_text(token)
-    text = (PROMETHEUS / "prometheus.yml").read_text()
-    for ours, here in (("/etc/prometheus/pgusher.token", str(folder / "token")),
-                       ("127.0.0.1:8432", p.settings["http_listen"]), ("interval: 15s", "interval: 1s")):
+    text = with_token((PROMETHEUS / "prometheus.yml").read_text(), folder / "token")
+    for ours, here in (("127.0.0.1:8432", p.settings["http_listen"]), ("interval: 15s", "interval: 1s")):
         assert ours in text
         text = text.replace(ours, here)
     (folder / "prometheus.yml").write_text(text)
