@@ -120,15 +120,22 @@ look_at_tenants(const struct look *l, struct ranking *worst)
 	}
 }
 
+/* Goes on where the last look ended, if there are more than one may take. */
 static void
-look_at_entries(const struct look *l, struct ranking *worst)
+look_at_entries(const struct look *l, unsigned *hand, struct ranking *worst)
 {
 	const struct query_table *entries = &l->store->entries;
-	const struct query_entry *e, *soon;
+	unsigned left = entries->n < QUERY_ALARM_ENTRIES ? entries->n : QUERY_ALARM_ENTRIES;
 	struct query_alarm a;
 
-	for (unsigned at = 0; (e = query_table_next(entries, &at)) != NULL;) {
-		if ((soon = query_table_ahead(entries, at)) != NULL) {
+	for (; left > 0; left--) {
+		const struct query_entry *e = query_table_next(entries, hand), *soon;
+
+		if (e == NULL) {
+			*hand = 0;
+			e = query_table_next(entries, hand);
+		}
+		if ((soon = query_table_ahead(entries, *hand)) != NULL) {
 			__builtin_prefetch(&soon->trend);
 			__builtin_prefetch(&soon->trend + 1);
 		}
@@ -189,7 +196,7 @@ query_find_alarms(struct query_store *s, const struct query_alarm_rules *r, usec
 		look_at_tenants(&l, &tenants);
 	if (r->regression > 0 && s->limits.period > 0) {
 		l.period = (uint32_t)(now / s->limits.period);
-		look_at_entries(&l, &entries);
+		look_at_entries(&l, &s->alarm_hand, &entries);
 	}
 	ranking_sort(&tenants);
 	ranking_sort(&entries);

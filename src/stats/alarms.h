@@ -8,7 +8,7 @@
  *			has fewer than min_calls of the one before it, is over `regression` times the
  *			baseline and 5 ms more than it.  The baseline needs 3 periods.
  *
- * The same alarm is found again each time, as long as it is true; cooling down is the monitor's.
+ * The same alarm is found again each time that it is looked at, as long as it is true; cooling down is the monitor's.
  */
 #ifndef STATS_ALARMS_H
 #define STATS_ALARMS_H
@@ -19,6 +19,9 @@
 #include "base/clock.h"
 
 struct query_store;
+
+/* So many statements are looked at each time, so that the worker isn't held up: with more than that, in turn. */
+#define QUERY_ALARM_ENTRIES 10000
 
 struct query_alarm_rules {
 	double slow_share;	/* alert_slow_percent / 100; 0: off */

@@ -129,6 +129,7 @@ struct query_store {
 	/* private */
 	struct query_weight entry_level, digest_level;	/* what was given up last had it */
 	uint64_t random;
+	unsigned alarm_hand;
 	struct query_entry *attic_entries;	/* of before a reset, to be freed by and by */
 	struct query_digest *attic_digests;
 	struct histogram *attic;	/* of tenants */

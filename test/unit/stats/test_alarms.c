@@ -222,3 +222,30 @@ Test(alarms, worst_first_and_no_more_than_asked_for)
 	query_alarms_release(&a);
 	query_store_release(&s);
 }
+
+/* With more statements than one look takes, each has its turn. */
+Test(alarms, are_found_among_very_many)
+{
+	struct query_limits l = stage_limits(50000, 50000);
+	struct query_store s;
+	struct query_alarms a;
+	struct query_tenant *t;
+	unsigned looks = 0, found = 0;
+
+	query_store_init(&s, &l, NOW);
+	t = query_tenant_new(&s, "t");
+	for (unsigned p = 0; p < 5; p++) {
+		ask_often(t, 1, 20, p < 4 ? 20000 : 90000, NOW + p * PERIOD);
+		ask_often(t, 2, 20, p < 4 ? 20000 : 90000, NOW + p * PERIOD);
+	}
+	for (unsigned i = 10; i < 45000; i++)
+		stage_ask(t, i, 100, NOW + 4 * PERIOD);
+	for (; looks < 9; looks++) {
+		query_find_alarms(&s, &rules, NOW + 4 * PERIOD, 10, &a);
+		found += (unsigned)a.n;
+		query_alarms_release(&a);
+	}
+	/* 90,000 looks at 44,992. */
+	cr_assert_eq(found, 4, "%u", found);
+	query_store_release(&s);
+}
