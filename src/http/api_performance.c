@@ -85,6 +85,14 @@ struct bounds {
 	size_t memory;
 };
 
+/* What statistics are of: all that was counted, or a window. */
+struct scope {
+	usec_t from;		/* wall clock */
+	bool whole;		/* sum holds all there is to tell; else there is only `recent` */
+	struct query_sum sum;	/* owned */
+	struct query_minute recent;
+};
+
 struct making {
 	struct exchange *exchange;
 	const struct performance_query *query;
@@ -158,39 +166,40 @@ put_rate(struct json *j, uint64_t calls, usec_t length)
 }
 
 static void
-put_all_time(struct json *j, const struct performance *p)
+put_whole(struct json *j, const struct scope *s, usec_t to)
 {
-	const struct query_counters *n = &p->sum.n;
+	const struct query_counters *n = &s->sum.n;
 
 	put_counts(j, n->calls, n->errors, n->slow);
 	json_put_int(j, "rows", (int64_t)n->rows);
 	json_put_int(j, "bytes_in", (int64_t)n->bytes_in);
 	json_put_int(j, "bytes_out", (int64_t)n->bytes_out);
-	put_rate(j, n->calls, p->to - p->from);
+	put_rate(j, n->calls, to - s->from);
 	put_mean(j, "mean_ms", n->total, n->calls);
-	put_quantile(j, "p50_ms", &p->sum, 0.50);
-	put_quantile(j, "p90_ms", &p->sum, 0.90);
-	put_quantile(j, "p95_ms", &p->sum, 0.95);
-	put_quantile(j, "p99_ms", &p->sum, 0.99);
+	put_quantile(j, "p50_ms", &s->sum, 0.50);
+	put_quantile(j, "p90_ms", &s->sum, 0.90);
+	put_quantile(j, "p95_ms", &s->sum, 0.95);
+	put_quantile(j, "p99_ms", &s->sum, 0.99);
 	json_put_msec(j, "max_ms", n->max);
 	put_mean(j, "wait_mean_ms", n->wait, n->calls);
 	put_mean(j, "first_byte_mean_ms", n->first_byte, n->calls);
 	put_mean(j, "blocked_mean_ms", n->blocked, n->calls);
 }
 
+/* Of the window of one tenant. */
 static void
-put_window(struct json *j, const struct performance *p)
+put_recent(struct json *j, const struct scope *s, usec_t to)
 {
 	static const char *const unknown_counts[] = { "rows", "bytes_in", "bytes_out" };
 	static const char *const unknown_times[] = {
 		"p50_ms", "p90_ms", "p95_ms", "p99_ms", "max_ms", "wait_mean_ms", "first_byte_mean_ms", "blocked_mean_ms",
 	};
 
-	put_counts(j, p->recent.calls, p->recent.errors, p->recent.slow);
+	put_counts(j, s->recent.calls, s->recent.errors, s->recent.slow);
 	for (size_t i = 0; i < lengthof(unknown_counts); i++)
 		json_put_null(j, unknown_counts[i]);
-	put_rate(j, p->recent.calls, p->to - p->window_from);
-	put_mean(j, "mean_ms", (usec_t)p->recent.total, p->recent.calls);
+	put_rate(j, s->recent.calls, to - s->from);
+	put_mean(j, "mean_ms", (usec_t)s->recent.total, s->recent.calls);
 	for (size_t i = 0; i < lengthof(unknown_times); i++)
 		json_put_null(j, unknown_times[i]);
 }
@@ -198,22 +207,20 @@ put_window(struct json *j, const struct performance *p)
 /* --- the parts --- */
 
 static void
-put_heading(struct json *j, const struct making *m, const struct performance *p)
+put_heading(struct json *j, const struct making *m, const struct performance *p, const struct scope *s)
 {
-	usec_t from = p->window != 0 ? p->window_from : p->from;
-
 	json_put_time(j, "generated_at", clock_wall());
 	json_put_string(j, "tenant", m->query->tenant);
 	json_open(j, "window", '{');
 	json_put_string(j, "name", windows[m->query->window].name);
-	json_put_number(j, "seconds", (double)(p->to - from) / USEC_PER_SEC, 3);
-	json_put_time(j, "from", from);
+	json_put_number(j, "seconds", (double)(p->to - s->from) / USEC_PER_SEC, 3);
+	json_put_time(j, "from", s->from);
 	json_put_time(j, "to", p->to);
 	json_close(j, '}');
 }
 
 static void
-put_cover(struct json *j, const struct making *m, const struct performance *p)
+put_cover(struct json *j, const struct making *m, const struct performance *p, const struct scope *s)
 {
 	const char *who = m->query->tenant != NULL ? "of this tenant" : "of all tenants";
 	char text[400];
@@ -223,30 +230,29 @@ put_cover(struct json *j, const struct making *m, const struct performance *p)
 			 "All queries %s since the counting began, which is the start or the last reset.", who);
 	else
 		snprintf(text, sizeof(text),
-			 "statistics: queries %s in the window, by whole minutes; a window has no percentiles, rows, bytes "
-			 "and waits (history has the percentiles of each minute, of all tenants). top_queries and "
-			 "top_tenants: since the counting began.", who);
+			 "statistics: queries %s in the window, by whole minutes%s. top_queries and top_tenants: since the "
+			 "counting began.", who, s->whole ? "" : "; of one tenant a window has no percentiles, rows, bytes and waits");
 	json_put_string(j, "covers", text);
 }
 
 static void
-put_statistics(struct json *j, const struct making *m, const struct performance *p)
+put_statistics(struct json *j, const struct making *m, const struct performance *p, const struct scope *s)
 {
-	uint64_t samples = p->window != 0 ? p->recent.calls : p->sum.n.calls;
+	uint64_t samples = s->whole ? s->sum.n.calls : s->recent.calls;
 
 	json_put_int(j, "samples", (int64_t)samples);
 	json_put_int(j, "minimum_samples", SAMPLES_MIN);
 	json_put_bool(j, "enough_samples", samples >= SAMPLES_MIN);
-	put_cover(j, m, p);
+	put_cover(j, m, p, s);
 	if (samples < SAMPLES_MIN) {
 		json_put_null(j, "statistics");
 		return;
 	}
 	json_open(j, "statistics", '{');
-	if (p->window != 0)
-		put_window(j, p);
+	if (s->whole)
+		put_whole(j, s, p->to);
 	else
-		put_all_time(j, p);
+		put_recent(j, s, p->to);
 	json_close(j, '}');
 }
 
@@ -361,10 +367,25 @@ slow_queries_done(void *arg, struct report *rows, const struct error *e)
 }
 
 static void
+find_scope(const struct making *m, const struct performance *p, struct scope *s)
+{
+	*s = (struct scope){ .from = p->from, .whole = p->window == 0 || m->query->tenant == NULL };
+	if (p->window == 0) {
+		query_sum_add(&s->sum, &p->sum);
+	} else if (s->whole) {
+		monitor_window(exchange_reports(m->exchange)->monitor, &p->sum, p->window, &s->sum, &s->from);
+	} else {
+		s->from = p->window_from;
+		s->recent = p->recent;
+	}
+}
+
+static void
 performance_done(void *arg, const struct performance *p)
 {
 	struct making *m = arg;
 	struct json *j = &m->json;
+	struct scope scope;
 
 	m->performance = NULL;
 	if (!p->found && m->query->tenant != NULL) {
@@ -373,8 +394,10 @@ performance_done(void *arg, const struct performance *p)
 		return;
 	}
 	json_open(j, NULL, '{');
-	put_heading(j, m, p);
-	put_statistics(j, m, p);
+	find_scope(m, p, &scope);
+	put_heading(j, m, p, &scope);
+	put_statistics(j, m, p, &scope);
+	query_sum_release(&scope.sum);
 	put_history(j, m);
 	put_tops(j, m, p);
 	m->bounds = (struct bounds){ p->evicted_digests, p->evicted_entries, p->truncated, p->memory };

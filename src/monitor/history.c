@@ -10,11 +10,22 @@ history_init(struct history *h, usec_t now)
 {
 	memset(h, 0, sizeof(*h));
 	h->began = now;
+	h->complete = true;
+}
+
+static void
+forget_sums(struct history *h)
+{
+	for (size_t i = 0; i < h->n; i++) {
+		query_sum_release(&h->sums[i]);
+		memset(&h->sums[i], 0, sizeof(h->sums[i]));
+	}
 }
 
 void
 history_release(struct history *h)
 {
+	forget_sums(h);
 	query_sum_release(&h->base);
 }
 
@@ -35,6 +46,10 @@ static void
 drop_first(struct history *h)
 {
 	h->n--;
+	h->complete = false;
+	query_sum_release(&h->sums[0]);
+	memmove(&h->sums[0], &h->sums[1], h->n * sizeof(h->sums[0]));
+	memset(&h->sums[h->n], 0, sizeof(h->sums[0]));
 	memmove(&h->points[0], &h->points[1], h->n * sizeof(h->points[0]));
 	memmove(&h->ends[0], &h->ends[1], h->n * sizeof(h->ends[0]));
 }
@@ -66,43 +81,45 @@ find_max(const struct query_sum *total, const struct query_sum *base, const stru
 	return between->total == 0 ? 0 : histogram_quantile(between, 1);
 }
 
-static void
-subtract(struct query_counters *n, const struct query_counters *less)
+void
+history_between(struct query_sum *out, const struct query_sum *total, const struct query_sum *before)
 {
-	n->calls -= less->calls;
-	n->errors -= less->errors;
-	n->slow -= less->slow;
-	n->rows -= less->rows;
-	n->bytes_in -= less->bytes_in;
-	n->bytes_out -= less->bytes_out;
-	n->cache_hits -= less->cache_hits;
-	n->total -= less->total;
-	n->wait -= less->wait;
-	n->first_byte -= less->first_byte;
-	n->blocked -= less->blocked;
+	memset(out, 0, sizeof(*out));
+	out->n = total->n;
+	query_counters_subtract(&out->n, &before->n);
+	histogram_subtract(&out->latency, &total->latency, &before->latency);
+	out->n.max = find_max(total, before, &out->latency);
+}
+
+static int64_t
+quantile(const struct query_sum *s, double q)
+{
+	int64_t value = histogram_quantile(&s->latency, q);
+
+	return value > s->n.max ? s->n.max : value;
 }
 
 static void
 fill_point(const struct history *h, struct history_point *p, const struct query_sum *total)
 {
-	struct histogram between = HISTOGRAM_INIT;
+	struct query_sum between;
 
-	histogram_subtract(&between, &total->latency, &h->base.latency);
-	p->n = total->n;
-	subtract(&p->n, &h->base.n);
-	p->n.max = find_max(total, &h->base, &between);
-	p->p50 = histogram_quantile(&between, 0.5);
-	p->p95 = histogram_quantile(&between, 0.95);
-	p->p99 = histogram_quantile(&between, 0.99);
-	histogram_release(&between);
+	history_between(&between, total, &h->base);
+	p->n = between.n;
+	p->p50 = quantile(&between, 0.5);
+	p->p95 = quantile(&between, 0.95);
+	p->p99 = quantile(&between, 0.99);
+	query_sum_release(&between);
 }
 
+/* The present point is over. */
 static void
 begin_at(struct history *h, const struct query_sum *total, usec_t now)
 {
 	query_sum_release(&h->base);
 	memset(&h->base, 0, sizeof(h->base));
 	query_sum_add(&h->base, total);
+	query_sum_add(&h->sums[h->n - 1], total);
 	h->began = now;
 	h->open = false;
 }
@@ -121,6 +138,8 @@ history_take(struct history *h, const struct query_sum *total, usec_t now, usec_
 	size_t last;
 
 	if (is_anew(h, total)) {
+		forget_sums(h);
+		h->complete = true;
 		query_sum_release(&h->base);
 		memset(&h->base, 0, sizeof(h->base));
 	}
@@ -133,4 +152,27 @@ history_take(struct history *h, const struct query_sum *total, usec_t now, usec_
 	if (wall / MINUTE != began_wall / MINUTE)
 		begin_at(h, total, now);
 	drop_old(h, now);
+}
+
+/* The point that is not over yet has no sum, and those before a new beginning have none any more. */
+static bool
+has_sum(const struct history *h, size_t i)
+{
+	return h->sums[i].n.calls > 0 && !(h->open && i == h->n - 1);
+}
+
+const struct query_sum *
+history_before(const struct history *h, usec_t now, usec_t window, usec_t *at)
+{
+	const struct query_sum *found = NULL;
+
+	for (size_t i = 0; i < h->n; i++) {
+		if (!has_sum(h, i))
+			continue;
+		if (now - h->ends[i] < window && (found != NULL || h->complete))
+			break;
+		found = &h->sums[i];
+		*at = h->points[i].at;
+	}
+	return found;
 }

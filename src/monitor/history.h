@@ -20,6 +20,8 @@ struct history {
 	size_t n;
 	struct history_point points[HISTORY_POINTS];	/* oldest first */
 	usec_t ends[HISTORY_POINTS];			/* of these, as clock_now() had it */
+	struct query_sum sums[HISTORY_POINTS];		/* all that was counted up to these; of the open one: nothing */
+	bool complete;					/* the first point begins where the counting began */
 };
 
 void history_init(struct history *h, usec_t now);
@@ -30,6 +32,13 @@ void history_reset(struct history *h, usec_t now);
 
 /* All that was counted so far; wall: the time for people. */
 void history_take(struct history *h, const struct query_sum *total, usec_t now, usec_t wall);
+
+/* All that had been counted `window` ago (at the end of a minute before that; if that is not known any more, at the
+ * end of the oldest that is), and when that was, by the wall clock.  NULL: nothing had been counted yet. */
+const struct query_sum *history_before(const struct history *h, usec_t now, usec_t window, usec_t *at);
+
+/* What lies between two stands of a sum: in out, which is the caller's to release. */
+void history_between(struct query_sum *out, const struct query_sum *total, const struct query_sum *before);
 
 /* How long until the present minute is over. */
 usec_t history_left(usec_t wall);

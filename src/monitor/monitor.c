@@ -243,6 +243,16 @@ monitor_history(const struct monitor *m, const struct history_point **points)
 	return m->history.n;
 }
 
+void
+monitor_window(const struct monitor *m, const struct query_sum *total, usec_t window, struct query_sum *out,
+	       usec_t *from)
+{
+	static const struct query_sum nothing;
+	const struct query_sum *before = history_before(&m->history, clock_now(), window, from);
+
+	history_between(out, total, before != NULL ? before : &nothing);
+}
+
 const struct monitor_counts *
 monitor_counts(const struct monitor *m)
 {

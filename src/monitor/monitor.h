@@ -98,6 +98,12 @@ const struct alert *monitor_next_alert(const struct monitor *m, const struct ale
 
 /* Oldest first; returns how many (at most 61). */
 size_t monitor_history(const struct monitor *m, const struct history_point **points);
+
+/* What all tenants did in the last `window` (an hour at most), when `total` is what they did since the counting began:
+ * in out, the caller's to release.  *from: wall clock, since when that really is; unchanged if nothing had been
+ * counted before. */
+void monitor_window(const struct monitor *m, const struct query_sum *total, usec_t window, struct query_sum *out,
+		    usec_t *from);
 const struct monitor_counts *monitor_counts(const struct monitor *m);
 
 const char *alert_kind_name(enum alert_kind k);			/* "slow_query", ... */

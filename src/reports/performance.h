@@ -4,7 +4,7 @@
  *
  * Sums and percentiles are since the counting began (start or RESET STATS).  A window of
  * up to an hour has counts and the mean, of tenants and of all, by whole minutes;
- * percentiles of a window there are for all tenants together only (monitor's history).
+ * percentiles of a window there are for all tenants together only (monitor_window).
  * Digests are told since the counting began.  Each answer says what it covers.
  *
  * Control thread.

@@ -259,8 +259,12 @@ def test_a_window_says_what_it_cannot_tell(used):
         return sum(point["calls"] for point in said["history"]) >= 27 and said
     said = wait_until(read, 20, "the next look of the monitor")
     assert said["samples"] >= 27 and said["window"]["seconds"] <= 360
-    assert said["statistics"]["mean_ms"] > 0 and said["statistics"]["p95_ms"] is None
-    assert "percentiles" in said["covers"]
+    assert said["statistics"]["calls"] == said["samples"]
+    assert 0 < said["statistics"]["p50_ms"] <= said["statistics"]["p95_ms"] <= said["statistics"]["max_ms"]
+    assert said["statistics"]["rows"] >= 27 and "percentiles" not in said["covers"]
+    one = used.get("/api/system/query-performance?window=5m&tenant=shop").json
+    assert one["statistics"]["mean_ms"] > 0 and one["statistics"]["p95_ms"] is None
+    assert "percentiles" in one["covers"]
     assert {row["tenant"] for row in said["top_tenants"]} >= {"shop", "mill"}
 
 

@@ -426,13 +426,11 @@ function poolSums(pools) {
 	return sum;
 }
 
-/* Percentiles, the longest time and waits are not kept for each window.  What comes nearest: of all tenants the last
- * minute, of one tenant what it did since the counting began. */
+/* Percentiles, the longest time and waits are not kept for each window of a tenant.  What comes nearest is what it did
+ * since the counting began. */
 function nearest(s) {
-	if (s.window.name === "all")
+	if (s.window.name === "all" || s.tenant === null)
 		return { of: s.statistics, span: "" };
-	if (s.tenant === null)
-		return { of: s.history.filter((p) => p.calls > 0).pop() || {}, span: "last minute" };
 	const row = page.tenants && page.tenants.rows.find((r) => r.tenant === s.tenant && !isRest(r));
 	return { of: row || {}, span: "since the start" };
 }

@@ -104,7 +104,7 @@ stage_configure(const char *lines)
 const char *
 stage_path(const char *name)
 {
-	static char paths[2][128];
+	static char paths[2][512];
 	static int turn;
 	char *path = paths[turn++ % 2];
 

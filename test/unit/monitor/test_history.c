@@ -199,3 +199,74 @@ Test(history, the_minute_has_so_much_left)
 	cr_expect_eq(history_left(START + 1), MINUTE - 1);
 	cr_expect_eq(history_left(START + MINUTE - 1), 1);
 }
+
+/* --- windows --- */
+
+/* What was counted in the last `window`. */
+static uint64_t
+calls_in(usec_t window, usec_t *from)
+{
+	static const struct query_sum nothing;
+	const struct query_sum *before;
+	struct query_sum between;
+	uint64_t calls;
+
+	*from = 0;
+	before = history_before(&h, now, window, from);
+	history_between(&between, &total, before != NULL ? before : &nothing);
+	calls = between.n.calls;
+	cr_expect_eq(between.latency.total, calls);
+	query_sum_release(&between);
+	return calls;
+}
+
+Test(history, a_window_is_what_lies_between_two_stands)
+{
+	usec_t from;
+
+	for (int minute = 0; minute < 10; minute++) {
+		count(10, 1000);
+		now += MINUTE;
+		take();
+	}
+	count(3, 1000);
+	now += 20 * SECOND;
+	take();
+	cr_expect_eq(calls_in(5 * MINUTE, &from), 53);
+	cr_expect_eq(wall() - from, 5 * MINUTE + 20 * SECOND);
+	count(4, 1000);
+	cr_expect_eq(calls_in(MINUTE, &from), 17, "what no look has seen yet is there, too");
+	cr_expect_eq(calls_in(60 * MINUTE, &from), 107);
+	cr_expect_eq(from, 0, "since the counting began");
+}
+
+Test(history, a_window_that_goes_back_farther_than_is_known)
+{
+	usec_t from;
+
+	for (int minute = 0; minute < 90; minute++) {
+		count(1, 1000);
+		now += MINUTE;
+		take();
+	}
+	cr_expect_eq(calls_in(60 * MINUTE, &from), 60);
+	now += 30 * SECOND;
+	take();
+	cr_expect_eq(calls_in(60 * MINUTE, &from), 59);
+	cr_expect_eq(wall() - from, 59 * MINUTE + 30 * SECOND);
+}
+
+Test(history, no_window_goes_back_behind_a_new_beginning)
+{
+	usec_t from;
+
+	count(100, 1000);
+	now += MINUTE;
+	take();
+	query_sum_release(&total);
+	memset(&total, 0, sizeof(total));
+	count(7, 1000);
+	now += MINUTE;
+	take();
+	cr_expect_eq(calls_in(5 * MINUTE, &from), 7);
+}
