@@ -257,7 +257,7 @@ show_value(const struct key *k, const struct config *c, char *buf)
 {
 	const char *value = value_print(k, c, buf);
 
-	return value != NULL && (k->flags & KEY_HIDDEN) != 0 ? HIDDEN : value;
+	return value != NULL && value[0] != '\0' && (k->flags & KEY_HIDDEN) != 0 ? HIDDEN : value;
 }
 
 void

@@ -393,7 +393,7 @@ const char *load_balance_hosts_name(int mode);	/* "round-robin", "disable" */
 
 /* SHOW CONFIG: call fn for each key of [pgbouncer], in name order.  Values are text as the file
  * would say it; value and def are NULL where nothing is set.  A value that may hold a password is
- * shown as "****". */
+ * shown as "****", unless it is empty. */
 void config_each_key(const struct config *c,
 	void (*fn)(void *arg, const char *key, const char *value, const char *def, bool changeable),
 	void *arg);

@@ -342,27 +342,46 @@ Test(http, urls)
 		cr_assert_eq(http_url_is_good(cases[i].text), cases[i].good, "\"%s\"", cases[i].text);
 }
 
+struct shown {
+	int hidden, empty;
+};
+
 static void
 note_secret(void *arg, const char *key, const char *value, const char *def, bool changeable)
 {
+	struct shown *s = arg;
+
 	(void)def;
 	(void)changeable;
-	if (strstr(key, "webhook") != NULL && value != NULL && strcmp(value, "****") == 0)
-		++*(int *)arg;
+	if (strstr(key, "webhook") == NULL || value == NULL)
+		return;
+	s->hidden += strcmp(value, "****") == 0;
+	s->empty += value[0] == '\0';
 }
 
 Test(http, url_and_secret_of_the_webhook_are_not_shown)
 {
 	const struct config *c = files_load(ANY "alert_webhook_url = http://hooks.example/T0/secret\n"
 						"alert_webhook_secret = x\n");
-	int hidden = 0;
+	struct shown shown = { 0, 0 };
 
-	config_each_key(c, note_secret, &hidden);
-	cr_assert_eq(hidden, 2);
+	config_each_key(c, note_secret, &shown);
+	cr_assert_eq(shown.hidden, 2);
 	cr_assert_str_eq(c->alert_webhook_url, "http://hooks.example/T0/secret");
 	config_unref(&c);
 	files_refuse("[pgbouncer]\n\nalert_webhook_url = hooks.example/T0/secret\n",
 		"t.ini:3: invalid value for alert_webhook_url: it must be empty or a URL");
+}
+
+Test(http, that_there_is_no_webhook_is_shown)
+{
+	const struct config *c = files_load(ANY);
+	struct shown shown = { 0, 0 };
+
+	config_each_key(c, note_secret, &shown);
+	cr_assert_eq(shown.hidden, 0);
+	cr_assert_eq(shown.empty, 2);
+	config_unref(&c);
 }
 
 Test(http, a_secret_that_everybody_may_read_is_warned_of)
