@@ -39,6 +39,7 @@ struct slow_log {
 	int error;		/* errno of the last one */
 	usec_t tell_at;		/* not before then */
 	usec_t open_at;		/* likewise, if is_other */
+	int open_error;		/* errno, if is_other */
 };
 
 /* ---- the file ---- */
@@ -70,6 +71,7 @@ open_file(struct slow_log *s, usec_t now)
 		s->fd = fd;
 		return;
 	}
+	s->open_error = errno;
 	s->open_at = now + TELL_PERIOD;
 	log_error("cannot open slow_query_log \"%s\": %s%s", s->path, strerror(errno),
 		  s->fd >= 0 ? "; lines go to the old file" : "");
@@ -127,7 +129,7 @@ end_line_in_file(struct slow_log *s)
 	ssize_t n;
 
 	buffer_append(&s->line, "\n", 1);
-	n = s->fd < 0 ? (errno = ENOENT, -1) : write_out(s->fd, &s->line);
+	n = s->fd < 0 ? (errno = s->open_error, -1) : write_out(s->fd, &s->line);
 	if (n == (ssize_t)buffer_left(&s->line)) {
 		s->torn = false;
 		return true;

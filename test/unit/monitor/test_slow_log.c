@@ -208,6 +208,16 @@ Test(slow_log, a_path_is_tried_again_once_a_minute)
 
 /* ---- what can't be written ---- */
 
+Test(slow_log, why_it_could_not_be_opened_is_why_lines_are_lost)
+{
+	fclose(fopen(stage_path("file"), "w"));
+	log_to("file/slow", 0);
+	write_slow("a");
+	cr_expect_eq(stage_logged("cannot open"), 1);
+	cr_expect_eq(stage_logged(": Not a directory; 1 lines lost"), 1);
+	unlink(stage_path("file"));
+}
+
 Test(slow_log, a_full_disk_is_told_once_a_minute)
 {
 	log_to("/dev/full", 0);
