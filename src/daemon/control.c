@@ -82,7 +82,7 @@ open_http(struct control *k, const struct config *c)
 	struct error e;
 
 	if (!http_configure(k->http, c, &e))
-		log_error("%s%s%s", e.message, e.hint[0] != '\0' ? ": " : "", e.hint);
+		log_error("HTTP: %s%s%s", e.message, e.hint[0] != '\0' ? ": " : "", e.hint);
 }
 
 static void

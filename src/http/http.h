@@ -34,7 +34,7 @@ struct http_ops {
 	void *daemon;
 };
 
-/* Nothing listens until http_open. reports and ops stay. */
+/* Nothing listens until http_configure. reports and ops stay. */
 struct http *http_new(struct loop *l, struct reports *r, const struct http_ops *ops);
 
 /* Listen as c says, also after a reload or SET: another address closes the old listener when the new one is open.
