@@ -235,7 +235,7 @@ build() {                       # build NAME CONFIGURE_ARG...
 check() {                       # check NAME
 	local dir=$out/$1 status
 	find "$dir" -name '*.trs' -delete
-	timeout -k 10 420 make -C "$dir" -k -j "$(nproc)" check VERBOSE= >"$dir/check.log" 2>&1
+	timeout -k 10 600 make -C "$dir" -k -j "$(nproc)" check VERBOSE= >"$dir/check.log" 2>&1
 	status=$?
 	count_check "make check ($1)" "$dir" "$status"
 }
@@ -263,7 +263,7 @@ stage_plain() {
 		return
 	fi
 	check plain
-	system plain 900 "$@"
+	system plain 1500 "$@"
 }
 
 stage_sanitized() {
@@ -274,7 +274,7 @@ stage_sanitized() {
 	fi
 	check sanitized
 	[ "$sanitizers" != full ] || subset=()
-	PGUSHER_SLOW=3 system sanitized 900 "${subset[@]}" "$@"
+	PGUSHER_SLOW=3 system sanitized 1500 "${subset[@]}" "$@"
 }
 
 stage_threads() {
@@ -283,7 +283,7 @@ stage_threads() {
 		return
 	fi
 	check threads
-	PGUSHER_SLOW=4 system threads 600 test_move.py test_tokens.py -m "not slow"
+	PGUSHER_SLOW=4 system threads 900 test_move.py test_tokens.py test_reports.py test_slow_log.py -m "not slow"
 }
 
 mkdir -p "$out" || exit 2
