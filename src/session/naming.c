@@ -429,6 +429,8 @@ naming_is_readable(const struct session *s, const struct request *rq)
 	int64_t budget = shard_config(s->shard)->prepared_text_budget;
 	struct reader r;
 
+	if (rq->frame.type == FE_FUNCTION_CALL)
+		return rq->here == rq->frame.size || rq->here >= FRAME_HEADER + sizeof(uint32_t);
 	if (rq->here == rq->frame.size || (!tracks_statements(s) && !timing_reads_text(s)))
 		return true;
 	if (rq->frame.type == FE_DESCRIBE || rq->frame.type == FE_CLOSE || rq->frame.type == FE_EXECUTE)
@@ -447,7 +449,7 @@ tells_a_name(const struct session *s, const struct request *rq)
 {
 	struct reader r;
 
-	if (!tracks_statements(s) || rq->frame.type == FE_EXECUTE)
+	if (!tracks_statements(s) || rq->frame.type == FE_EXECUTE || rq->frame.type == FE_FUNCTION_CALL)
 		return false;
 	reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
 	if (rq->frame.type == FE_BIND)

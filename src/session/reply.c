@@ -152,6 +152,17 @@ judge_sets(struct link *k)
 	k->commands = k->sets = k->parameters_reported = 0;
 }
 
+/* Of what the head of the pipeline has done, or has done in part: these effects last. */
+static void
+note_effects(struct haul *h, unsigned lasting)
+{
+	struct link *k = h->link;
+	const struct pipeline_entry *head = pipeline_head(&k->pipeline);
+
+	if (head != NULL && (head->effects & lasting) != 0 && head->action == REPLY_PASS)
+		k->server->taint |= TAINT_SETTINGS;
+}
+
 static enum reply_action
 take_ready(struct haul *h, const uint8_t *body, size_t n)
 {
@@ -165,6 +176,8 @@ take_ready(struct haul *h, const uint8_t *body, size_t n)
 		drop_server(h);
 		return REPLY_SWALLOW;
 	}
+	if (head != NULL && head->kind == REQUEST_FUNCTION_CALL)
+		note_effects(h, SQL_EFFECTS);
 	timing_end(k, h->now, FRAME_HEADER + n);
 	action = pipeline_take_reply(&k->pipeline, BE_READY_FOR_QUERY);
 	k->server->transaction = body[0];
@@ -213,8 +226,7 @@ note_taint(struct haul *h, const char *tag, size_t n)
 	const struct pipeline_entry *head = pipeline_head(&k->pipeline);
 
 	k->commands++;
-	if (head != NULL && head->effects != 0 && head->action == REPLY_PASS)
-		k->server->taint |= TAINT_SETTINGS;
+	note_effects(h, SQL_EFFECTS);
 	if (n > 0 && tag[n - 1] == '\0' && n >= 2 && tag[n - 2] <= '9')
 		return;		/* "SELECT 1", "INSERT 0 1": counted, and leaves nothing */
 	for (size_t i = 0; i < lengthof(leaving); i++) {
@@ -238,10 +250,12 @@ end_execute(struct haul *h, uint8_t type, size_t size)
 	const struct pipeline_entry *head = pipeline_head(&k->pipeline);
 
 	if (head != NULL && head->kind == REQUEST_EXECUTE) {
-		if (type == BE_PORTAL_SUSPENDED)
+		if (type == BE_PORTAL_SUSPENDED) {
+			note_effects(h, SQL_EFFECTS);	/* perhaps it never goes on */
 			timing_suspend(k, h->now);
-		else
+		} else {
 			timing_end(k, h->now, size);
+		}
 	}
 	return pipeline_take_reply(&k->pipeline, type);
 }
@@ -292,6 +306,7 @@ take_error(struct haul *h, const uint8_t *body, size_t n)
 		ours = *(struct error *)head->ref;
 	if (e.severity != SEVERITY_FATAL && retry_catch(k, e.sqlstate))
 		return REPLY_SWALLOW;
+	note_effects(h, SQL_EFFECT_LOCKS);	/* all else is rolled back */
 	timing_fail(k, e.sqlstate, h->now);
 	if (e.severity == SEVERITY_FATAL)
 		timing_end(k, h->now, FRAME_HEADER + n);

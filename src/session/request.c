@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "base/sqlstate.h"
 #include "pg/message.h"
+#include "pg/reader.h"
 #include "pg/writer.h"
 
 /* Requests of a client that may be outstanding at a time; then it has to wait, until half of them are done. */
@@ -21,7 +22,7 @@
 
 struct request_rule {
 	void (*handle)(struct batch *b, struct request *rq);
-	bool has_names;		/* must be read up to the names first */
+	bool has_names;		/* must be read up to the names first (a function's is a number) */
 	bool is_copy;		/* outside a copy it means nothing */
 };
 
@@ -52,11 +53,28 @@ handle_query(struct batch *b, struct request *rq)
 		pipeline_last(pipeline_of(b))->local = true;
 }
 
+/* What a function leaves behind is told by its name; here it has a number, which is the same in each PostgreSQL:
+ * set_config(), and advisory locks of the session. */
+static uint8_t
+function_effects(const struct request *rq)
+{
+	struct reader r;
+	uint32_t oid;
+
+	reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
+	oid = reader_u32(&r);
+	if (!reader_ok(&r))
+		return SQL_EFFECTS;
+	if (oid == 2078)
+		return SQL_EFFECT_SETTINGS;
+	return (oid >= 2880 && oid <= 2883) || (oid >= 2886 && oid <= 2889) ? SQL_EFFECT_LOCKS : 0;
+}
+
 static void
 handle_function_call(struct batch *b, struct request *rq)
 {
-	(void)rq;
 	pass(b, REQUEST_FUNCTION_CALL);
+	pipeline_last(pipeline_of(b))->effects = function_effects(rq);
 	timing_function_call(b);
 }
 
@@ -113,7 +131,7 @@ handle_copy_end(struct batch *b, struct request *rq)
 
 static const struct request_rule request_rules[256] = {
 	[FE_QUERY] = { .handle = handle_query },
-	[FE_FUNCTION_CALL] = { .handle = handle_function_call },
+	[FE_FUNCTION_CALL] = { .handle = handle_function_call, .has_names = true },
 	[FE_PARSE] = { .handle = naming_parse, .has_names = true },
 	[FE_BIND] = { .handle = naming_bind, .has_names = true },
 	[FE_DESCRIBE] = { .handle = naming_describe, .has_names = true },

@@ -135,6 +135,7 @@ retry_send(struct link *k)
 	for (int i = 0; i < r->nkinds; i++) {
 		pipeline_push(&k->pipeline, (enum request_kind)r->kinds[i], REPLY_PASS, NULL);
 		pipeline_last(&k->pipeline)->timing = r->timings[i];
+		pipeline_last(&k->pipeline)->effects = r->timings[i] != NULL ? r->timings[i]->what.effects : 0;
 		r->timings[i] = NULL;
 	}
 	retry_forget(k);

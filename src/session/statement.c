@@ -28,7 +28,7 @@ read_text(struct statement *st)
 	sql_digest((const char *)st->body, n < TIMING_TEXT ? n : TIMING_TEXT, &d);
 	st->hash = d.hash;
 	st->verb = d.verb;
-	st->effects = d.effects;
+	st->effects = n < TIMING_TEXT ? d.effects : SQL_EFFECTS;
 	st->trace = d.comment != NULL ? trace_note_new(d.comment, d.comment_size) : NULL;
 }
 

@@ -100,18 +100,17 @@ find_entry(struct session *s, const struct sql_digest *d, const char *text, size
 	return e;
 }
 
-/* l is what the first n bytes of text say. */
+/* l is what the first n bytes of text say.  A NUL among them is its end; else nobody knows what comes behind. */
 static void
-label_text(struct session *s, struct label *l, const char *text, size_t n)
+label_text(struct session *s, struct label *l, const char *text, size_t size)
 {
+	size_t n = strnlen(text, size < TIMING_TEXT ? size : TIMING_TEXT);
+	bool cut = n == size || n == TIMING_TEXT;
 	struct sql_digest d;
 
-	if (n > TIMING_TEXT) {
-		n = TIMING_TEXT;
-		s->shard->queries.truncated++;
-	}
+	s->shard->queries.truncated += cut;
 	sql_digest(text, n, &d);
-	l->effects = d.effects;
+	l->effects = cut ? SQL_EFFECTS : d.effects;
 	if (!counts(s->shard))
 		return;
 	label_take_entry(l, find_entry(s, &d, text, n));
@@ -140,7 +139,7 @@ label_body(struct session *s, struct label *l, const uint8_t *body, size_t n)
 	struct reader r;
 
 	label_clear(l);
-	label_text(s, l, (const char *)body, end != NULL ? (size_t)(end - body) : n);
+	label_text(s, l, (const char *)body, n);
 	if (end == NULL)
 		return;
 	reader_init(&r, end + 1, n - (size_t)(end + 1 - body));
@@ -169,7 +168,7 @@ label_statement(struct session *s, struct label *l, const struct statement *st)
 
 /* The rest of a text that is total bytes long, of which n have come, is awaited. */
 static void
-await_text(struct timing_text *x, struct timing *t, const uint8_t *p, size_t n, size_t total)
+await_text(struct timing_text *x, struct timing *t, struct label *l, const uint8_t *p, size_t n, size_t total)
 {
 	size_t wanted = total < TIMING_TEXT ? total : TIMING_TEXT;
 
@@ -177,20 +176,22 @@ await_text(struct timing_text *x, struct timing *t, const uint8_t *p, size_t n, 
 	buffer_append(&x->bytes, p, n);
 	x->missing = wanted - n;
 	x->timing = t;
+	x->label = l;
 }
 
 static void
 take_text(struct link *k)
 {
 	struct timing_text *x = &k->meter.text;
-	struct label *l = x->timing != NULL ? &x->timing->what : &k->meter.statement;
+	struct label *l = x->timing != NULL ? &x->timing->what : x->label;
 	struct pipeline *p = &k->pipeline;
 
-	if (k->session != NULL)
+	if (k->session != NULL && l != NULL)
 		label_body(k->session, l, buffer_head(&x->bytes), buffer_left(&x->bytes));
 	if (x->timing != NULL && p->count > 0 && pipeline_last(p)->timing == x->timing)
 		pipeline_last(p)->effects = l->effects;
 	x->timing = NULL;
+	x->label = NULL;
 	buffer_release(&x->bytes);
 }
 
@@ -208,6 +209,15 @@ timing_read_on(struct link *k, const uint8_t *p, size_t n)
 }
 
 /* --- requests --- */
+
+/* Is what a client asks to be run to be timed?  If not, nothing of it counts for what comes next. */
+static bool
+is_timed(struct session *s, bool wanted)
+{
+	if (!wanted)
+		s->link->meter.bytes_in = 0;
+	return wanted;
+}
 
 static struct timing *
 begin(struct batch *b)
@@ -238,11 +248,11 @@ timing_query(struct batch *b, const struct request *rq)
 	struct timing *t;
 
 	label_clear(&s->link->meter.statement);
-	if (!timing_reads_text(s))
+	if (!is_timed(s, timing_reads_text(s)))
 		return;
 	t = begin(b);
 	if (n < total && n < TIMING_TEXT) {
-		await_text(&s->link->meter.text, t, text, n, total);
+		await_text(&s->link->meter.text, t, NULL, text, n, total);
 		return;
 	}
 	label_text(s, &t->what, (const char *)text, n);
@@ -254,8 +264,16 @@ timing_function_call(struct batch *b)
 {
 	static const char text[] = "FUNCTION CALL";
 
-	if (counts(b->session->shard))
-		label_text(b->session, &begin(b)->what, text, sizeof(text) - 1);
+	if (is_timed(b->session, counts(b->session->shard)))
+		label_text(b->session, &begin(b)->what, text, sizeof(text));
+}
+
+/* It is about something that nobody has seen, and may leave behind whatever it likes. */
+static void
+label_forget(struct label *l)
+{
+	label_clear(l);
+	l->effects = SQL_EFFECTS;
 }
 
 static struct label *
@@ -272,17 +290,17 @@ timing_execute(struct batch *b, const struct request *rq)
 	struct reader r;
 	struct timing *t;
 
-	if (!timing_reads_text(s))
+	if (!is_timed(s, timing_reads_text(s)))
 		return;
 	reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
 	l = find_portal(&s->link->meter, reader_string(&r));
 	t = begin(b);
+	pipeline_last(&s->link->pipeline)->effects = l != NULL ? l->effects : SQL_EFFECTS;
 	if (l == NULL)
 		return;
 	label_copy(&t->what, l);
 	t->what.values = l->values;
 	l->values = NULL;
-	pipeline_last(&s->link->pipeline)->effects = l->effects;
 }
 
 void
@@ -298,8 +316,8 @@ timing_parse(struct batch *b, const struct request *rq, const char *name, const 
 	l = name[0] == '\0' ? &m->statement : labels_open(&m->statements, name);
 	if (l == NULL)
 		return;
-	if (n < total && n < TIMING_TEXT && l == &m->statement)
-		await_text(&m->text, NULL, body, n, total);
+	if (n < total && n < TIMING_TEXT)
+		await_text(&m->text, NULL, l, body, n, total);
 	else
 		label_body(s, l, body, n);
 }
@@ -332,7 +350,7 @@ timing_bind(struct batch *b, const char *portal, struct statement *st, const cha
 		if (from != NULL)
 			label_copy(to, from);
 		else
-			label_clear(to);
+			label_forget(to);
 	}
 	keep_values(s, to, values, n);
 }
@@ -423,6 +441,14 @@ timing_command(struct link *k, const char *tag, size_t n)
 	m->rows_of_command = 0;
 }
 
+/* What comes behind a message of `last` bytes is another's. */
+static void
+start_anew(struct timing_meter *m, size_t last)
+{
+	m->rows = m->rows_of_command = 0;
+	m->bytes_out = 0 - (uint64_t)last;	/* it is added when it has been handed over */
+}
+
 static void
 measure(struct link *k, const struct timing *t, usec_t now, size_t last, struct query_sample *q)
 {
@@ -440,8 +466,7 @@ measure(struct link *k, const struct timing *t, usec_t now, size_t last, struct 
 		.failed = t->failed,
 	};
 	m->suspended = 0;
-	m->rows = m->rows_of_command = 0;
-	m->bytes_out = 0 - (uint64_t)last;	/* it is added when it has been handed over */
+	start_anew(m, last);
 	m->finished_at = now;
 }
 
@@ -491,6 +516,8 @@ timing_end(struct link *k, usec_t now, size_t last)
 
 	if (head != NULL && head->timing != NULL)
 		finish(k, &head->timing, now, last);
+	else if (head != NULL && head->kind != REQUEST_SYNC && head->action == REPLY_PASS)
+		start_anew(&k->meter, last);	/* it ran while nothing was timed */
 }
 
 void
@@ -518,8 +545,10 @@ timing_fail(struct link *k, const char *sqlstate, usec_t now)
 	struct pipeline_entry *head = pipeline_head(&k->pipeline);
 	struct timing **t = find_current(k);
 
-	if (t == NULL)
+	if (t == NULL) {
+		start_anew(&k->meter, 0);
 		return;
+	}
 	(*t)->failed = true;
 	memcpy((*t)->sqlstate, sqlstate, sizeof((*t)->sqlstate));
 	/* A simple query ends with ReadyForQuery in any case; the others will be skipped. */
@@ -536,6 +565,7 @@ timing_meter_clear(struct timing_meter *m)
 	m->suspended = m->finished_at = m->blocked_since = 0;
 	m->text.missing = 0;
 	m->text.timing = NULL;
+	m->text.label = NULL;
 	buffer_clear(&m->text.bytes);
 	label_clear(&m->statement);
 	label_clear(&m->portal);

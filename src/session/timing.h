@@ -51,7 +51,8 @@ struct timing {
 struct timing_text {
 	struct buffer bytes;
 	size_t missing;		/* 0: nothing is awaited */
-	struct timing *timing;	/* whose it is; NULL: of the unnamed statement */
+	struct timing *timing;	/* whose it is; NULL: a statement's, or it is over already */
+	struct label *label;	/* of that statement, or NULL */
 };
 
 /* What a link counts for the query that runs on it. */

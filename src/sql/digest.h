@@ -73,6 +73,8 @@ enum sql_effect {
 	SQL_EFFECT_TEMP = 1 << 2,	/* SELECT INTO TEMP, CREATE TEMP ..., and whatever names pg_temp. */
 };
 
+#define SQL_EFFECTS (SQL_EFFECT_SETTINGS | SQL_EFFECT_LOCKS | SQL_EFFECT_TEMP)	/* all; of what is not known */
+
 struct sql_digest {
 	uint64_t hash;		/* never 0 */
 	uint8_t verb;		/* enum sql_verb */

@@ -271,7 +271,7 @@ begin_verb(struct shape *s, const struct word *w)
 	else if (w->id == WORD_DECLARE)
 		s->handles = HANDLES_NEXT;
 	if (s->verb == SQL_DO)
-		s->effects |= SQL_EFFECT_SETTINGS | SQL_EFFECT_LOCKS | SQL_EFFECT_TEMP;
+		s->effects |= SQL_EFFECTS;
 }
 
 /* Behind CTEs: but a CTE may be named so (WITH update AS ...). */

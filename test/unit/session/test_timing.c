@@ -297,6 +297,177 @@ Test(timing, set_config_does_not_reach_the_next_client)
 	cr_assert(hears_nothing(s));
 }
 
+/* A lock of the session survives what fails behind it. */
+Test(timing, a_lock_stays_though_its_query_fails)
+{
+	struct peer *c, *s;
+
+	house_open(1, ONE, "");
+	pair_open(&c, &s);
+	round_trip(c, s, "Q(select pg_advisory_lock(1), 1/0)", "E(22012) Z(I)");
+	answer_the_cleaning(s);
+	round_trip(c, s, "P(,select pg_advisory_lock(1), 1/0) B(,) E S", "1 2 E(22012) Z(I)");
+	answer_the_cleaning(s);
+	round_trip(c, s, "Q(select 1/0, 'pg_advisory_lock(1)')", "E(22012) Z(I)");
+	house_settle();
+	cr_assert(hears_nothing(s));
+}
+
+/* Sync closes its portal, and no command is ever complete. */
+Test(timing, a_lock_stays_of_a_portal_that_was_suspended)
+{
+	struct peer *c, *s;
+
+	house_open(1, ONE, "");
+	pair_open(&c, &s);
+	round_trip(c, s, "P(,select pg_advisory_lock(n) from t) B(,) E S", "1 2 D() s Z(I)");
+	answer_the_cleaning(s);
+}
+
+/* What it is about is not known: somebody's cursor, perhaps. */
+Test(timing, a_portal_that_nobody_has_seen_may_do_anything)
+{
+	struct peer *c, *s;
+
+	house_open(1, ONE, "");
+	pair_open(&c, &s);
+	round_trip(c, s, "E(c) S", "D() C(SELECT 1) Z(I)");
+	answer_the_cleaning(s);
+}
+
+Test(timing, a_cycle_that_is_repeated_leaves_behind_what_it_would_have)
+{
+	struct peer *c, *s;
+
+	house_open(1, ONE, "");
+	pair_open(&c, &s);
+	say(c, "P(a,select set_config('a.b', 'c', false)) S");
+	hear_until(s, 'S');
+	say(s, "1 Z(I)");
+	hear(c, "1 Z(I)");
+	say(c, "B(,a) E S");
+	hear_until(s, 'S');
+	say(s, "E(0A000) Z(I)");
+	hear_until(s, 'S');
+	say(s, "3 1 2 D() C(SELECT 1) Z(I)");
+	hear(c, "2 D() C(SELECT 1) Z(I)");
+	answer_the_cleaning(s);
+}
+
+static void
+call_function(struct peer *c, struct peer *s, uint32_t oid, const char *reply)
+{
+	struct buffer b = BUFFER_INIT;
+	size_t mark = writer_begin(&b, FE_FUNCTION_CALL);
+
+	writer_u32(&b, oid);
+	writer_u16(&b, 0);
+	writer_u16(&b, 0);
+	writer_u16(&b, 0);
+	writer_end(&b, mark);
+	say_bytes(c, buffer_head(&b), buffer_left(&b));
+	buffer_release(&b);
+	hear_until(s, 'F');
+	say(s, reply);
+	hear(c, reply);
+}
+
+Test(timing, functions_that_are_called_by_number_leave_something_too)
+{
+	struct peer *c, *s;
+
+	house_open(1, ONE, "");
+	pair_open(&c, &s);
+	call_function(c, s, 2880, "V Z(I)");
+	answer_the_cleaning(s);
+	call_function(c, s, 2886, "E(22012) Z(I)");
+	answer_the_cleaning(s);
+	call_function(c, s, 2078, "V Z(I)");
+	answer_the_cleaning(s);
+	call_function(c, s, 952, "V Z(I)");	/* lo_open */
+	house_settle();
+	cr_assert(hears_nothing(s));
+}
+
+/* A message that begins so, with a text of this many bytes in between; in several reads. */
+static void
+say_long(struct peer *c, uint8_t type, const char *name, const char *begin, size_t n, const char *end)
+{
+	struct buffer b = BUFFER_INIT;
+	size_t mark = writer_begin(&b, type);
+
+	if (name != NULL)
+		writer_string(&b, name);
+	buffer_append(&b, begin, strlen(begin));
+	for (size_t i = 0; i < n; i++)
+		writer_u8(&b, 'y');
+	writer_string(&b, end);
+	if (name != NULL)
+		writer_u16(&b, 0);
+	writer_end(&b, mark);
+	for (size_t at = 0; at < buffer_left(&b); at += 9973) {
+		size_t left = buffer_left(&b) - at;
+
+		say_bytes(c, buffer_head(&b) + at, left < 9973 ? left : 9973);
+		house_settle();
+	}
+	buffer_release(&b);
+}
+
+/* Of what is longer than what is read, nobody knows. */
+Test(timing, the_end_of_a_very_long_text_may_do_anything)
+{
+	struct peer *c, *s;
+
+	house_open(1, ONE, "");
+	pair_open(&c, &s);
+	say_long(c, FE_QUERY, NULL, "select '", 100000, "', set_config('a.b', 'c', false)");
+	hear_until(s, 'Q');
+	say(s, "D() C(SELECT 1) Z(I)");
+	hear(c, "D() C(SELECT 1) Z(I)");
+	answer_the_cleaning(s);
+	say_long(c, FE_PARSE, "a", "select '", 100000, "', set_config('a.b', 'c', false)");
+	say(c, "B(,a) E S");
+	hear_until(s, 'S');
+	say(s, "1 2 D() C(SELECT 1) Z(I)");
+	hear(c, "1 2 D() C(SELECT 1) Z(I)");
+	answer_the_cleaning(s);
+}
+
+/* Nothing of it is renamed, so it need not be there at once. */
+Test(timing, a_named_text_that_comes_in_pieces)
+{
+	struct peer *c, *s;
+
+	house_open(1, ONE, "max_prepared_statements = 0");
+	pair_open(&c, &s);
+	say_long(c, FE_PARSE, "a", "select '", 30000, "', set_config('a.b', 'c', false)");
+	say(c, "B(,a) E S");
+	hear_until(s, 'S');
+	say(s, "1 2 D() C(SELECT 1) Z(I)");
+	hear(c, "1 2 D() C(SELECT 1) Z(I)");
+	answer_the_cleaning(s);
+	expect("select 'y', set_config('a.b', 'c', false)", 1, 0, 1);
+}
+
+/* Of before it was switched on, nothing is counted: not even on what comes next. */
+Test(timing, what_ran_while_it_was_off_is_nobodys)
+{
+	struct peer *c, *s;
+	struct asked a;
+
+	house_open(1, ONE, "query_stats = 0\npool_mode = session");
+	pair_open(&c, &s);
+	round_trip(c, s, "P(,select 2) B(,) E S", "1 2 D(1) C(SELECT 1) Z(I)");
+	round_trip(c, s, "Q(select 1)", "T D(1) D(2) D(3) C(SELECT 3) Z(I)");
+	house_configure(0, ONE, "pool_mode = session");
+	round_trip(c, s, "Q(select 1)", "T D(1) C(SELECT 1) Z(I)");
+	expect("select 1", 1, 0, 1);
+	a = counted("select 1");
+	cr_assert_eq(a.n.bytes_in, 5 + sizeof("select 1"));
+	cr_assert_lt(a.n.bytes_out, 100, "%lu", (unsigned long)a.n.bytes_out);
+}
+
 /* --- slow queries --- */
 
 static struct slow_query *
