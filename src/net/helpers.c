@@ -19,6 +19,8 @@ struct helpers {
 	pthread_cond_t left;	/* a thread has left */
 	struct job_list queue;
 	int nqueued;
+	struct job_list spare;	/* what comes behind all that */
+	int nspare;
 	int nstarted;		/* threads[] up to here */
 	int nrunning;		/* of these, have not left yet */
 	int nidle;		/* of these, wait for a job */
@@ -39,21 +41,37 @@ destroy(struct helpers *h)
 
 /* ---- a thread's life ---- */
 
+/* NULL: there is none. */
+static struct mail *
+take_first(struct job_list *queue, int *n)
+{
+	struct mail *m = STAILQ_FIRST(queue);
+
+	if (m == NULL)
+		return NULL;
+	STAILQ_REMOVE_HEAD(queue, link);
+	(*n)--;
+	return m;
+}
+
+static struct mail *
+take_mail(struct helpers *h)
+{
+	struct mail *m = take_first(&h->queue, &h->nqueued);
+
+	return m != NULL ? m : take_first(&h->spare, &h->nspare);
+}
+
 static struct helper_job *
 next_job(struct helpers *h)
 {
-	struct mail *m;
-
 	h->nidle++;
-	while (STAILQ_EMPTY(&h->queue) && !h->stopping)
+	while (h->nqueued + h->nspare == 0 && !h->stopping)
 		pthread_cond_wait(&h->more, &h->lock);
 	h->nidle--;
 	if (h->stopping)
 		return NULL;
-	m = STAILQ_FIRST(&h->queue);
-	STAILQ_REMOVE_HEAD(&h->queue, link);
-	h->nqueued--;
-	return container_of(m, struct helper_job, mail);
+	return container_of(take_mail(h), struct helper_job, mail);
 }
 
 /* Under the lock: helpers_free must know that nothing is posted after it. */
@@ -111,43 +129,56 @@ start_thread(struct helpers *h)
 
 /* ---- giving work ---- */
 
-/* An idle thread that was woken is idle until it runs; so idle ones are counted against all that waits. */
+/* Another job is about to wait.  An idle thread that was woken is idle until it runs; so idle ones are counted against
+ * all that waits. */
 static void
-see_to_threads(struct helpers *h, int waiting)
+see_to_threads(struct helpers *h)
 {
-	if (waiting > h->nidle && h->nstarted < h->most)
+	if (h->nqueued + h->nspare + 1 > h->nidle && h->nstarted < h->most)
 		start_thread(h);
 }
 
 static void
-enqueue(struct helpers *h, struct helper_job *job)
+enqueue(struct helpers *h, struct job_list *queue, int *n, struct helper_job *job)
 {
-	STAILQ_INSERT_TAIL(&h->queue, &job->mail, link);
-	h->nqueued++;
+	STAILQ_INSERT_TAIL(queue, &job->mail, link);
+	(*n)++;
 	pthread_cond_signal(&h->more);
+}
+
+static bool
+offer(struct helpers *h, struct job_list *queue, int *n, struct helper_job *job)
+{
+	bool taken;
+
+	pthread_mutex_lock(&h->lock);
+	see_to_threads(h);
+	taken = h->nrunning > 0 && *n < HELPERS_QUEUE;
+	if (taken)
+		enqueue(h, queue, n, job);
+	pthread_mutex_unlock(&h->lock);
+	return taken;
 }
 
 void
 helpers_submit(struct helpers *h, struct helper_job *job)
 {
 	pthread_mutex_lock(&h->lock);
-	see_to_threads(h, h->nqueued + 1);
-	enqueue(h, job);
+	see_to_threads(h);
+	enqueue(h, &h->queue, &h->nqueued, job);
 	pthread_mutex_unlock(&h->lock);
 }
 
 bool
 helpers_offer(struct helpers *h, struct helper_job *job)
 {
-	bool taken;
+	return offer(h, &h->queue, &h->nqueued, job);
+}
 
-	pthread_mutex_lock(&h->lock);
-	see_to_threads(h, h->nqueued + 1);
-	taken = h->nrunning > 0 && h->nqueued < HELPERS_QUEUE;
-	if (taken)
-		enqueue(h, job);
-	pthread_mutex_unlock(&h->lock);
-	return taken;
+bool
+helpers_offer_spare(struct helpers *h, struct helper_job *job)
+{
+	return offer(h, &h->spare, &h->nspare, job);
 }
 
 bool
@@ -191,6 +222,7 @@ helpers_new(int threads)
 	init_condition(&h->more);
 	init_condition(&h->left);
 	STAILQ_INIT(&h->queue);
+	STAILQ_INIT(&h->spare);
 	return h;
 }
 
@@ -223,6 +255,7 @@ void
 helpers_free(struct helpers **hp, void (*discard)(struct mail *m))
 {
 	struct helpers *h = *hp;
+	struct mail *m;
 
 	if (h == NULL)
 		return;
@@ -230,12 +263,8 @@ helpers_free(struct helpers **hp, void (*discard)(struct mail *m))
 	pthread_mutex_lock(&h->lock);
 	h->stopping = true;
 	pthread_cond_broadcast(&h->more);
-	while (!STAILQ_EMPTY(&h->queue)) {
-		struct mail *m = STAILQ_FIRST(&h->queue);
-
-		STAILQ_REMOVE_HEAD(&h->queue, link);
+	while ((m = take_mail(h)) != NULL)
 		discard(m);
-	}
 	if (!wait_for_threads(h)) {
 		leave_behind(h, discard);
 		return;

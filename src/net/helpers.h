@@ -1,5 +1,5 @@
 /*
- * helpers: a few threads for what would hold up a loop (PBKDF2, PAM, LDAP).
+ * helpers: a few threads for what would hold up a loop (PBKDF2, PAM, LDAP, PostgreSQL's parser).
  *
  * A job is done once: `work` on a helper thread, touching only the job, then
  * the job comes back as mail to the loop that submitted it, whose handler
@@ -43,7 +43,11 @@ void helpers_submit(struct helpers *h, struct helper_job *job);
  * the caller's. */
 bool helpers_offer(struct helpers *h, struct helper_job *job);
 
-/* Take back a job that no thread has begun: true, and it is the caller's again.  false: it comes as mail.  Any thread. */
+/* Likewise, for what nobody waits for: it is begun when no other job waits. */
+bool helpers_offer_spare(struct helpers *h, struct helper_job *job);
+
+/* Take back a job that no thread has begun: true, and it is the caller's again.  false: it comes as mail.  Any thread.  Not for spare
+ * ones. */
 bool helpers_withdraw(struct helpers *h, struct helper_job *job);
 
 #endif

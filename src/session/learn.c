@@ -54,6 +54,6 @@ learn_statement(struct shard *s, uint64_t hash, const char *text, size_t n)
 	l->job.mail.kind = s->client_env.job_mail;
 	l->hash = hash;
 	l->text = memory_strndup(text, n);
-	if (!helpers_offer(s->commons->helpers, &l->job))
+	if (!helpers_offer_spare(s->commons->helpers, &l->job))
 		free_lesson(l);
 }

@@ -7,8 +7,8 @@
 
 #include "session/shard.h"
 
-/* n bytes of text (a NUL ends it) are copied, and wiped when they have been read.  If the helpers have too much to do,
- * the lexer's opinion has to do. */
+/* n bytes of text (a NUL ends it) are copied, and wiped when they have been read.  Logins come first; if the helpers
+ * have too much to do, the lexer's opinion has to do. */
 void learn_statement(struct shard *s, uint64_t hash, const char *text, size_t n);
 
 #endif

@@ -233,6 +233,39 @@ Test(helpers_threads, an_offer_is_refused_when_too_many_wait)
 	await_finished(MOST + HELPERS_QUEUE + 1);
 }
 
+/* A flood of them does not hold up a login, and takes no room from it either. */
+Test(helpers_threads, spare_ones_come_last)
+{
+	struct task *last = new_task(true);
+
+	for (int i = 0; i < MOST; i++)
+		cr_assert(helpers_offer_spare(helpers, &new_task(true)->job));
+	await_at_work(MOST);
+	for (int i = 0; i < HELPERS_QUEUE; i++)
+		cr_assert(helpers_offer_spare(helpers, &new_task(true)->job), "offer %d", i);
+	cr_assert_not(helpers_offer_spare(helpers, &last->job));
+	last->waits = false;
+	cr_assert(helpers_offer(helpers, &last->job));
+	open_gate(1);			/* one of them is done: then last is, and the next spare one is begun */
+	await_finished(2);
+	cr_assert_eq(finished, 2);
+	open_gate(MOST - 1 + HELPERS_QUEUE);
+	await_finished(MOST + HELPERS_QUEUE + 1);
+}
+
+Test(helpers_threads, spare_ones_that_were_not_started_are_discarded)
+{
+	for (int i = 0; i < MOST; i++)
+		helpers_submit(helpers, &new_task(true)->job);
+	await_at_work(MOST);
+	for (int i = 0; i < 10; i++)
+		cr_assert(helpers_offer_spare(helpers, &new_task(true)->job));
+	open_gate(MOST + 10);
+	helpers_free(&helpers, discard);
+	mailbox_free(&mailbox, discard);
+	cr_assert_eq(discarded, MOST + 10);
+}
+
 Test(helpers_threads, what_was_not_started_is_discarded)
 {
 	for (int i = 0; i < MOST; i++)
