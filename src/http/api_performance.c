@@ -223,15 +223,17 @@ static void
 put_cover(struct json *j, const struct making *m, const struct performance *p, const struct scope *s)
 {
 	const char *who = m->query->tenant != NULL ? "of this tenant" : "of all tenants";
+	const char *off = exchange_config(m->exchange)->query_stats ? "" : " Nothing is counted now: query_stats is 0.";
 	char text[400];
 
 	if (p->window == 0)
 		snprintf(text, sizeof(text),
-			 "All queries %s since the counting began, which is the start or the last reset.", who);
+			 "All queries %s since the counting began, which is the start or the last reset.%s", who, off);
 	else
 		snprintf(text, sizeof(text),
 			 "statistics: queries %s in the window, by whole minutes%s. top_queries and top_tenants: since the "
-			 "counting began.", who, s->whole ? "" : "; of one tenant a window has no percentiles, rows, bytes and waits");
+			 "counting began.%s", who,
+			 s->whole ? "" : "; of one tenant a window has no percentiles, rows, bytes and waits", off);
 	json_put_string(j, "covers", text);
 }
 

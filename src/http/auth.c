@@ -68,7 +68,7 @@ auth_allows(const struct grant *g, int scope, struct refusal *r)
 		return true;
 	if (g->token == NULL)
 		return refuse(r, 401, "This needs a token with the scope \"%s\".", auth_scope_name(scope));
-	return refuse(r, 403, "This token has not the scope \"%s\".", auth_scope_name(scope));
+	return refuse(r, 403, "This token does not have the scope \"%s\".", auth_scope_name(scope));
 }
 
 const char *

@@ -328,7 +328,7 @@ find_route(struct exchange *x, struct refusal *r)
 	if (page_find(x->path) != NULL)
 		x->methods |= METHOD_GET;
 	if (x->methods == 0)
-		return refuse(r, 404, "There is nothing here.");
+		return refuse(r, 404, "There is nothing here; /openapi.json tells what there is.");
 	if ((x->methods & method) == 0 || (command & (EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST)) == 0)
 		return refuse(r, 405, "This path does not take this method.");
 	x->route = found;

@@ -1,5 +1,6 @@
 #include "http/parameters.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -135,6 +136,20 @@ find(const struct parameters *p, const char *name)
 	return NULL;
 }
 
+/* For who has misspelt one. */
+static bool
+refuse_name(const struct parameters *ps, const char *name, struct refusal *r)
+{
+	char known[200] = "";
+	size_t n = 0;
+
+	for (size_t i = 0; i < ps->n && n < sizeof(known); i++)
+		n += (size_t)snprintf(known + n, sizeof(known) - n, "%s%s", i > 0 ? ", " : "", ps->list[i].name);
+	if (ps->n == 0)
+		return refuse(r, 400, "There is no parameter \"%s\" here, nor any other.", name);
+	return refuse(r, 400, "There is no parameter \"%s\" here; what there is: %s.", name, known);
+}
+
 /* "name=value"; *seen: a bit for each that came. */
 static bool
 take(const struct parameters *ps, const char *pair, size_t n, uint64_t *seen, void *values, struct refusal *r)
@@ -148,7 +163,7 @@ take(const struct parameters *ps, const char *pair, size_t n, uint64_t *seen, vo
 		return refuse(r, 400, "The name of a parameter is too long, or is no text.");
 	p = find(ps, name);
 	if (p == NULL)
-		return refuse(r, 400, "There is no parameter \"%s\" here.", name);
+		return refuse_name(ps, name, r);
 	if (equals != NULL &&
 	    (!unescape(equals + 1, n - name_size - 1, value, sizeof(value)) || !is_printable_utf8(value)))
 		return refuse(r, 400, "The value of \"%s\" is too long, or is no text.", name);

@@ -253,6 +253,14 @@ def test_few_samples_are_told(used):
     assert len(said["top_queries"]) == 1
 
 
+def test_that_nothing_is_counted_is_told(pgusher):
+    site = Site(pgusher)
+    assert "counted now" not in site.get("/api/system/query-performance").json["covers"]
+    site.p.console("SET query_stats = 0")
+    for path in ("", "?window=5m"):
+        assert "query_stats is 0" in site.get(f"/api/system/query-performance{path}").json["covers"]
+
+
 def test_a_window_says_what_it_cannot_tell(used):
     def read():
         said = used.get("/api/system/query-performance?window=5m").json
@@ -331,7 +339,7 @@ def test_a_wrong_password_is_no_dead_host(pgusher):
 def test_loopback_reads_without_a_token(site, path):
     assert site.get(path).status == 200
     assert site.get(path, bearer("reader")).status == 200
-    assert site.get(path, bearer("bencher")).problem(403) == 'This token has not the scope "read".'
+    assert site.get(path, bearer("bencher")).problem(403) == 'This token does not have the scope "read".'
 
 
 @pytest.mark.parametrize("token,status", [(None, 401), ("nonsense", 401), ("reader", 403), ("bencher", 403),
@@ -489,7 +497,7 @@ def test_head_is_get_without_the_body(site, path):
     "/nothing", "/api", "/api/", "/API/system/config", "/api/system/config/", "/api/system//config",
     "/api/system/../system/config", "/%61pi/system/config", "/healthz%00", "/..%2f..%2fetc/passwd", "/healthz;x=1"])
 def test_other_paths_are_not_there(site, path):
-    assert site.get(path).problem(404) == "There is nothing here."
+    assert site.get(path).problem(404) == "There is nothing here; /openapi.json tells what there is."
 
 
 @pytest.mark.parametrize("query,words", [
@@ -497,7 +505,8 @@ def test_other_paths_are_not_there(site, path):
     ("top=99999999999999999999", "number"), ("top", "number"), ("top=5&top=5", "twice"), ("sort=rank", "one of: total"),
     ("window=1d", "one of: 5m"), ("tenant=", "no value"), ("tenant=%zz", "no text"), ("tenant=%ff", "no text"),
     ("tenant=a%00b", "no text"), ("tenant=%0a", "no text"), ("tenant=%", "no text"), ("tenant=" + "a" * 300, "too long"),
-    ("bad=1", 'no parameter "bad"'), ("%74op=0", "number from 1"), ("%=1", "name of a parameter"),
+    ("bad=1", 'no parameter "bad" here; what there is: tenant, window, top, sort.'),
+    ("%74op=0", "number from 1"), ("%=1", "name of a parameter"),
     ("x" * 100 + "=1", "name of a parameter"), ("Top=1", 'no parameter "Top"')])
 def test_parameters(site, query, words):
     assert words in site.get("/api/system/query-performance?" + query).problem(400)
