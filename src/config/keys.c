@@ -377,13 +377,15 @@ static const struct key keys_log[] = {
 static const struct key keys_queries[] = {
 	{ FLAG(query_stats, "1"),
 		.help = "Time every query, and count by tenant and by statement what it cost. Literals "
-			"are stripped before anything is kept." },
+			"are stripped before anything is kept. With 0 there are no slow queries and no "
+			"alerts, either." },
 	{ INT(query_stats_max, "20000", 100, 10000000),
 		.help = "Different statements that are told apart, over all tenants. When there are "
 			"more, the one that was seen least makes room, and what it had is counted as "
-			"other." },
+			"other. The workers share it equally, and a tenant lives on one of them." },
 	{ INT(query_stats_max_per_tenant, "2000", 10, 10000000),
-		.help = "Different statements that are told apart for one tenant, likewise." },
+		.help = "Different statements that are told apart for one tenant, likewise; no more than "
+			"its worker's share of query_stats_max." },
 	{ INT(query_text_size, "4096", 64, 65536), .unit = "bytes",
 		.help = "How much of a statement's text is kept, without its literals." },
 	{ MSEC(slow_query_threshold, "1000"),
@@ -393,7 +395,8 @@ static const struct key keys_queries[] = {
 	{ TEXT(slow_query_log, ""),
 		.help = "The file that slow queries are appended to, a line of JSON each. Empty means "
 			"the main log, and off nowhere; the console and HTTP have the latest of them in "
-			"any case. It is opened again at a reload, so that it can be rotated." },
+			"any case. A relative name is taken from the working directory. It is opened "
+			"again at a reload, so that it can be rotated." },
 	{ FLAG(slow_query_log_values, "0"),
 		.help = "Put the values of parameters into those lines, too. They may be what nobody "
 			"should read in a log; without this only their types are there." },
