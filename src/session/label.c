@@ -52,6 +52,7 @@ label_clear(struct label *l)
 		l->values = NULL;
 	}
 	l->nparams = l->ntypes = l->effects = 0;
+	l->bound = 0;
 }
 
 void

@@ -34,6 +34,7 @@ struct label {
 	uint16_t nparams;		/* with a type */
 	uint8_t ntypes;			/* of these, that are in types */
 	uint8_t effects;		/* enum sql_effect */
+	unsigned bound;			/* of a portal: the number of its Bind, on this link; 0: not known */
 	uint32_t types[LABEL_TYPES];
 };
 

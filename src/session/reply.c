@@ -182,7 +182,7 @@ take_ready(struct haul *h, const uint8_t *body, size_t n)
 	action = pipeline_take_reply(&k->pipeline, BE_READY_FOR_QUERY);
 	k->server->transaction = body[0];
 	if (body[0] == TRANSACTION_IDLE)
-		labels_free(&k->meter.portals);
+		timing_end_portals(k, h->now);
 	judge_sets(k);
 	/* The client gets the error instead of what it was told to be true. */
 	if (body[0] != TRANSACTION_IDLE && action == REPLY_PASS && pool_mode(h->session->pool) == POOL_STATEMENT) {
@@ -252,7 +252,7 @@ end_execute(struct haul *h, uint8_t type, size_t size)
 	if (head != NULL && head->kind == REQUEST_EXECUTE) {
 		if (type == BE_PORTAL_SUSPENDED) {
 			note_effects(h, SQL_EFFECTS);	/* perhaps it never goes on */
-			timing_suspend(k, h->now);
+			timing_suspend(k, h->now, size);
 		} else {
 			timing_end(k, h->now, size);
 		}

@@ -71,6 +71,7 @@ session_cut(struct session *s)
 
 	s->link = NULL;
 	retry_forget(k);
+	timing_cut(k);
 	pipeline_reset(&k->pipeline);
 	keep_unnamed(s, k);
 	timing_meter_clear(&k->meter);

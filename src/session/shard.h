@@ -69,6 +69,7 @@ struct shard {
 	struct applications applications;	/* if metrics_application_label */
 	struct planner *planner;	/* session/plan.h; NULL until a plan is wanted */
 	SLIST_HEAD(timing_list, timing) timings;	/* session/timing.h: free ones */
+	unsigned ntimings;
 	struct search *searches;	/* session/lookup.h */
 	TAILQ_HEAD(search_list, search) waiting_searches;	/* of these, that wait for a server; oldest first */
 	int nlookups;			/* that wait for the answer to a search */

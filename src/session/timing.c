@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/sqlstate.h"
 #include "pg/reader.h"
 #include "session/learn.h"
 #include "session/request.h"
@@ -12,6 +13,12 @@
 
 /* Bytes of a Bind that are looked at for its values. */
 #define VALUES_READ (16 * 1024)
+
+/* Portals of a link that wait to go on; more are counted in parts. */
+#define SUSPENDED_MAX 100
+
+/* Timings that are kept in stock, of a shard. */
+#define STOCK_MAX 4096
 
 static struct shard *
 shard_of(const struct link *k)
@@ -42,6 +49,7 @@ take_timing(struct shard *s)
 	if (t == NULL)
 		return memory_zalloc(sizeof(*t));
 	SLIST_REMOVE_HEAD(&s->timings, link);
+	s->ntimings--;
 	return t;
 }
 
@@ -53,7 +61,12 @@ give_timing(struct link *k, struct timing *t)
 	if (k->meter.text.timing == t)
 		k->meter.text.timing = NULL;
 	label_clear(&t->what);
+	if (s->ntimings == STOCK_MAX) {
+		free(t);
+		return;
+	}
 	SLIST_INSERT_HEAD(&s->timings, t, link);
+	s->ntimings++;
 }
 
 void
@@ -299,6 +312,7 @@ timing_execute(struct batch *b, const struct request *rq)
 	if (l == NULL)
 		return;
 	label_copy(&t->what, l);
+	t->what.bound = l->bound;
 	t->what.values = l->values;
 	l->values = NULL;
 }
@@ -352,6 +366,7 @@ timing_bind(struct batch *b, const char *portal, struct statement *st, const cha
 		else
 			label_forget(to);
 	}
+	to->bound = ++m->last_bound != 0 ? m->last_bound : ++m->last_bound;
 	keep_values(s, to, values, n);
 }
 
@@ -458,14 +473,13 @@ measure(struct link *k, const struct timing *t, usec_t now, size_t last, struct 
 	*q = (struct query_sample){
 		.wait = t->wait,
 		.first_byte = t->heard_at > start ? t->heard_at - start : 0,
-		.total = now - start + m->suspended,
+		.total = now - start,
 		.blocked = t->blocked,
 		.rows = m->rows + m->rows_of_command,
 		.bytes_in = t->bytes_in,
 		.bytes_out = m->bytes_out + last,
 		.failed = t->failed,
 	};
-	m->suspended = 0;
 	start_anew(m, last);
 	m->finished_at = now;
 }
@@ -496,18 +510,120 @@ count(struct link *k, struct timing *t, struct query_sample *q, usec_t now)
 		application_count(applications_find(&s->shard->applications, application_of(t)), q);
 }
 
+/* It took q in all. */
+static void
+conclude(struct link *k, struct timing *t, struct query_sample *q, usec_t now)
+{
+	if (counts(k->session->shard))
+		count(k, t, q, now);
+	give_timing(k, t);
+}
+
+/* --- portals that are executed in parts --- */
+
+static struct timing *
+find_suspended(const struct timing_meter *m, unsigned bound)
+{
+	struct timing *t;
+
+	SLIST_FOREACH(t, &m->suspended, link) {
+		if (t->what.bound == bound)
+			return t;
+	}
+	return NULL;
+}
+
+static void
+remove_suspended(struct timing_meter *m, struct timing *t)
+{
+	SLIST_REMOVE(&m->suspended, t, timing, link);
+	m->nsuspended--;
+}
+
+/* Another part of t, which took q, was timed by `part`; that is given back. */
+static void
+add_part(struct link *k, struct timing *t, struct timing *part, const struct query_sample *q)
+{
+	t->so_far.total += q->total;
+	t->so_far.wait += q->wait;
+	t->so_far.blocked += q->blocked;
+	t->so_far.rows += q->rows;
+	t->so_far.bytes_in += q->bytes_in;
+	t->so_far.bytes_out += q->bytes_out;
+	t->so_far.failed |= q->failed;
+	memcpy(t->sqlstate, part->sqlstate, sizeof(t->sqlstate));
+	give_timing(k, part);
+}
+
 static void
 finish(struct link *k, struct timing **tp, usec_t now, size_t last)
 {
-	struct timing *t = *tp;
+	struct timing *t = *tp, *first;
 	struct query_sample q;
 
 	*tp = NULL;
 	measure(k, t, now, last, &q);
-	if (counts(k->session->shard))
-		count(k, t, &q, now);
-	give_timing(k, t);
+	first = find_suspended(&k->meter, t->what.bound);
+	if (first != NULL) {
+		remove_suspended(&k->meter, first);
+		add_part(k, first, t, &q);
+		q = first->so_far;
+		t = first;
+	}
+	conclude(k, t, &q, now);
 }
+
+void
+timing_suspend(struct link *k, usec_t now, size_t last)
+{
+	struct pipeline_entry *head = pipeline_head(&k->pipeline);
+	struct timing_meter *m = &k->meter;
+	struct timing *t, *first;
+	struct query_sample q;
+
+	if (head == NULL || head->timing == NULL)
+		return;
+	t = head->timing;
+	head->timing = NULL;
+	measure(k, t, now, last, &q);
+	first = find_suspended(m, t->what.bound);
+	if (first != NULL) {
+		add_part(k, first, t, &q);
+	} else if (t->what.bound == 0 || m->nsuspended == SUSPENDED_MAX) {
+		conclude(k, t, &q, now);
+	} else {
+		t->so_far = q;
+		SLIST_INSERT_HEAD(&m->suspended, t, link);
+		m->nsuspended++;
+	}
+}
+
+static void
+end_suspended(struct link *k, usec_t now)
+{
+	struct timing_meter *m = &k->meter;
+	struct timing *t;
+
+	while ((t = SLIST_FIRST(&m->suspended)) != NULL) {
+		struct query_sample q = t->so_far;
+
+		remove_suspended(m, t);
+		conclude(k, t, &q, now);
+	}
+}
+
+void
+timing_end_portals(struct link *k, usec_t now)
+{
+	/* What is outstanding may be a Bind for the next one. */
+	if (pipeline_is_empty(&k->pipeline)) {
+		labels_free(&k->meter.portals);
+		label_clear(&k->meter.portal);
+	}
+	end_suspended(k, now);
+}
+
+/* --- the end of a query --- */
 
 void
 timing_end(struct link *k, usec_t now, size_t last)
@@ -520,23 +636,11 @@ timing_end(struct link *k, usec_t now, size_t last)
 		start_anew(&k->meter, last);	/* it ran while nothing was timed */
 }
 
-void
-timing_suspend(struct link *k, usec_t now)
+static void
+fail(struct timing *t, const char *sqlstate)
 {
-	struct pipeline_entry *head = pipeline_head(&k->pipeline);
-	struct timing_meter *m = &k->meter;
-	struct timing *t;
-
-	if (head == NULL || head->timing == NULL)
-		return;
-	t = head->timing;
-	head->timing = NULL;
-	m->suspended += now - start_of(k, t);
-	m->rows += m->rows_of_command;
-	m->rows_of_command = 0;
-	m->bytes_in += t->bytes_in;
-	m->finished_at = now;
-	give_timing(k, t);
+	t->failed = true;
+	memcpy(t->sqlstate, sqlstate, sizeof(t->sqlstate));
 }
 
 void
@@ -549,11 +653,30 @@ timing_fail(struct link *k, const char *sqlstate, usec_t now)
 		start_anew(&k->meter, 0);
 		return;
 	}
-	(*t)->failed = true;
-	memcpy((*t)->sqlstate, sqlstate, sizeof((*t)->sqlstate));
+	fail(*t, sqlstate);
 	/* A simple query ends with ReadyForQuery in any case; the others will be skipped. */
 	if (head->kind != REQUEST_QUERY && head->kind != REQUEST_FUNCTION_CALL)
 		finish(k, t, now, 0);
+}
+
+/* One that the server has not been told all of does not run. */
+static bool
+is_sent(const struct timing_text *x, const struct timing *t)
+{
+	return x->missing == 0 || x->timing != t;
+}
+
+void
+timing_cut(struct link *k)
+{
+	struct timing **t = find_current(k);
+
+	if (t != NULL && is_sent(&k->meter.text, *t)) {
+		fail(*t, SQLSTATE_CONNECTION_FAILURE);
+		finish(k, t, clock_now(), 0);
+	}
+	if (!SLIST_EMPTY(&k->meter.suspended))
+		end_suspended(k, clock_now());
 }
 
 /* --- the meter --- */
@@ -562,7 +685,7 @@ void
 timing_meter_clear(struct timing_meter *m)
 {
 	m->bytes_in = m->bytes_out = m->rows = m->rows_of_command = 0;
-	m->suspended = m->finished_at = m->blocked_since = 0;
+	m->finished_at = m->blocked_since = 0;
 	m->text.missing = 0;
 	m->text.timing = NULL;
 	m->text.label = NULL;

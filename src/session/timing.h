@@ -10,6 +10,9 @@
  * that were sent together, when the one in front of it is over) and ends with the last message of its reply.  Two clock
  * reads a query, which the session needs anyway; a timing comes from the shard's free list.
  *
+ * A portal that is executed in parts is one query, with the sum of them: it is over when it is complete, or with the
+ * transaction.  What runs when client or server go is counted, too, as failed (08006).
+ *
  * Text is read once: of a simple query when it passes, of a statement at Parse; the first TIMING_TEXT bytes of it.
  * It is read even if nothing is counted (query_stats = 0) where its effects on the session have to be known.
  */
@@ -24,6 +27,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "session/label.h"
+#include "session/shard.h"
 #include "stats/queries.h"
 
 #define TIMING_TEXT (64 * 1024)
@@ -36,7 +40,7 @@ struct shard;
 struct statement;
 
 struct timing {
-	SLIST_ENTRY(timing) link;	/* in the free list */
+	SLIST_ENTRY(timing) link;	/* in the free list, or among suspended ones */
 	struct label what;		/* no entry: the tenant's `other` counts it */
 	usec_t since;			/* sent */
 	usec_t wait;			/* for a server, before */
@@ -45,6 +49,7 @@ struct timing {
 	uint64_t bytes_in;
 	bool failed;
 	char sqlstate[6];
+	struct query_sample so_far;	/* of a suspended portal */
 };
 
 /* A text that comes in several reads: what has come of it, to be read when it is there. */
@@ -59,7 +64,9 @@ struct timing_text {
 struct timing_meter {
 	uint64_t bytes_in;	/* of messages for the next one */
 	uint64_t bytes_out, rows, rows_of_command;
-	usec_t suspended;	/* what it took before its portal was suspended */
+	struct timing_list suspended;	/* of portals that may go on */
+	unsigned nsuspended;
+	unsigned last_bound;	/* Binds so far */
 	usec_t finished_at;	/* when the last one was over */
 	usec_t blocked_since;	/* 0: the client takes what there is */
 	struct timing_text text;
@@ -68,7 +75,10 @@ struct timing_meter {
 	struct labels *statements, *portals;	/* NULL: none has a name */
 };
 
-/* At session_link and session_cut. */
+/* The session is about to part from the server: what runs is over. */
+void timing_cut(struct link *k);
+
+/* At session_cut, behind that and the pipeline; and at the end. */
 void timing_meter_clear(struct timing_meter *m);
 void timing_meter_release(struct timing_meter *m);
 
@@ -116,8 +126,11 @@ void timing_command(struct link *k, const char *tag, size_t n);
 /* The head is over, with a message of `last` bytes that was not counted in bytes_out yet. */
 void timing_end(struct link *k, usec_t now, size_t last);
 
-/* It will go on with the next Execute of its portal. */
-void timing_suspend(struct link *k, usec_t now);
+/* Likewise; but it may go on with another Execute of its portal. */
+void timing_suspend(struct link *k, usec_t now, size_t last);
+
+/* The transaction is over, and all portals with it. */
+void timing_end_portals(struct link *k, usec_t now);
 
 /* The client takes no more; it does again. */
 void timing_block(struct link *k, usec_t now);

@@ -177,6 +177,89 @@ Test(timing, a_suspended_portal_goes_on)
 	expect("select r()", 1, 0, 5);
 }
 
+/* Execute with a limit, then Sync: the portal is gone, but what it took was not the next query's. */
+Test(timing, a_suspended_portal_that_does_not_go_on)
+{
+	struct peer *c, *s;
+	struct asked a;
+
+	house_open(1, ONE, "pool_mode = session");
+	pair_open(&c, &s);
+	say(c, "P(,select r()) B(,) E S");
+	hear_until(s, 'S');
+	usleep(30000);
+	say(s, "1 2 D(1) D(2) s Z(I)");
+	hear(c, "1 2 D(1) D(2) s Z(I)");
+	round_trip(c, s, "Q(select quick())", "T D(1) C(SELECT 1) Z(I)");
+	expect("select r()", 1, 0, 2);
+	expect("select quick()", 1, 0, 1);
+	a = counted("select quick()");
+	cr_assert_lt(a.n.total, 30000);
+	a = counted("select r()");
+	cr_assert_geq(a.n.total, 30000);
+	cr_assert_eq(a.running, 0);
+}
+
+/* In a transaction, others run between the parts of a cursor. */
+Test(timing, a_suspended_portal_goes_on_behind_others)
+{
+	struct peer *c, *s;
+	struct asked a;
+
+	house_open(1, ONE, "");
+	pair_open(&c, &s);
+	round_trip(c, s, "Q(begin)", "C(BEGIN) Z(T)");
+	say(c, "P(,select r()) B(one,) E(one) S");
+	hear_until(s, 'S');
+	usleep(30000);
+	say(s, "1 2 D(1) D(2) s Z(T)");
+	hear(c, "1 2 D(1) D(2) s Z(T)");
+	round_trip(c, s, "P(,select t()) B(two,) E(two) S", "1 2 D(1) s Z(T)");
+	round_trip(c, s, "Q(select quick())", "T D(1) C(SELECT 1) Z(T)");
+	round_trip(c, s, "E(one) S", "D(3) C(SELECT 1) Z(T)");
+	expect("select r()", 1, 0, 3);
+	expect("select quick()", 1, 0, 1);
+	a = counted("select quick()");
+	cr_assert_lt(a.n.total, 30000);
+	a = counted("select r()");
+	cr_assert_geq(a.n.total, 30000);
+	cr_assert_eq(counted("select t()").n.calls, 0);
+	round_trip(c, s, "Q(commit)", "C(COMMIT) Z(I)");
+	expect("select t()", 1, 0, 1);
+	cr_assert_eq(counted("select t()").running, 0);
+}
+
+/* The end of a transaction in front of it is none of its own. */
+Test(timing, a_portal_that_is_bound_ahead)
+{
+	struct peer *c, *s;
+
+	house_open(1, ONE, "");
+	pair_open(&c, &s);
+	say(c, "Q(select quick()) P(,select r()) B(one,) H");
+	hear(s, "Q(select quick()) P(,select r()) B(one,) H");
+	say(s, "C(SELECT 0) Z(I) 1 2");
+	hear(c, "C(SELECT 0) Z(I) 1 2");
+	round_trip(c, s, "E(one) S", "D(1) C(SELECT 1) Z(I)");
+	expect("select r()", 1, 0, 1);
+	cr_assert(hears_nothing(s));
+}
+
+/* A portal's name is another's now. */
+Test(timing, a_suspended_portal_that_is_bound_anew)
+{
+	struct peer *c, *s;
+
+	house_open(1, ONE, "");
+	pair_open(&c, &s);
+	round_trip(c, s, "Q(begin)", "C(BEGIN) Z(T)");
+	round_trip(c, s, "P(,select r()) B(,) E S", "1 2 D(1) D(2) s Z(T)");
+	round_trip(c, s, "P(,select t()) B(,) E S", "1 2 D(1) C(SELECT 1) Z(T)");
+	expect("select t()", 1, 0, 1);
+	round_trip(c, s, "Q(rollback)", "C(ROLLBACK) Z(I)");
+	expect("select r()", 1, 0, 2);
+}
+
 Test(timing, a_statement_in_session_mode_keeps_its_label)
 {
 	struct peer *c, *s;
@@ -255,6 +338,21 @@ Test(timing, nothing_is_counted_when_it_is_off)
 	expect(NULL, 0, 0, 0);
 }
 
+static struct slow_query *
+wait_for_slow(void)
+{
+	struct slow_query *q;
+
+	for (int i = 0; i < 5000; i++) {
+		q = house_slow_query();
+		if (q != NULL)
+			return q;
+		usleep(1000);
+	}
+	cr_assert_fail("no slow query was told");
+	return NULL;
+}
+
 Test(timing, who_dies_leaves_nothing_running)
 {
 	struct peer *c, *s;
@@ -267,8 +365,32 @@ Test(timing, who_dies_leaves_nothing_running)
 	hang_up(s);
 	hear_until(c, 'E');
 	hear_end(c);
-	expect("select forever()", 0, 0, 0);
+	expect("select forever()", 1, 1, 0);
 	cr_assert_eq(counted("select forever()").running, 0);
+}
+
+/* It ran until its client had enough of waiting: that is what people have to see. */
+Test(timing, a_query_whose_client_left)
+{
+	struct slow_query *q;
+	struct peer *c, *s;
+
+	house_open(1, ONE, "slow_query_threshold = 20");
+	pair_open(&c, &s);
+	say(c, "P(,select slow()) B(,) E P(,select never()) B(,) E S");
+	hear_until(s, 'S');
+	say(s, "1 2 D(1)");
+	hear(c, "1 2 D(1)");
+	usleep(30000);
+	hang_up(c);
+	q = wait_for_slow();
+	cr_assert_str_eq(q->text, "select slow()");
+	cr_assert_str_eq(q->sqlstate, "08006");
+	cr_assert_geq(q->sample.total, 30000);
+	slow_query_free(&q);
+	expect("select slow()", 1, 1, 1);
+	expect("select never()", 0, 0, 0);
+	cr_assert_eq(counted("select never()").running, 0);
 }
 
 /* --- what a text leaves behind --- */
@@ -469,21 +591,6 @@ Test(timing, what_ran_while_it_was_off_is_nobodys)
 }
 
 /* --- slow queries --- */
-
-static struct slow_query *
-wait_for_slow(void)
-{
-	struct slow_query *q;
-
-	for (int i = 0; i < 5000; i++) {
-		q = house_slow_query();
-		if (q != NULL)
-			return q;
-		usleep(1000);
-	}
-	cr_assert_fail("no slow query was told");
-	return NULL;
-}
 
 Test(timing, a_slow_query_is_told_with_all_that_is_known)
 {
