@@ -285,6 +285,16 @@ def test_charts_and_their_table(page, busy):
     assert sum(shown) == 100 and len(shown) >= len(history)
 
 
+def test_no_share_is_above_all(page, pgusher):
+    """A minute in which everything was slow: the chart ends at 100 %."""
+    p = serving(pgusher)
+    ask(p, "shop", *["SELECT pg_sleep(0.2)"] * 2)
+    wait_until(lambda: api(p, "/api/system/query-performance")["history"], 30, "the history begins")
+    show(page, p)
+    ticks = page.js("return [...document.querySelectorAll('#shares .up')].map((t) => t.textContent)")
+    assert [t.split()[0] for t in ticks] == ["0", "50", "100"]
+
+
 def test_few_samples_are_no_zeros(page, pgusher):
     p = serving(pgusher)
     ask(p, "shop", "SELECT 1")

@@ -508,15 +508,15 @@ function logTicks(low, high) {
 	return ticks;
 }
 
-/* A function from values to heights between bottom and top, and its ticks.  least: the top of a linear one at least. */
-function scaleFor(values, { logarithmic, least }, bottom, top) {
+/* A function from values to heights between bottom and top, and its ticks.  least, most: the top of a linear one. */
+function scaleFor(values, { logarithmic, least, most = Infinity }, bottom, top) {
 	const positive = values.filter((v) => v > 0);
 	if (logarithmic) {
 		const ticks = positive.length > 0 ? logTicks(Math.min(...positive), Math.max(...positive)) : [1, 10];
 		const low = Math.log10(ticks[0]), high = Math.log10(ticks[ticks.length - 1]);
 		return { ticks, y: (v) => bottom - (bottom - top) * (Math.log10(Math.max(v, ticks[0])) - low) / (high - low) };
 	}
-	const ticks = linearTicks(Math.max(least, ...positive));
+	const ticks = linearTicks(Math.max(least, ...positive)).filter((t) => t <= most);
 	return { ticks, y: (v) => bottom - (bottom - top) * v / ticks[ticks.length - 1] };
 }
 
@@ -618,7 +618,7 @@ const CHARTS = {
 		lines: [{ name: "now", kind: "calls", value: (p) => p.seconds > 0 ? p.calls / p.seconds : null }],
 	},
 	shares: {
-		title: "Share of errors and of slow queries over the last hour", least: 1, words: percent,
+		title: "Share of errors and of slow queries over the last hour", least: 1, most: 100, words: percent,
 		lines: [["errors", "errors"], ["slow", "slow"]].map(([name, key]) => ({
 			name, kind: key, value: (p) => p.calls > 0 ? share(p[key], p.calls) : null,
 		})),
