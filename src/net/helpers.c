@@ -21,6 +21,7 @@ struct helpers {
 	int nqueued;
 	struct job_list spare;	/* what comes behind all that */
 	int nspare;
+	int nspare_begun;	/* threads that are at one of these */
 	int nstarted;		/* threads[] up to here */
 	int nrunning;		/* of these, have not left yet */
 	int nidle;		/* of these, wait for a job */
@@ -54,24 +55,31 @@ take_first(struct job_list *queue, int *n)
 	return m;
 }
 
-static struct mail *
-take_mail(struct helpers *h)
+static bool
+may_begin_spare(const struct helpers *h)
 {
-	struct mail *m = take_first(&h->queue, &h->nqueued);
-
-	return m != NULL ? m : take_first(&h->spare, &h->nspare);
+	return h->nspare > 0 && h->nspare_begun < (h->most > 1 ? h->most - 1 : 1);
 }
 
+static struct mail *
+take_mail(struct helpers *h, bool *spare)
+{
+	*spare = h->nqueued == 0;
+	h->nspare_begun += *spare;
+	return *spare ? take_first(&h->spare, &h->nspare) : take_first(&h->queue, &h->nqueued);
+}
+
+/* NULL: this is the end. */
 static struct helper_job *
-next_job(struct helpers *h)
+next_job(struct helpers *h, bool *spare)
 {
 	h->nidle++;
-	while (h->nqueued + h->nspare == 0 && !h->stopping)
+	while (h->nqueued == 0 && !may_begin_spare(h) && !h->stopping)
 		pthread_cond_wait(&h->more, &h->lock);
 	h->nidle--;
 	if (h->stopping)
 		return NULL;
-	return container_of(take_mail(h), struct helper_job, mail);
+	return container_of(take_mail(h, spare), struct helper_job, mail);
 }
 
 /* Under the lock: helpers_free must know that nothing is posted after it. */
@@ -89,14 +97,15 @@ run_helper(void *arg)
 {
 	struct helpers *h = arg;
 	struct helper_job *job;
-	bool last;
+	bool spare, last;
 
 	pthread_setname_np(pthread_self(), "helper");
 	pthread_mutex_lock(&h->lock);
-	while ((job = next_job(h)) != NULL) {
+	while ((job = next_job(h, &spare)) != NULL) {
 		pthread_mutex_unlock(&h->lock);
 		job->work(job);
 		pthread_mutex_lock(&h->lock);
+		h->nspare_begun -= spare;
 		hand_back(h, job);
 	}
 	h->nrunning--;
@@ -263,7 +272,7 @@ helpers_free(struct helpers **hp, void (*discard)(struct mail *m))
 	pthread_mutex_lock(&h->lock);
 	h->stopping = true;
 	pthread_cond_broadcast(&h->more);
-	while ((m = take_mail(h)) != NULL)
+	while ((m = take_first(&h->queue, &h->nqueued)) != NULL || (m = take_first(&h->spare, &h->nspare)) != NULL)
 		discard(m);
 	if (!wait_for_threads(h)) {
 		leave_behind(h, discard);

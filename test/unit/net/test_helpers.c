@@ -236,21 +236,23 @@ Test(helpers_threads, an_offer_is_refused_when_too_many_wait)
 /* A flood of them does not hold up a login, and takes no room from it either. */
 Test(helpers_threads, spare_ones_come_last)
 {
-	struct task *last = new_task(true);
+	const int at_a_time = MOST - 1;
+	struct task *urgent[3];
 
-	for (int i = 0; i < MOST; i++)
+	for (int i = 0; i < at_a_time; i++)
 		cr_assert(helpers_offer_spare(helpers, &new_task(true)->job));
-	await_at_work(MOST);
+	await_at_work(at_a_time);
 	for (int i = 0; i < HELPERS_QUEUE; i++)
 		cr_assert(helpers_offer_spare(helpers, &new_task(true)->job), "offer %d", i);
-	cr_assert_not(helpers_offer_spare(helpers, &last->job));
-	last->waits = false;
-	cr_assert(helpers_offer(helpers, &last->job));
-	open_gate(1);			/* one of them is done: then last is, and the next spare one is begun */
-	await_finished(2);
-	cr_assert_eq(finished, 2);
-	open_gate(MOST - 1 + HELPERS_QUEUE);
-	await_finished(MOST + HELPERS_QUEUE + 1);
+	for (size_t i = 0; i < lengthof(urgent); i++)
+		urgent[i] = new_task(false);
+	cr_assert_not(helpers_offer_spare(helpers, &urgent[0]->job));
+	for (size_t i = 0; i < lengthof(urgent); i++)
+		cr_assert(helpers_offer(helpers, &urgent[i]->job));
+	await_finished(lengthof(urgent));	/* no gate was opened: there is a thread for them */
+	cr_assert_eq(finished, lengthof(urgent));
+	open_gate(at_a_time + HELPERS_QUEUE);
+	await_finished((int)lengthof(urgent) + at_a_time + HELPERS_QUEUE);
 }
 
 Test(helpers_threads, spare_ones_that_were_not_started_are_discarded)
