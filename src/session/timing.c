@@ -113,6 +113,18 @@ find_entry(struct session *s, const struct sql_digest *d, const char *text, size
 	return e;
 }
 
+/* With standard_conforming_strings = off, \' ends no string: what the lexer takes for names may be literals. */
+static bool
+is_misread(const struct session *s, const char *text, size_t n)
+{
+	const char *standard;
+
+	if (memchr(text, '\\', n) == NULL)
+		return false;
+	standard = params_get(s->params, "standard_conforming_strings");
+	return standard != NULL && strcmp(standard, "off") == 0;
+}
+
 /* l is what the first n bytes of text say.  A NUL among them is its end; else nobody knows what comes behind. */
 static void
 label_text(struct session *s, struct label *l, const char *text, size_t size)
@@ -122,6 +134,10 @@ label_text(struct session *s, struct label *l, const char *text, size_t size)
 	struct sql_digest d;
 
 	s->shard->queries.truncated += cut;
+	if (is_misread(s, text, n)) {
+		l->effects = SQL_EFFECTS;
+		return;
+	}
 	sql_digest(text, n, &d);
 	l->effects = cut ? SQL_EFFECTS : d.effects;
 	if (!counts(s->shard))
@@ -164,15 +180,21 @@ label_statement(struct session *s, struct label *l, const struct statement *st)
 {
 	struct reader r;
 	const char *text;
+	size_t n;
 	struct sql_digest d = { .hash = st->hash, .verb = st->verb, .effects = st->effects };
 
 	reader_init(&r, st->body, st->size);
 	text = reader_string(&r);
 	label_clear(l);
+	n = strnlen(text, TIMING_TEXT);
+	if (is_misread(s, text, n)) {
+		l->effects = SQL_EFFECTS;
+		return;
+	}
 	l->effects = st->effects;
 	if (!counts(s->shard))
 		return;
-	label_take_entry(l, find_entry(s, &d, text, strnlen(text, TIMING_TEXT)));
+	label_take_entry(l, find_entry(s, &d, text, n));
 	l->trace = trace_note_ref(st->trace);
 	label_types(l, &r);
 }

@@ -24,7 +24,7 @@
  * Text need not be correct SQL, nor end where PostgreSQL would have it: a string without
  * end is a literal up to the end, and half an element of a list that has others is one of
  * them, so that texts which were cut at some length do not differ by where that was.
- * standard_conforming_strings = on is taken for granted.  Hashes are the same in each
+ * standard_conforming_strings = on is taken for granted (where it is off, a text with backslashes must not be shown).  Hashes are the same in each
  * process and release, as long as the rules are.
  * Pure functions, any thread; no allocation; linear time.
  */

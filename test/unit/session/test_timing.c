@@ -446,6 +446,24 @@ Test(timing, a_lock_stays_of_a_portal_that_was_suspended)
 	answer_the_cleaning(s);
 }
 
+/* Where a backslash escapes a quote, nobody here knows what is a literal: it is not shown. */
+Test(timing, literals_with_escapes_of_old)
+{
+	struct peer *c, *s;
+
+	house_open(1, ONE, "pool_mode = session");
+	pair_open(&c, &s);
+	round_trip(c, s, "Q(select 'x\\' y ')", "T D(1) C(SELECT 1) Z(I)");
+	cr_assert(counted("select 'x\\' y '").found);
+	round_trip(c, s, "Q(set standard_conforming_strings = off)", "C(SET) S(standard_conforming_strings=off) Z(I)");
+	round_trip(c, s, "Q(select 'a\\' secret ')", "T D(1) C(SELECT 1) Z(I)");
+	round_trip(c, s, "P(,select 'b\\' secret ') B(,) E S", "1 2 D(1) C(SELECT 1) Z(I)");
+	round_trip(c, s, "Q(select 'c' as plain)", "T D(1) C(SELECT 1) Z(I)");
+	expect(NULL, 5, 0, 4);
+	expect("select 'c' as plain", 1, 0, 1);
+	cr_assert_not(counted("select 'a\\' secret '").found);
+}
+
 /* What it is about is not known: somebody's cursor, perhaps. */
 Test(timing, a_portal_that_nobody_has_seen_may_do_anything)
 {
