@@ -144,6 +144,45 @@ http_check(const struct config *c, struct error *e)
 	return true;
 }
 
+/* --- the names it has --- */
+
+static bool
+is_name(const char *name, size_t n)
+{
+	char address[INET6_ADDRSTRLEN];
+	struct in6_addr v6;
+
+	if (n == 0 || name[n - 1] == '.')
+		return false;
+	if (memchr(name, ':', n) != NULL)
+		return n < sizeof(address) &&
+		       inet_pton(AF_INET6, string_copy(address, name, n + 1), &v6) == 1;
+	for (size_t i = 0; i < n; i++)
+		if (strchr("/[]*@?#\"\\", name[i]) != NULL || (unsigned char)name[i] <= ' ' || name[i] == 0x7f)
+			return false;
+	return true;
+}
+
+bool
+http_hosts_are_good(const char *list)
+{
+	if (*list == '\0')
+		return true;
+	for (;;) {
+		size_t n;
+
+		list += strspn(list, " \t");
+		n = strcspn(list, ",");
+		for (const char *end = list + n; n > 0 && (end[-1] == ' ' || end[-1] == '\t'); end--)
+			n--;
+		if (!is_name(list, n))
+			return false;
+		list += strcspn(list, ",");
+		if (*list++ == '\0')
+			return true;
+	}
+}
+
 /* --- the webhook --- */
 
 bool

@@ -35,6 +35,9 @@ bool http_list_is_good(const char *list);
 /* Can nobody from outside this machine reach it?  A name other than localhost is not asked for: no. */
 bool http_address_is_local(const struct http_address *a);
 
+/* Empty, or names (and addresses) as a request's Host can have them, without port, separated by commas? */
+bool http_hosts_are_good(const char *list);
+
 /* "http://host..." or "https://host...", without blanks and control characters. */
 bool http_url_is_good(const char *url);
 

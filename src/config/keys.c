@@ -451,7 +451,7 @@ static const struct key keys_http[] = {
 		.help = "Who may read without a token: everybody on this machine, which is who comes by "
 			"loopback or a Unix socket (auto), or nobody (token). What changes something "
 			"always needs one." },
-	{ TEXT(http_hosts, ""),
+	{ ROW(http_hosts, KEY_HOSTS), .def = "",
 		.help = "Names under which browsers and scrapers may ask for us, separated by commas, "
 			"beside localhost and the addresses of http_listen. Other names are refused, so "
 			"that no web page can reach us through a name of its own." },

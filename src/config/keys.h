@@ -34,6 +34,7 @@ enum key_type {
 	KEY_DEMANDS,	/* const char *: see config/demands.h */
 	KEY_LISTEN,	/* const char *: see config/http.h */
 	KEY_URL,	/* const char *: empty, or http:// and https:// */
+	KEY_HOSTS,	/* const char *: see config/http.h */
 };
 
 enum key_flag {

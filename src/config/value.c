@@ -334,6 +334,12 @@ parse_url(const struct key *k, const char *text, void *field, struct config_aren
 	return (*text == '\0' || http_url_is_good(text)) && parse_text(k, text, field, arena);
 }
 
+static bool
+parse_hosts(const struct key *k, const char *text, void *field, struct config_arena *arena)
+{
+	return http_hosts_are_good(text) && parse_text(k, text, field, arena);
+}
+
 static const char *
 print_int(const struct key *k, const void *field, char *buf)
 {
@@ -461,6 +467,7 @@ static const struct value_type types[] = {
 	[KEY_DEMANDS] = { parse_demands, print_text, sizeof(char *) },
 	[KEY_LISTEN] = { parse_listen, print_text, sizeof(char *) },
 	[KEY_URL] = { parse_url, print_text, sizeof(char *) },
+	[KEY_HOSTS] = { parse_hosts, print_text, sizeof(char *) },
 };
 
 static void *
@@ -616,6 +623,7 @@ value_describe(const struct key *k, char *buf, size_t size)
 		[KEY_DEMANDS] = "empty or a list of " DEMANDS_WORDS ", all of them with ! before or none",
 		[KEY_LISTEN] = "empty or a list of addresses like 127.0.0.1:8432, [::1]:8432 or /run/pgusher/http.sock",
 		[KEY_URL] = "empty or a URL that begins with http:// or https://",
+		[KEY_HOSTS] = "empty or a list of names like pooler.example.com, without http:// and port",
 	};
 
 	string_copy(buf, starts[k->type], size);

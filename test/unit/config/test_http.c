@@ -313,6 +313,34 @@ Test(http, a_new_token_is_new_and_has_the_hash_of_its_text)
 	cr_assert_arr_eq(hash, read, sizeof(hash));
 }
 
+/* --- the names it has --- */
+
+Test(http, names_that_no_request_could_ask_for)
+{
+	static const struct {
+		const char *text;
+		bool good;
+	} cases[] = {
+		{ "", true },
+		{ "pooler.example.com", true },
+		{ "pooler_1, POOLER.example ,10.0.0.7,fd00::7", true },
+		{ "http://pooler.example", false },
+		{ "pooler.example:8432", false },
+		{ "pooler.example/", false },
+		{ "pooler.example.", false },
+		{ "[fd00::7]", false },
+		{ "*.example", false },
+		{ "a b", false },
+		{ "a,,b", false },
+		{ "a,", false },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		cr_expect_eq(http_hosts_are_good(cases[i].text), cases[i].good, "\"%s\"", cases[i].text);
+	files_refuse("[pgbouncer]\nhttp_hosts = pooler.example:8432\n",
+		"t.ini:2: invalid value \"pooler.example:8432\" for http_hosts: it must be empty or a list of names");
+}
+
 /* --- the webhook --- */
 
 Test(http, urls)
