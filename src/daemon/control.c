@@ -17,6 +17,7 @@
 #include "reports/reports.h"
 
 #define UPKEEP_PERIOD (200 * USEC_PER_MSEC)
+#define HTTP_RETRY 5			/* seconds */
 #define DRAIN_PERIOD (50 * USEC_PER_MSEC)
 
 struct drain;
@@ -30,6 +31,7 @@ struct control {
 	struct reports reports;
 	struct console *console;
 	struct http *http;
+	usec_t http_retry_at;		/* 0: it listens as it should */
 	const struct config *config;
 	char *path;
 	struct listener_set *tcp, *local;
@@ -75,14 +77,23 @@ apply_log_settings(const struct config *c)
 	log_set_verbose(c->verbose);
 }
 
-/* What listens there can't be had: traffic does not need it. */
+/* An address that can't be had stops no traffic: it is tried again, as the old process of a restart may have it still. */
 static void
 open_http(struct control *k, const struct config *c)
 {
+	bool failed_before = k->http_retry_at != 0;
 	struct error e;
 
-	if (!http_configure(k->http, c, &e))
-		log_error("HTTP: %s%s%s", e.message, e.hint[0] != '\0' ? ": " : "", e.hint);
+	if (!http_configure(k->http, c, &e)) {
+		if (!failed_before)
+			log_error("HTTP: %s%s%s; it is tried again every %d s", e.message, e.hint[0] != '\0' ? ": " : "",
+				  e.hint, HTTP_RETRY);
+		k->http_retry_at = clock_now() + HTTP_RETRY * USEC_PER_SEC;
+		return;
+	}
+	if (failed_before)
+		log_info("HTTP: listening on %s now", c->http_listen);
+	k->http_retry_at = 0;
 }
 
 static void
@@ -92,6 +103,7 @@ apply_finish(struct inquiry *q)
 
 	apply_log_settings(a->config);
 	monitor_set_config(a->control->monitor, a->config);
+	a->control->http_retry_at = 0;	/* another address may have another fault */
 	open_http(a->control, a->config);
 	config_unref(&a->config);
 	a->done(a->arg, NULL);
@@ -536,7 +548,11 @@ static struct http_ops http_ops = {
 static void
 on_upkeep(void *arg)
 {
-	console_upkeep(((struct control *)arg)->console);
+	struct control *k = arg;
+
+	console_upkeep(k->console);
+	if (k->http_retry_at != 0 && clock_now() >= k->http_retry_at)
+		open_http(k, k->config);
 }
 
 /* --- life --- */

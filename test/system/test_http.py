@@ -743,6 +743,20 @@ def test_addresses_change_with_a_reload(pgusher):
         site.get("/healthz")
 
 
+def test_an_address_that_is_taken_is_tried_again(pgusher):
+    """As after a restart, when the old process has it still."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        p = pgusher(http_listen=f"127.0.0.1:{port}")
+        assert "it is tried again" in p.log()
+    with p.logs(rf"HTTP: listening on 127\.0\.0\.1:{port} now", 10):
+        pass
+    with socket.create_connection(("127.0.0.1", port), 5) as s:
+        s.sendall(GOOD)
+        assert b" 200 " in s.recv(4096)
+    assert p.log().count("cannot listen on") == 1
+
+
 def test_an_address_that_is_taken_leaves_the_old_one(pgusher):
     site = Site(pgusher)
     with socket.create_server(("127.0.0.1", 0)) as taken:
