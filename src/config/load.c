@@ -204,6 +204,14 @@ warn_of_secret(const struct lines *l)
 }
 
 /* Such a token may do nothing but wait for its database to be there. */
+/* Only what is slow is looked at, once it is over. */
+static void
+warn_of_late_alerts(const struct config *c)
+{
+	if (c->alert_query_time > 0 && c->alert_query_time < c->slow_query_threshold)
+		log_warning("alert_query_time is below slow_query_threshold: there are no alerts on queries between the two");
+}
+
 static void
 warn_of_tokens(const struct config *c)
 {
@@ -246,6 +254,7 @@ load_config(struct config *c, const char *path, const struct config *running, st
 	warn_of_reserved(c);
 	warn_of_secret(&l);
 	warn_of_tokens(c);
+	warn_of_late_alerts(c);
 	return true;
 }
 
