@@ -68,7 +68,7 @@ enum sql_verb {
 /* What a statement may leave behind in the session although its command tag does not say so: told by names, in
  * whatever spelling, so what happens inside of functions is not seen.  DO may do anything: it has all of them. */
 enum sql_effect {
-	SQL_EFFECT_SETTINGS = 1 << 0,	/* set_config(), but not set_config(a, b, true); set_limit() */
+	SQL_EFFECT_SETTINGS = 1 << 0,	/* set_config(), but not set_config(a, b, true); set_limit(), UPDATE pg_settings */
 	SQL_EFFECT_LOCKS = 1 << 1,	/* pg_advisory_lock(), pg_try_advisory_lock_shared() ...: not the _xact_ ones */
 	SQL_EFFECT_TEMP = 1 << 2,	/* SELECT INTO TEMP, CREATE TEMP ..., and whatever names pg_temp. */
 };

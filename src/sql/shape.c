@@ -233,6 +233,20 @@ note_schema(struct shape *s)
 		s->effects |= SQL_EFFECT_TEMP;
 }
 
+/* UPDATE pg_settings is set_config() by a rule.  The name may stand behind a dot. */
+static void
+note_settings(struct shape *s, const struct token *t)
+{
+	const struct word *w = &words_plain;
+
+	if (t->kind == TOKEN_WORD)
+		w = words_find(t->hash);
+	else if (t->kind == TOKEN_QUOTED && t->size > 2)
+		w = words_find(lexer_word_hash(t->start + 1, t->size - 2));
+	if (w->id == WORD_PG_SETTINGS || t->kind == TOKEN_ESCAPED)
+		s->effects |= SQL_EFFECT_SETTINGS;
+}
+
 /* CREATE [OR REPLACE] [GLOBAL | LOCAL] TEMP, INTO TEMP; but there may be a table of this name to insert into. */
 static void
 note_temp(struct shape *s, const struct word *w)
@@ -344,6 +358,9 @@ take_word(struct shape *s, const struct token *t)
 		note_temp(s, w);
 		note_atomic(s, w);
 	}
+	if (s->updates)
+		note_settings(s, t);
+	s->updates |= w->id == WORD_UPDATE;
 	if (s->verb == SQL_EMPTY) {
 		begin_verb(s, w);
 	} else if (s->behind_with && is_main_verb(s, w)) {
@@ -363,6 +380,8 @@ take_quoted(struct shape *s, const struct token *t)
 {
 	s->temp_way = false;
 	s->operand = false;
+	if (s->updates)
+		note_settings(s, t);
 	if (is_handle(s, &words_plain))
 		add_literal(s, t);
 	else
@@ -514,6 +533,7 @@ shape_init(struct shape *s, const char *text, size_t n, struct shape_listener *l
 	s->hash = 0;
 	s->literal = s->operand = false;
 	s->effects = 0;
+	s->updates = false;
 	s->depth = 0;
 	s->call = (struct local_call){ .depth = 0 };
 	s->statements = 0;

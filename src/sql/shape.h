@@ -96,6 +96,7 @@ struct shape {
 	size_t with_depth;
 	enum shape_handles handles;	/* names of cursors, savepoints and prepared statements are literals */
 	size_t atomic;		/* inside BEGIN ATOMIC ... END: depth of it and of CASE ... END */
+	bool updates;		/* the word UPDATE has been there, in this statement or one before */
 	bool temp_way;		/* TEMP may follow: CREATE or INTO was just before */
 
 	bool rows_over;		/* a row has just ended: what follows is a comma, or the list is over */
