@@ -43,8 +43,8 @@ void helpers_submit(struct helpers *h, struct helper_job *job);
  * the caller's. */
 bool helpers_offer(struct helpers *h, struct helper_job *job);
 
-/* Likewise, for what nobody waits for: it is begun when no other job waits, and if one thread at least is left for those
- * (unless there is one in all). */
+/* Likewise, for what nobody waits for: it is begun when no other job waits, and if one thread at least is left for
+ * those (unless there is one in all). */
 bool helpers_offer_spare(struct helpers *h, struct helper_job *job);
 
 /* Take back a job that no thread has begun: true, and it is the caller's again.  false: it comes as mail.  Any thread.  Not for spare
