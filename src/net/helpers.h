@@ -47,8 +47,8 @@ bool helpers_offer(struct helpers *h, struct helper_job *job);
  * those (unless there is one in all). */
 bool helpers_offer_spare(struct helpers *h, struct helper_job *job);
 
-/* Take back a job that no thread has begun: true, and it is the caller's again.  false: it comes as mail.  Any thread.  Not for spare
- * ones. */
+/* Take back a job that no thread has begun: true, and it is the caller's again.  false: it comes as mail.  Any thread.
+ * Not for spare ones. */
 bool helpers_withdraw(struct helpers *h, struct helper_job *job);
 
 #endif
