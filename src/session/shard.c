@@ -108,6 +108,7 @@ shard_init(struct shard *s, int index, int nworkers, struct loop *l, struct mail
 		.worker = index,
 	};
 	query_store_init(&s->queries, &(struct query_limits){ .on = false }, clock_now());
+	sql_recall_init(&s->recall);
 	applications_init(&s->applications);
 	apply_config(s, c);
 	shard_prepare_pools(s);

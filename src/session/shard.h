@@ -14,6 +14,7 @@
 #include "config/config.h"
 #include "pool/pool.h"
 #include "server/server.h"
+#include "sql/recall.h"
 #include "stats/applications.h"
 #include "stats/queries.h"
 #include "stats/slow_query.h"
@@ -66,6 +67,7 @@ struct shard {
 	struct client_set clients;	/* all of them, by id */
 	size_t nclients;
 	struct query_store queries;
+	struct sql_recall recall;
 	struct applications applications;	/* if metrics_application_label */
 	struct planner *planner;	/* session/plan.h; NULL until a plan is wanted */
 	SLIST_HEAD(timing_list, timing) timings;	/* session/timing.h: free ones */

@@ -138,7 +138,7 @@ label_text(struct session *s, struct label *l, const char *text, size_t size)
 		l->effects = SQL_EFFECTS;
 		return;
 	}
-	sql_digest(text, n, &d);
+	sql_recall_digest(&s->shard->recall, text, n, &d);
 	l->effects = cut ? SQL_EFFECTS : d.effects;
 	if (!counts(s->shard))
 		return;

@@ -9,6 +9,8 @@ sql_sources = \
 	src/sql/parser.c \
 	src/sql/parser.h \
 	src/sql/preparable.c \
+	src/sql/recall.c \
+	src/sql/recall.h \
 	src/sql/shape.c \
 	src/sql/shape.h \
 	src/sql/trace.c \

@@ -192,6 +192,7 @@ test_unit_sql_run_SOURCES = \
 	test/unit/sql/test_classify.c \
 	test/unit/sql/test_digest.c \
 	test/unit/sql/test_normalize.c \
+	test/unit/sql/test_recall.c \
 	test/unit/sql/test_trace.c
 
 unit_programs += test/unit/stats/run
