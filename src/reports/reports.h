@@ -49,7 +49,7 @@ struct reports {
 	struct commons *commons;
 	struct monitor *monitor;
 	const struct console_facts *console;	/* what the console tells about itself; set by it */
-	usec_t slice;			/* private: what a visit may take; 0: as much as is good */
+	usec_t slice;			/* private: what a visit may take; 0: as much as is good; negative: one thing */
 	LIST_HEAD(, report_work) works;		/* private: under way; zero-filled is empty */
 };
 

@@ -236,7 +236,7 @@ Test(walk, lines)
 Test(walk, report_in_slices)
 {
 	stage_open(2, "alfa bravo charlie delta echo foxtrot golf hotel", "");
-	stage_reports.slice = 1;
+	stage_reports.slice = -1;
 	stage_expect("STATS_TOTALS", NULL, "database",
 		"alfa\nbravo\ncharlie\ndelta\necho\nfoxtrot\ngolf\nhotel\npgbouncer\n");
 	stage_expect("LISTS", NULL, "items", "9\n0\n0\n1\n0\n0\n0\n0\n0\n0\n0\n0\n0\n0\n");
@@ -257,7 +257,7 @@ Test(walk, report_loses_its_way)
 	int visits = 0;
 
 	stage_open(1, "alfa bravo charlie delta", "");
-	stage_reports.slice = 1;
+	stage_reports.slice = -1;
 	report_ask(&stage_reports, report_find("STATS"), NULL, count_rows, &nrows);
 	cr_assert(stage_answer());
 	stage_drop("bravo");
@@ -282,7 +282,7 @@ Test(walk, report_is_abandoned_half_way)
 	struct report_order *o;
 
 	stage_open(1, "alfa bravo charlie delta", "");
-	stage_reports.slice = 1;
+	stage_reports.slice = -1;
 	o = report_ask(&stage_reports, report_find("STATS"), NULL, is_never_called, NULL);
 	cr_assert(stage_answer());
 	report_abandon(&o);
