@@ -382,6 +382,7 @@ def test_help_lists_them(p):
 @pytest.mark.parametrize("binary", [False, True])
 def test_over_the_extended_protocol(p, binary):
     p.rows("SELECT 1", "shop")
+    wait_until(lambda: p.console("SHOW QUERIES shop")[0]["tables"] is not None)     # the parser has read it
     with p.admin() as c, c.cursor(binary=binary) as cursor:
         cursor.execute("SHOW QUERIES shop", prepare=True)
         names = [d.name for d in cursor.description]
