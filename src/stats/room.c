@@ -171,4 +171,3 @@ make_room_for_digest(struct query_store *s)
 	give_up_digest(s, d);
 	return weight;
 }
-
