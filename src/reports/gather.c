@@ -69,12 +69,11 @@ look_at_sums(struct performance *p, const struct query_store *s, const struct te
 static struct query_row *
 add_row(struct query_rows *rows, const char *tenant)
 {
-	if (rows->n == rows->room) {
-		rows->room = rows->room > 0 ? 2 * rows->room : 16;
-		rows->list = memory_realloc(rows->list, rows->room * sizeof(rows->list[0]));
-	}
-	rows->list[rows->n] = (struct query_row){ .tenant = memory_strdup(tenant), .tenants = 1 };
-	return &rows->list[rows->n++];
+	struct query_row *row = query_rows_add(rows);
+
+	row->tenant = memory_strdup(tenant);
+	row->tenants = 1;
+	return row;
 }
 
 /* The rows are there, and of each the tenant (but of the rest) is here. */

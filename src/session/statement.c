@@ -23,9 +23,11 @@ static void
 read_text(struct statement *st)
 {
 	struct sql_digest d;
-	size_t n = strnlen((const char *)st->body, st->size);
+	size_t n = strnlen((const char *)st->body, st->size), read = n < TIMING_TEXT ? n : TIMING_TEXT;
 
-	sql_digest((const char *)st->body, n < TIMING_TEXT ? n : TIMING_TEXT, &d);
+	st->text_size = (uint32_t)n;
+	st->has_backslash = memchr(st->body, '\\', read) != NULL;
+	sql_digest((const char *)st->body, read, &d);
 	st->hash = d.hash;
 	st->verb = d.verb;
 	st->effects = n < TIMING_TEXT ? d.effects : SQL_EFFECTS;

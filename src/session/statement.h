@@ -29,9 +29,11 @@ struct statement {
 	int refs;
 	uint64_t hash;		/* of the digest of its text (sql/digest.h) */
 	uint8_t verb, effects;	/* likewise */
+	bool has_backslash;	/* within the first TIMING_TEXT bytes of the text */
 	struct trace_note *trace;	/* what a comment in it says; NULL: nothing */
 	char name[STATEMENT_NAME_MAX];	/* on servers */
 	uint32_t size;		/* of body */
+	uint32_t text_size;	/* of the text in it, without NUL */
 	uint8_t body[];		/* of a Parse message behind the name: query NUL, int16 n, n times int32 */
 };
 

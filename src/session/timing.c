@@ -53,8 +53,8 @@ take_timing(struct shard *s)
 	return t;
 }
 
-static void
-give_timing(struct link *k, struct timing *t)
+void
+timing_drop(struct link *k, struct timing *t)
 {
 	struct shard *s = shard_of(k);
 
@@ -67,12 +67,6 @@ give_timing(struct link *k, struct timing *t)
 	}
 	SLIST_INSERT_HEAD(&s->timings, t, link);
 	s->ntimings++;
-}
-
-void
-timing_drop(struct link *k, struct timing *t)
-{
-	give_timing(k, t);
 }
 
 void
@@ -115,13 +109,10 @@ find_entry(struct session *s, const struct sql_digest *d, const char *text, size
 
 /* With standard_conforming_strings = off, \' ends no string: what the lexer takes for names may be literals. */
 static bool
-is_misread(const struct session *s, const char *text, size_t n)
+is_misread(const struct session *s, bool has_backslash)
 {
-	const char *standard;
+	const char *standard = has_backslash ? params_get(s->params, "standard_conforming_strings") : NULL;
 
-	if (memchr(text, '\\', n) == NULL)
-		return false;
-	standard = params_get(s->params, "standard_conforming_strings");
 	return standard != NULL && strcmp(standard, "off") == 0;
 }
 
@@ -134,7 +125,7 @@ label_text(struct session *s, struct label *l, const char *text, size_t size)
 	struct sql_digest d;
 
 	s->shard->queries.truncated += cut;
-	if (is_misread(s, text, n)) {
+	if (is_misread(s, memchr(text, '\\', n) != NULL)) {
 		l->effects = SQL_EFFECTS;
 		return;
 	}
@@ -178,24 +169,22 @@ label_body(struct session *s, struct label *l, const uint8_t *body, size_t n)
 static void
 label_statement(struct session *s, struct label *l, const struct statement *st)
 {
-	struct reader r;
-	const char *text;
-	size_t n;
 	struct sql_digest d = { .hash = st->hash, .verb = st->verb, .effects = st->effects };
+	size_t behind = st->text_size < st->size ? st->text_size + 1 : st->size;
+	struct reader r;
 
-	reader_init(&r, st->body, st->size);
-	text = reader_string(&r);
 	label_clear(l);
-	n = strnlen(text, TIMING_TEXT);
-	if (is_misread(s, text, n)) {
+	if (is_misread(s, st->has_backslash)) {
 		l->effects = SQL_EFFECTS;
 		return;
 	}
 	l->effects = st->effects;
 	if (!counts(s->shard))
 		return;
-	label_take_entry(l, find_entry(s, &d, text, n));
+	label_take_entry(l, find_entry(s, &d, (const char *)st->body,
+				       st->text_size < TIMING_TEXT ? st->text_size : TIMING_TEXT));
 	l->trace = trace_note_ref(st->trace);
+	reader_init(&r, st->body + behind, st->size - behind);
 	label_types(l, &r);
 }
 
@@ -538,7 +527,7 @@ conclude(struct link *k, struct timing *t, struct query_sample *q, usec_t now)
 {
 	if (counts(k->session->shard))
 		count(k, t, q, now);
-	give_timing(k, t);
+	timing_drop(k, t);
 }
 
 /* --- portals that are executed in parts --- */
@@ -574,7 +563,7 @@ add_part(struct link *k, struct timing *t, struct timing *part, const struct que
 	t->so_far.bytes_out += q->bytes_out;
 	t->so_far.failed |= q->failed;
 	memcpy(t->sqlstate, part->sqlstate, sizeof(t->sqlstate));
-	give_timing(k, part);
+	timing_drop(k, part);
 }
 
 static void

@@ -102,7 +102,8 @@ test_unit_monitor_run_SOURCES = \
 	test/unit/monitor/test_notice.c \
 	test/unit/monitor/test_slow_line.c \
 	test/unit/monitor/test_slow_log.c \
-	test/unit/monitor/test_webhook.c
+	test/unit/monitor/test_webhook.c \
+	test/unit/net/until.c
 
 unit_programs += test/unit/net/run
 test_unit_net_run_SOURCES = \

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "session/shard.h"
+#include "../net/until.h"
 
 #define MAIN_LOG "main.log"
 #define PATIENCE (10 * USEC_PER_SEC)
@@ -55,33 +56,10 @@ ask(void *daemon, struct inquiry *q)
 	loop_after(stage.loop, 0, answer, q);
 }
 
-struct wait {
-	bool (*is)(void *arg);
-	void *arg;
-	usec_t deadline;
-	bool happened;
-};
-
-static void
-look(void *arg)
-{
-	struct wait *w = arg;
-
-	w->happened = w->is(w->arg);
-	if (w->happened || clock_now() > w->deadline)
-		loop_stop(stage.loop);
-	else
-		loop_after(stage.loop, USEC_PER_MSEC, look, w);
-}
-
 void
 stage_until(bool (*is)(void *arg), void *arg, const char *what)
 {
-	struct wait w = { .is = is, .arg = arg, .deadline = clock_now() + PATIENCE };
-
-	loop_after(stage.loop, 0, look, &w);
-	loop_run(stage.loop);
-	cr_assert(w.happened, "%s: not in time", what);
+	cr_assert(until_within(stage.loop, is, arg, PATIENCE), "%s: not in time", what);
 }
 
 /* ---- settings ---- */

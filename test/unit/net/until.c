@@ -23,13 +23,19 @@ look(void *arg)
 }
 
 bool
-until(struct loop *l, bool (*is)(void *arg), void *arg)
+until_within(struct loop *l, bool (*is)(void *arg), void *arg, usec_t patience)
 {
-	struct wait w = { .loop = l, .is = is, .arg = arg, .deadline = clock_now() + PATIENCE };
+	struct wait w = { .loop = l, .is = is, .arg = arg, .deadline = clock_now() + patience };
 
 	loop_after(l, 0, look, &w);
 	loop_run(l);
 	return w.happened;
+}
+
+bool
+until(struct loop *l, bool (*is)(void *arg), void *arg)
+{
+	return until_within(l, is, arg, PATIENCE);
 }
 
 static bool

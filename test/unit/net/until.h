@@ -11,6 +11,9 @@
 /* Serve l until is(arg), which is asked about every millisecond, or two seconds are over: false. */
 bool until(struct loop *l, bool (*is)(void *arg), void *arg);
 
+/* Likewise, with as much patience as is given. */
+bool until_within(struct loop *l, bool (*is)(void *arg), void *arg, usec_t patience);
+
 /* Serve what is ready now. */
 void turn(struct loop *l);
 
