@@ -22,8 +22,8 @@
 #define TOLD_MAX 300
 
 /* A second of pauses is 20 ms here. */
-#define PAUSE (20 * MSEC)
-#define EARLY (5 * MSEC)	/* what the receiver may be late with its note of the first of two */
+#define PAUSE (40 * MSEC)
+#define EARLY (10 * MSEC)	/* what a timer may be: libevent reads a clock that moves every 4 ms */
 static const struct webhook_pace quick = { .second = PAUSE, .connect_patience = 2000 * MSEC, .patience = 2000 * MSEC };
 
 static struct webhook *hook;
