@@ -77,7 +77,87 @@ enum session_state {
 	SESSION_STATE_KEEP,	/* the next client finds it, as with PgBouncer */
 };
 
+/* Which server of host=a,b is wanted, as in libpq. */
+enum target_session {
+	TARGET_ANY,
+	TARGET_READ_WRITE,
+	TARGET_READ_ONLY,
+	TARGET_PRIMARY,
+	TARGET_STANDBY,
+	TARGET_PREFER_STANDBY,
+};
+
+/* What is done about statements that a tenant never ran before, and about attacks (threat/watch.h). */
+enum threat_mode {
+	THREAT_INHERIT = -1,
+	THREAT_OFF,
+	THREAT_RECORD,		/* learn what is usual */
+	THREAT_DETECT,		/* tell */
+	THREAT_PROTECT,		/* tell, and refuse */
+};
+
+/* Where the name of a tenant comes from; tenant_route lists some, in order. */
+enum tenant_route {
+	ROUTE_DATABASE,		/* the database that is asked for */
+	ROUTE_USER,		/* user.tenant */
+	ROUTE_SNI,		/* acme.db.example.com, with tenant_sni_suffix = .db.example.com */
+	ROUTE_OPTIONS,		/* options=-c pgusher.tenant=acme, or a startup parameter of that name or "tenant" */
+	ROUTES,
+};
+
+enum tenant_case {
+	TENANT_CASE_KEEP,	/* names count as they are written, as PostgreSQL's do */
+	TENANT_CASE_LOWER,	/* what is not in [databases] is folded; what SNI says always is */
+};
+
 #define CONFIG_UNSET (-1)	/* in [databases] and [users]: the wider setting counts */
+#define POOL_SIZE_AUTO (-2)	/* pool_size, default_pool_size: as much as the host can use (pool/pace.h) */
+
+/* What somebody may take at most (tenant/limits.h).  0: no limit; CONFIG_UNSET: the wider line's. */
+struct config_limits {
+	int clients;			/* connections at a time */
+	int connections, connections_burst;	/* new ones a second */
+	int queries, queries_burst;	/* a second */
+	int active;			/* queries under way at a time */
+	int64_t bytes, bytes_burst;	/* a second, both ways */
+	int server_time, server_time_burst;	/* ms of servers' time a second; 1000 is one connection, always busy */
+	int64_t result_size;		/* bytes of one query's reply */
+	int64_t query_length;		/* bytes of one Query or Parse */
+	usec_t transaction;		/* a transaction's length */
+	int queue;			/* queries that wait for a server; the next one is refused at once (53300) */
+	usec_t max_delay;		/* a query over a rate waits so long at most, then 53400 */
+	int warn_percent;		/* NOTICE from there on; 0: never */
+	int shadow;			/* count, but let pass */
+};
+
+/* What a line of [limits] is for: "tenant = ...", "tenant:acme = ...", "class:gold = ...", "network:10.1.2.0/24 = ...". */
+enum limit_scope {
+	LIMIT_TENANT,
+	LIMIT_USER,
+	LIMIT_CLIENT,		/* an address at a tenant */
+	LIMIT_ADDRESS,
+	LIMIT_NETWORK,		/* /24 of IPv4, /64 of IPv6 */
+	LIMIT_SCOPES,
+	LIMIT_CLASS = LIMIT_SCOPES,	/* for tenants that say limits=gold in their line */
+};
+
+/* One line of [limits].  name "": the default of its scope. */
+struct config_limit_line {
+	int scope;			/* enum limit_scope */
+	const char *name;
+	struct config_limits limits;
+};
+
+/* One line of [hosts]: "10.0.0.5:5432 = max_connections=200", or "*" for those that have none. */
+struct config_host {
+	const char *host;		/* as databases name it: a name, an address, a folder of a Unix socket; "*" */
+	int port;			/* 5432; of "*": any */
+	int max_connections;		/* of ours to it, whatever for; 0: no cap */
+	int admin_reserve;		/* of these, for admin_users only */
+	int min;			/* an active tenant keeps so many, as far as there is room for all */
+	usec_t min_lease;		/* a connection is not taken from its tenant before it was its for so long */
+	int active_floor, active_ceiling;	/* bounds of pool_size = auto; ceiling 0: max_connections */
+};
 
 /* One line of [databases], or the template made from "*". */
 struct config_database {
@@ -111,7 +191,14 @@ struct config_database {
 	const char *server_tls_key_file;
 	int server_tls_negotiation;	/* enum tls_negotiation; CONFIG_UNSET */
 	const char *server_require_auth;	/* as the global key; NULL: not set */
-	bool autodb;			/* made from the "*" line */
+	int target_session_attrs;	/* enum target_session; CONFIG_UNSET: any */
+	int weight;			/* its share of a full host, to that of others; 1 */
+	int tenant_workers;		/* how many workers may serve it; CONFIG_UNSET; 0: auto */
+	int threat_mode;		/* enum threat_mode; THREAT_INHERIT */
+	const char *limits;		/* a class of [limits]; NULL: none */
+	const char *allow, *deny;	/* lists of CIDR; NULL: everybody, nobody */
+	int disabled;			/* nobody is let in */
+	bool autodb;			/* made from a "*" line, or from what the catalogue says */
 	size_t tls_slot;		/* private */
 };
 
@@ -131,6 +218,7 @@ struct config_user {
 	usec_t client_idle_timeout;
 	usec_t query_wait_timeout;
 	usec_t slow_query_threshold;
+	const char *tenants;		/* that SET pgusher.tenant may change to: a list, "*": all; NULL: none */
 };
 
 enum http_auth {
@@ -278,6 +366,38 @@ struct config {
 	int metrics_pgbouncer_names;	/* also under the names of PgBouncer's exporter */
 	int metrics_application_label;	/* queries by the application that sqlcommenter names */
 
+	/* tenants; ours */
+	const char *tenant_route;	/* a list of words: database, user, sni, options */
+	const char *tenant_sni_suffix;	/* "": none */
+	const char *tenant_fallback;	/* tenant of those that name none; "": they are refused */
+	int tenant_case;		/* enum tenant_case */
+	int tenant_shards;		/* {shard} in templates is a number below it */
+	int tenant_workers;		/* how many workers may serve one tenant; 0: auto */
+	const char *tenant_catalogue;	/* connection string; "": none; secret */
+	const char *tenant_query;	/* $1: name.  A row: connection string (and settings as in [databases]; may be NULL) */
+	const char *tenant_save_query;	/* $1: name, $2: connection string and settings, $3: must it be new (boolean) */
+	const char *tenant_drop_query;	/* $1: name */
+	const char *tenant_channel;	/* that NOTIFY tells changes on, payload: the name, or "" for all */
+	usec_t tenant_ttl, tenant_negative_ttl;
+	usec_t tenant_move_timeout;	/* of MOVE TENANT: how long clients may be held */
+
+	/* limits and protection; ours */
+	const char *limit_redis;	/* redis://..., "": each node for itself; secret */
+	int limit_nodes;		/* that share the limits, for when Redis is down */
+	int ban_failures;		/* failed logins of (address, tenant) that bring a ban; 0: never */
+	usec_t ban_time, ban_time_max;	/* of the first one; doubled each time */
+	const char *proxy_protocol;	/* list of CIDR that may speak it, and have to; "": nobody */
+	usec_t client_message_timeout;	/* a message that was begun has to be whole by then; 0: never */
+	usec_t client_write_timeout;	/* a client that takes nothing of what waits for it is closed; 0: never */
+	int64_t client_memory;		/* bytes that one client may have us keep; 0: no bound */
+	int64_t tenant_memory;		/* all clients and statements of a tenant */
+	int accept_rate;		/* connections a second of one address; 0: no bound */
+	int cancel_rate;		/* cancel requests a second of one address; 0: no bound */
+	int log_rate;			/* lines of one kind a second; 0: no bound */
+	int threat_mode;		/* enum threat_mode */
+	const char *threat_file;	/* what was learned; "": only in memory */
+	int threat_max;			/* statements of a (tenant, role) that are learned */
+
 	/* process and network */
 	const char *job_name;
 	const char *pidfile;
@@ -315,6 +435,13 @@ struct config {
 	size_t ntls_certificates;
 	const struct http_token *http_tokens;		/* [http_tokens] */
 	size_t nhttp_tokens;
+	const struct config_host *hosts;		/* [hosts] */
+	size_t nhosts;
+	const struct config_database **tenants;		/* [tenants], as databases; without "*" */
+	size_t ntenants;
+	const struct config_database *template;		/* the "*" line of [tenants], or NULL */
+	const struct config_limit_line *limits;		/* [limits] */
+	size_t nlimits;
 
 	/* made from files that keys name */
 	struct tls_context *client_tls;	/* NULL: client_tls_sslmode is disable */
@@ -363,14 +490,36 @@ const struct config *config_ref(const struct config *c);
 /* Sets *c to NULL; NULL is fine. Secrets are wiped with the last reference. */
 void config_unref(const struct config **c);
 
-/* Borrowed from the snapshot; NULL: no such line. */
+/* Borrowed from the snapshot; NULL: no such line, neither in [databases] nor in [tenants]. */
 const struct config_database *config_find_database(const struct config *c, const char *name);
 const struct config_user *config_find_user(const struct config *c, const char *name);
 
-/* What the "*" line makes of a name: a copy of the template with name, and dbname = name unless
- * the template has one. Owned by the caller: free().  Its strings are borrowed from the snapshot
- * and from name.  NULL: there is no "*". */
+/* What a "*" line makes of a name: a copy of it with name, and dbname = name unless the line has one.  That of
+ * [tenants] goes before that of [databases]; in its values {tenant} stands for the name and {shard} for a number below
+ * tenant_shards that depends on the name only (config_shard).  Owned by the caller: one block, free().  Its other
+ * strings are borrowed from the snapshot and from name.  NULL: there is no "*", or [tenants] alone has one and the name
+ * is none that a tenant may have (config_is_tenant_name). */
 struct config_database *config_make_autodb(const struct config *c, const char *name);
+
+/* The same, of the text of a line: what the catalogue says ("" : nothing but the "*" line of [tenants], which stands
+ * behind it).  NULL: e (F0000) says what is wrong in text; no secret of it is in e. */
+struct config_database *config_make_line(const struct config *c, const char *name, const char *text, struct error *e);
+
+/* Letters, digits, '_', '-' and '.', 63 at most, no '.' or '-' at the beginning, no "..": what can stand in host names
+ * and paths. */
+bool config_is_tenant_name(const char *name);
+int config_shard(const struct config *c, const char *name);
+
+/* The line of [hosts] that counts for a server; NULL: none does.  Borrowed from the snapshot. */
+const struct config_host *config_find_host(const struct config *c, const char *host, int port);
+
+/* The limits of one thing with the wider ones behind them: its own line, its class (tenants; NULL: none), the default
+ * of its scope.  For addresses and networks the longest prefix counts.  Nothing is CONFIG_UNSET in the answer.
+ * false: there is no limit at all. */
+bool config_find_limits(const struct config *c, int scope, const char *name, const char *class, struct config_limits *l);
+
+/* Is the address (4 or 16 bytes, by family) in a list of CIDR?  The list was checked when it was read. */
+bool config_in_networks(const char *list, int family, const uint8_t *ip);
 
 /* How to speak TLS with the servers of this database: its own keys, with the global ones behind them.  Borrowed from
  * the snapshot; NULL: the mode is disable. */

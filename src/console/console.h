@@ -39,6 +39,12 @@ struct console_ops {
 	void (*reset_statistics)(void *daemon, void (*done)(void *arg), void *arg);	/* RESET STATS */
 	bool (*stopping)(void *daemon);
 	void (*look_up)(void *daemon, struct lookup *k);	/* to the worker that owns its database; takes k */
+	/* CREATE, ALTER, DROP TENANT: to the catalogue.  line: connection string and settings. */
+	void (*create_tenant)(void *daemon, const char *name, const char *line, console_done_fn *done, void *arg);
+	void (*alter_tenant)(void *daemon, const char *name, const char *line, console_done_fn *done, void *arg);
+	void (*drop_tenant)(void *daemon, const char *name, console_done_fn *done, void *arg);
+	/* MOVE TENANT: hold its clients, let its servers finish, repoint it, go on; undone if that fails. */
+	void (*move_tenant)(void *daemon, const char *name, const char *line, console_done_fn *done, void *arg);
 };
 
 /* r is borrowed; the console puts its own facts into it. */

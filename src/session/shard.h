@@ -39,6 +39,11 @@ struct commons {
 	atomic_int slow_waiting;	/* records of slow queries on their way to the monitor */
 	atomic_ullong slow_lost;	/* too many of them were */
 	atomic_llong longest_visit;	/* us that an inquiry has held up a worker at most */
+	struct hosts *hosts;		/* budgets of PostgreSQL servers */
+	struct limits *limits;
+	struct bans *bans;
+	atomic_int threats_waiting;	/* on their way to the monitor */
+	atomic_ullong threats_lost;	/* too many of them were */
 };
 
 /* What the daemon does for a shard; all take the client, at the end of the turn at the earliest. */
