@@ -11,7 +11,7 @@ seconds=5
 binary=
 mode=prepared
 packages=(build-essential autoconf automake pkg-config libevent-dev libssl-dev libidn-dev libsystemd-dev
-	libldap-dev libpam0g-dev libbsd-dev uthash-dev libpg-query-dev libjansson-dev libxxhash-dev
+	libldap-dev libpam0g-dev libbsd-dev uthash-dev libpg-query-dev libjansson-dev libpq-dev libxxhash-dev
 	libcurl4-openssl-dev postgresql-15)
 
 # database        role      trade      seed orders company/city
