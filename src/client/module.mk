@@ -1,6 +1,8 @@
 client_sources = \
 	src/client/attempts.c \
 	src/client/attempts.h \
+	src/client/bans.c \
+	src/client/bans.h \
 	src/client/client.c \
 	src/client/client.h \
 	src/client/fingerprint.c \
