@@ -224,6 +224,57 @@ loop_after(struct loop *l, usec_t delay, void (*fn)(void *arg), void *arg)
 	start(t, delay);
 }
 
+struct loop_timer {
+	struct event event;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop_timer *t = arg;
+
+	(void)fd;
+	(void)what;
+	t->fn(t->arg);
+}
+
+struct loop_timer *
+loop_timer_new(struct loop *l, void (*fn)(void *arg), void *arg)
+{
+	struct loop_timer *t = memory_zalloc(sizeof(*t));
+
+	t->fn = fn;
+	t->arg = arg;
+	event_assign(&t->event, l->base, -1, 0, on_timer, t);
+	return t;
+}
+
+void
+loop_timer_free(struct loop_timer **t)
+{
+	if (*t == NULL)
+		return;
+	event_del(&(*t)->event);
+	free(*t);
+	*t = NULL;
+}
+
+void
+loop_timer_set(struct loop_timer *t, usec_t delay)
+{
+	struct timeval tv = { .tv_sec = delay / USEC_PER_SEC, .tv_usec = delay % USEC_PER_SEC };
+
+	event_add(&t->event, &tv);
+}
+
+void
+loop_timer_stop(struct loop_timer *t)
+{
+	event_del(&t->event);
+}
+
 void
 loop_on_signal(struct loop *l, int signal, void (*fn)(void *arg), void *arg)
 {

@@ -27,6 +27,7 @@ struct event_base;
 struct evdns_base;
 struct gather;
 struct loop;
+struct loop_timer;
 
 /* Work for later in the same thread; embedded in the object that it is about. */
 struct deferred {
@@ -53,6 +54,13 @@ void loop_every(struct loop *l, usec_t period, void (*fn)(void *arg), void *arg)
 
 /* Call fn(arg) once, after delay; dropped if the loop is freed before. */
 void loop_after(struct loop *l, usec_t delay, void (*fn)(void *arg), void *arg);
+
+/* A timer that is set again and again, without memory: fn(arg) is called once for each time that it is set.  Precise to a
+ * millisecond.  Freed before its loop, not from within fn. */
+struct loop_timer *loop_timer_new(struct loop *l, void (*fn)(void *arg), void *arg);
+void loop_timer_free(struct loop_timer **t);		/* NULL is fine */
+void loop_timer_set(struct loop_timer *t, usec_t delay);	/* set already: this counts instead */
+void loop_timer_stop(struct loop_timer *t);
 
 /* Call fn(arg) at each signal, until the loop is freed.  One loop of a process may do so. */
 void loop_on_signal(struct loop *l, int signal, void (*fn)(void *arg), void *arg);
