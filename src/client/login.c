@@ -80,6 +80,8 @@ login_free(struct login **lp)
 	memory_free_secret(l->ldap_options);
 	buffer_wipe(&l->final);
 	free(l->packet);
+	free(l->tenant);
+	free(l->name_sent);
 	free(l);
 }
 

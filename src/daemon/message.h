@@ -10,8 +10,10 @@
 #include "client/client.h"
 #include "console/console.h"
 #include "net/mailbox.h"
+#include "session/arrival.h"
 #include "session/inquiry.h"
 #include "session/lookup.h"
+#include "session/move.h"
 #include "stats/slow_query.h"
 
 enum message_kind {
@@ -24,6 +26,9 @@ enum message_kind {
 	MESSAGE_LOOK_UP,	/* struct lookup: worker or control -> worker, and back as MESSAGE_FOUND */
 	MESSAGE_FOUND,
 	MESSAGE_SLOW,		/* struct slow_query: worker -> control */
+	MESSAGE_FIND_TENANT,	/* struct tenant_question: worker -> control, and back as MESSAGE_TENANT_FOUND */
+	MESSAGE_TENANT_FOUND,
+	MESSAGE_SESSION,	/* struct session_message: worker -> worker */
 	MESSAGE_STOP,		/* struct stop_message: control -> worker */
 	MESSAGE_KINDS,
 };
@@ -35,6 +40,12 @@ struct client_message {
 	int to;				/* worker, or -1: the console */
 	struct deferred deferred;
 	struct shard *from;
+};
+
+/* A session changes threads. */
+struct session_message {
+	struct mail mail;
+	struct session_parcel *session;
 };
 
 /* An inquiry looks at one shard. */

@@ -109,12 +109,33 @@ tell_slow(struct shard *s, struct slow_query *q)
 	mailbox_post(worker_of(s)->all->control, &q->mail);
 }
 
+/* --- tenants --- */
+
+static void
+find_tenant(struct shard *s, struct tenant_question *q)
+{
+	q->mail.kind = MESSAGE_FIND_TENANT;
+	mailbox_post(worker_of(s)->all->control, &q->mail);
+}
+
+static void
+move_session(struct shard *s, struct session_parcel *p, int to)
+{
+	struct session_message *m = memory_zalloc(sizeof(*m));
+
+	m->mail.kind = MESSAGE_SESSION;
+	m->session = p;
+	mailbox_post(worker_of(s)->all->list[to]->mailbox, &m->mail);
+}
+
 static const struct shard_ops shard_ops = {
 	.move = move,
 	.move_to_console = move_to_console,
 	.look_up = look_up,
 	.found = give_back_lookup,
 	.slow = tell_slow,
+	.find_tenant = find_tenant,
+	.move_session = move_session,
 };
 
 /* --- budgets --- */
@@ -247,6 +268,22 @@ take_found(struct worker *w, struct mail *m)
 }
 
 static void
+take_tenant(struct worker *w, struct mail *m)
+{
+	arrivals_take(&w->shard, container_of(m, struct tenant_question, mail));
+}
+
+static void
+take_session(struct worker *w, struct mail *m)
+{
+	struct session_message *sm = container_of(m, struct session_message, mail);
+	struct session_parcel *p = sm->session;
+
+	free(sm);
+	session_unpack(&w->shard, &p);
+}
+
+static void
 leave(struct deferred *d)
 {
 	loop_stop(container_of(d, struct worker, deferred)->loop);
@@ -271,6 +308,8 @@ static void (*const take[MESSAGE_KINDS])(struct worker *w, struct mail *m) = {
 	[MESSAGE_EVICT] = take_evict,
 	[MESSAGE_LOOK_UP] = take_lookup,
 	[MESSAGE_FOUND] = take_found,
+	[MESSAGE_TENANT_FOUND] = take_tenant,
+	[MESSAGE_SESSION] = take_session,
 	[MESSAGE_STOP] = take_stop,
 };
 
@@ -293,6 +332,8 @@ message_discard(struct mail *m)
 	struct client_message *cm;
 	struct lookup *k;
 	struct slow_query *q;
+	struct tenant_question *tq;
+	struct session_message *sm;
 
 	switch ((enum message_kind)m->kind) {
 	case MESSAGE_JOB_DONE:
@@ -313,6 +354,16 @@ message_discard(struct mail *m)
 	case MESSAGE_SLOW:
 		q = container_of(m, struct slow_query, mail);
 		slow_query_free(&q);
+		return;
+	case MESSAGE_FIND_TENANT:
+	case MESSAGE_TENANT_FOUND:
+		tq = container_of(m, struct tenant_question, mail);
+		tenant_question_free(&tq);
+		return;
+	case MESSAGE_SESSION:
+		sm = container_of(m, struct session_message, mail);
+		session_discard(&sm->session);
+		free(sm);
 		return;
 	case MESSAGE_VISIT:
 	case MESSAGE_VISITED:

@@ -14,8 +14,10 @@
 #include "base/memory.h"
 #include "base/sqlstate.h"
 #include "base/strings.h"
+#include "session/arrival.h"
 #include "session/authenticate.h"
 #include "session/session.h"
+#include "tenant/route.h"
 
 /* Startup parameters that are not session parameters. */
 static const char *const own_parameters[] = { "user", "database", "replication", "options" };
@@ -103,13 +105,26 @@ each_parameter(const struct login *l, const struct config *c, parameter_fn *fn, 
 	return true;
 }
 
+/* Startup parameters that name the tenant (tenant_route). */
+static const char *const tenant_parameters[] = { "pgusher.tenant", "tenant" };
+
+static bool
+names_tenant(const struct config *c, const char *name)
+{
+	for (size_t i = 0; i < lengthof(tenant_parameters); i++) {
+		if (strcasecmp(name, tenant_parameters[i]) == 0)
+			return string_in_list(c->tenant_route, "options");
+	}
+	return false;
+}
+
 static bool
 is_supported(void *arg, const char *name, const char *value)
 {
 	const struct shard *s = arg;
 
 	(void)value;
-	return string_in_list_nocase(s->server_env.tracked, name) ||
+	return names_tenant(shard_config(s), name) || string_in_list_nocase(s->server_env.tracked, name) ||
 	       string_in_list(shard_config(s)->ignore_startup_parameters, name);
 }
 
@@ -136,6 +151,81 @@ check_parameters(struct shard *s, struct client *c)
 	return false;
 }
 
+/* --- which tenant --- */
+
+struct wish {
+	const struct config *config;
+	char *tenant;
+};
+
+static bool
+note_tenant(void *arg, const char *name, const char *value)
+{
+	struct wish *w = arg;
+
+	if (names_tenant(w->config, name)) {
+		free(w->tenant);
+		w->tenant = memory_strdup(value);
+	}
+	return true;
+}
+
+/* What the startup parameters say of the tenant; the caller's to free, or NULL. */
+static char *
+wished_tenant(const struct login *l, const struct config *c)
+{
+	struct wish w = { .config = c };
+	struct startup s = l->startup;
+	const char *options = startup_get(&s, "options"), *name, *value;
+	char bad[64];
+
+	if (options != NULL)
+		each_option(options, true, note_tenant, &w, bad);
+	while (startup_next(&s, &name, &value))
+		note_tenant(&w, name, value);
+	return w.tenant;
+}
+
+/* The client is that user of that tenant from here on. */
+static void
+take_route(struct login *l, const struct route *r)
+{
+	size_t n = strlen(l->user);
+
+	if (r->user_length < n) {
+		/* It points into the packet, which is ours. */
+		l->name_sent = memory_strdup(l->user);
+		l->packet[(const uint8_t *)l->user - l->packet + (ptrdiff_t)r->user_length] = '\0';
+	}
+	l->tenant = memory_strdup(r->tenant);
+	l->database = l->tenant;
+	l->routed = true;
+}
+
+static bool
+find_route(struct shard *s, struct client *c)
+{
+	const struct config *config = shard_config(s);
+	struct login *l = c->login;
+	char *wished = wished_tenant(l, config);
+	struct route_signs signs = {
+		.database = startup_get(&l->startup, "database"),
+		.user = l->user,
+		.sni = stream_is_tls(&c->stream) ? tls_host(&c->stream) : NULL,
+		.option = wished,
+	};
+	struct route r;
+	struct error e;
+	bool found = route_find(config, &signs, &r, &e);
+
+	if (found)
+		take_route(l, &r);
+	else
+		client_close(c, &e, e.message);
+	free(wished);
+	return found;
+}
+
 /* --- the door (session/authenticate.h) --- */
 
 static const struct config *
@@ -155,7 +245,9 @@ find_database(void *arg, const struct client *c)
 {
 	struct login *l = c->login;
 
-	l->route_error.sqlstate[0] = '\0';
+	/* The catalogue has said why there is none. */
+	if (l->route_error.sqlstate[0] != '\0')
+		return NULL;
 	return shard_line(arg, l->database, &l->route_error);
 }
 
@@ -174,28 +266,61 @@ static const struct doorkeeper doorkeeper = {
 	.look_up = look_up,
 };
 
-void
-login_route(struct client *c)
+static void
+begin_dialogue(struct shard *s, struct client *c)
 {
-	struct shard *s = container_of(c->env, struct shard, client_env);
 	struct login *l = c->login;
-	int owner = tenant_worker(l->database, s->nworkers);
 	char tls[TLS_TEXT];
 
-	if (config_is_reserved(l->database)) {
-		s->ops->move_to_console(s, c);
-		return;
-	}
-	if (owner != s->index) {
-		s->ops->move(s, c, owner);
-		return;
-	}
 	if (!check_parameters(s, c))
 		return;
 	if (shard_config(s)->log_connections)
 		client_log(c, LOG_INFO, "login attempt: db=%.64s user=%.64s tls=%s", l->database, l->user,
 			   authenticate_tls_text(&c->stream, "no", tls));
 	authenticate(&doorkeeper, s, c);
+}
+
+/* The catalogue has told of the tenant. That there is none is told behind the password only. */
+static void
+on_tenant_known(struct client *c, const char *line, const struct error *e)
+{
+	struct shard *s = container_of(c->env, struct shard, client_env);
+	struct login *l = c->login;
+	struct error wrong;
+
+	if (line != NULL && tenants_put(s->tenants, l->database, line, &wrong) == NULL)
+		e = &wrong;
+	else if (line != NULL)
+		e = NULL;
+	if (e != NULL) {
+		l->route_error = *e;
+		l->route_error.severity = SEVERITY_FATAL;
+	}
+	begin_dialogue(s, c);
+}
+
+void
+login_route(struct client *c)
+{
+	struct shard *s = container_of(c->env, struct shard, client_env);
+	struct login *l = c->login;
+	int owner;
+
+	if (!l->routed && !find_route(s, c))
+		return;
+	if (config_is_reserved(l->database)) {
+		s->ops->move_to_console(s, c);
+		return;
+	}
+	owner = tenant_worker(l->database, s->nworkers);
+	if (owner != s->index) {
+		s->ops->move(s, c, owner);
+		return;
+	}
+	if (tenants_must_ask(s->tenants, l->database))
+		arrival_wait(s, l->database, c, on_tenant_known);
+	else
+		begin_dialogue(s, c);
 }
 
 /* --- admission --- */
@@ -254,7 +379,7 @@ find_tenant(struct shard *s, struct client *c)
 		t = shard_open_tenant(s, l->database, &l->route_error);
 	if (t == NULL) {
 		client_close(c, &l->route_error, l->route_error.message);
-	} else if (t->disabled) {
+	} else if (t->disabled || t->conf->disabled == 1) {
 		client_reject(c, SQLSTATE_CANNOT_CONNECT_NOW, "database \"%s\" is disabled", t->name);
 		t = NULL;
 	} else if (atomic_load(&s->commons->stopping)) {

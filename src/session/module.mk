@@ -1,4 +1,6 @@
 session_sources = \
+	src/session/arrival.c \
+	src/session/arrival.h \
 	src/session/authenticate.c \
 	src/session/authenticate.h \
 	src/session/inquiry.h \

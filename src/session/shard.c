@@ -8,6 +8,7 @@
 #include "base/sqlstate.h"
 #include "client/verifiers.h"
 #include "pg/cancel.h"
+#include "session/arrival.h"
 #include "session/lookup.h"
 #include "session/plan.h"
 #include "session/session.h"
@@ -235,18 +236,24 @@ shard_route_cancel(struct shard *s, struct client *c)
 
 /* --- configuration --- */
 
-static void
-close_clients_of_gone_tenants(struct shard *s)
+void
+shard_end_tenant(struct shard *s, struct tenant *t)
 {
 	struct error e;
+
+	error_set(&e, SEVERITY_FATAL, SQLSTATE_ADMIN_SHUTDOWN, "database removed");
+	shard_kill_clients(s, t, &e);
+	tenant_close_servers(t, true, "database removed");
+}
+
+static void
+end_tenants_that_are_gone(struct shard *s)
+{
 	struct tenant *t = NULL;
 
 	while ((t = tenants_next(s->tenants, t)) != NULL) {
-		if (t->conf != NULL)
-			continue;
-		error_set(&e, SEVERITY_FATAL, SQLSTATE_ADMIN_SHUTDOWN, "database removed");
-		shard_kill_clients(s, t, &e);
-		tenant_close_servers(t, true, "database removed");
+		if (t->conf == NULL)
+			shard_end_tenant(s, t);
 	}
 }
 
@@ -256,7 +263,7 @@ shard_set_config(struct shard *s, const struct config *c)
 	tenants_set_config(s->tenants, c);
 	apply_config(s, c);
 	pools_config_changed(&s->pools);
-	close_clients_of_gone_tenants(s);
+	end_tenants_that_are_gone(s);
 	shard_prepare_pools(s);
 }
 
@@ -392,6 +399,7 @@ shard_release(struct shard *s, const struct error *e)
 	while ((t = tenants_next(s->tenants, NULL)) != NULL)
 		drop_tenant(s, t, e);
 	lookups_release(s);
+	arrivals_release(s);
 	plans_release(s);
 }
 

@@ -22,9 +22,12 @@
 #include "tenant/tenant.h"
 #include "tenant/user.h"
 
+struct arrival;
 struct lookup;
 struct search;
+struct session_parcel;
 struct shard;
+struct tenant_question;
 struct timing;
 
 /* Of the process; any thread. */
@@ -54,6 +57,9 @@ struct shard_ops {
 	void (*look_up)(struct shard *s, struct lookup *k);
 	void (*found)(struct shard *s, struct lookup *k);
 	void (*slow)(struct shard *s, struct slow_query *q);	/* to the monitor; takes q */
+	void (*find_tenant)(struct shard *s, struct tenant_question *q);	/* to the catalogue; takes q */
+	/* Take a session that has left this shard (session/move.h) to another one, perhaps this. */
+	void (*move_session)(struct shard *s, struct session_parcel *p, int worker);
 };
 
 struct shard {
@@ -80,6 +86,7 @@ struct shard {
 	struct search *searches;	/* session/lookup.h */
 	TAILQ_HEAD(search_list, search) waiting_searches;	/* of these, that wait for a server; oldest first */
 	int nlookups;			/* that wait for the answer to a search */
+	struct arrival *arrivals;	/* session/arrival.h */
 	struct config_database *at_door;	/* what "*" makes for who logs in just now; owned */
 	bool paused;			/* PAUSE of all, those that come later included */
 };
@@ -97,6 +104,9 @@ const struct config *shard_config(const struct shard *s);
 
 /* Take the next snapshot; clients of databases that are gone are closed. */
 void shard_set_config(struct shard *s, const struct config *c);
+
+/* A tenant has no line any more: its clients and servers are closed. */
+void shard_end_tenant(struct shard *s, struct tenant *t);
 
 /* Bring what clients are lent to the present settings: a shard's own, and the console's. */
 void shard_configure_clients(struct client_env *env, const struct config *c);

@@ -1,6 +1,11 @@
 tenant_sources = \
 	src/tenant/budget.c \
 	src/tenant/budget.h \
+	src/tenant/catalogue.h \
+	src/tenant/host.h \
+	src/tenant/limits.h \
+	src/tenant/route.c \
+	src/tenant/route.h \
 	src/tenant/tenant.c \
 	src/tenant/tenant.h \
 	src/tenant/user.c \

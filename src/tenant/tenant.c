@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/sqlstate.h"
 
@@ -33,11 +34,20 @@ tenants_new(const struct config *c)
 	return t;
 }
 
+const char *
+tenant_source_name(enum tenant_source source)
+{
+	static const char *const names[TENANT_SOURCES] = { "line", "catalogue", "template", "star" };
+
+	return names[source];
+}
+
 static void
 free_tenant(struct tenants *t, struct tenant *tenant)
 {
 	HASH_DEL(t->by_name, tenant);
 	free(tenant->autodb);
+	memory_free_secret(tenant->line);
 	free(tenant);
 }
 
@@ -62,17 +72,43 @@ tenants_config(const struct tenants *t)
 	return t->config;
 }
 
-/* The line of a name in the snapshot; what "*" makes of it is given to *autodb. */
-static const struct config_database *
-find_line(const struct config *c, const char *name, struct config_database **autodb)
-{
-	const struct config_database *db = config_find_database(c, name);
+/* What is known of a name. */
+struct origin {
+	const struct config_database *conf;	/* NULL: nothing */
+	struct config_database *made;		/* owned; conf, if it is no line of the snapshot */
+	enum tenant_source source;
+};
 
-	*autodb = NULL;
-	if (db != NULL)
-		return db;
-	*autodb = config_make_autodb(c, name);
-	return *autodb;
+static bool
+asks_catalogue(const struct config *c)
+{
+	return c->tenant_catalogue[0] != '\0';
+}
+
+/* In the files, that is; with a catalogue, their "*" lines say nothing of who exists. */
+static struct origin
+find_line(const struct config *c, const char *name)
+{
+	struct origin o = { .conf = config_find_database(c, name) };
+
+	if (o.conf != NULL || asks_catalogue(c))
+		return o;
+	o.conf = o.made = config_make_autodb(c, name);
+	o.source = c->template != NULL ? TENANT_FROM_TEMPLATE : TENANT_FROM_STAR;
+	return o;
+}
+
+/* line: what the catalogue said, or NULL. */
+static struct origin
+find_origin(const struct config *c, const char *name, const char *line, struct error *e)
+{
+	struct origin o = find_line(c, name);
+
+	if (o.conf != NULL || line == NULL || !asks_catalogue(c))
+		return o;
+	o.conf = o.made = config_make_line(c, name, line, e);
+	o.source = TENANT_FROM_CATALOGUE;
+	return o;
 }
 
 static bool
@@ -89,7 +125,20 @@ same_line(const struct config_database *a, const struct config_database *b)
 	       same_text(a->user, b->user) && same_text(a->password, b->password) &&
 	       same_text(a->client_encoding, b->client_encoding) && same_text(a->datestyle, b->datestyle) &&
 	       same_text(a->timezone, b->timezone) && same_text(a->application_name, b->application_name) &&
-	       same_text(a->connect_query, b->connect_query);
+	       same_text(a->connect_query, b->connect_query) && a->target_session_attrs == b->target_session_attrs;
+}
+
+/* It was of the snapshot `old`. */
+static void
+take_origin(struct tenants *t, struct tenant *tenant, const struct origin *o, const struct config *old)
+{
+	if (o->conf != NULL && tenant->conf != NULL &&
+	    (!same_line(tenant->conf, o->conf) || !config_same_security(old, tenant->conf, t->config, o->conf)))
+		tenant->generation++;
+	free(tenant->autodb);
+	tenant->autodb = o->made;
+	tenant->conf = o->conf;
+	tenant->source = (uint8_t)o->source;
 }
 
 void
@@ -100,15 +149,12 @@ tenants_set_config(struct tenants *t, const struct config *c)
 
 	t->config = config_ref(c);
 	HASH_ITER(hh, t->by_name, tenant, next) {
-		struct config_database *autodb;
-		const struct config_database *conf = find_line(c, tenant->name, &autodb);
+		struct error e;
+		struct origin o = find_origin(c, tenant->name, tenant->line, &e);
 
-		if (conf != NULL && tenant->conf != NULL &&
-		    (!same_line(tenant->conf, conf) || !config_same_security(old, tenant->conf, c, conf)))
-			tenant->generation++;
-		free(tenant->autodb);
-		tenant->autodb = autodb;
-		tenant->conf = conf;
+		if (o.conf == NULL && tenant->line != NULL && asks_catalogue(c))
+			log_error("what the catalogue says of \"%s\" is wrong now: %s", tenant->name, e.message);
+		take_origin(t, tenant, &o, old);
 	}
 	config_unref(&old);
 }
@@ -122,43 +168,110 @@ tenants_find(struct tenants *t, const char *name)
 	return tenant;
 }
 
+static void
+refuse(const char *name, struct error *e)
+{
+	error_set(e, SEVERITY_FATAL, SQLSTATE_INVALID_CATALOG_NAME, "no such database: %s", name);
+}
+
 const struct config_database *
 tenants_line(struct tenants *t, const char *name, struct config_database **made, struct error *e)
 {
 	struct tenant *tenant = tenants_find(t, name);
-	const struct config_database *conf;
+	struct origin o = { .conf = tenant != NULL ? tenant->conf : NULL };
 
-	*made = NULL;
-	conf = tenant != NULL ? tenant->conf : find_line(t->config, name, made);
-	if (conf == NULL)
-		error_set(e, SEVERITY_FATAL, SQLSTATE_INVALID_CATALOG_NAME, "no such database: %s", name);
-	return conf;
+	if (tenant == NULL)
+		o = find_line(t->config, name);
+	if (o.conf == NULL)
+		refuse(name, e);
+	*made = o.made;
+	return o.conf;
+}
+
+bool
+tenants_must_ask(struct tenants *t, const char *name)
+{
+	return asks_catalogue(t->config) && config_is_tenant_name(name) && tenants_find(t, name) == NULL &&
+	       config_find_database(t->config, name) == NULL;
+}
+
+static struct tenant *
+add(struct tenants *t, const char *name)
+{
+	size_t size = strlen(name) + 1;
+	struct tenant *tenant = memory_zalloc(sizeof(*tenant) + size);
+
+	memcpy(tenant->name, name, size);
+	LIST_INIT(&tenant->pools);
+	tenant->history.newer_at = clock_now();
+	HASH_ADD_STR(t->by_name, name, tenant);
+	return tenant;
+}
+
+/* The strings of what is made for a name may be borrowed from it: so the tenant, whose name stays, is made first. */
+static struct tenant *
+add_known(struct tenants *t, const char *name, const char *line, struct error *e)
+{
+	struct tenant *tenant = add(t, name);
+	struct origin o;
+
+	refuse(name, e);
+	o = find_origin(t->config, tenant->name, line, e);
+	if (o.conf == NULL) {
+		free_tenant(t, tenant);
+		return NULL;
+	}
+	take_origin(t, tenant, &o, t->config);
+	return tenant;
 }
 
 struct tenant *
 tenants_open(struct tenants *t, const char *name, struct error *e)
 {
 	struct tenant *tenant = tenants_find(t, name);
-	struct config_database *autodb;
-	const struct config_database *conf = tenants_line(t, name, &autodb, e);
-	size_t size = strlen(name) + 1;
 
-	if (conf == NULL || tenant != NULL)
-		return conf == NULL ? NULL : tenant;
-	tenant = memory_zalloc(sizeof(*tenant) + size);
-	memcpy(tenant->name, name, size);
-	if (autodb != NULL) {
-		/* Its strings may be borrowed from the name we were given. */
-		free(autodb);
-		autodb = config_make_autodb(t->config, tenant->name);
-		conf = autodb;
+	if (tenant == NULL)
+		return add_known(t, name, NULL, e);
+	if (tenant->conf == NULL)
+		refuse(name, e);
+	return tenant->conf == NULL ? NULL : tenant;
+}
+
+static void
+keep_text(struct tenant *tenant, const char *line)
+{
+	memory_free_secret(tenant->line);
+	tenant->line = line != NULL ? memory_strdup(line) : NULL;
+}
+
+struct tenant *
+tenants_put(struct tenants *t, const char *name, const char *line, struct error *e)
+{
+	struct tenant *tenant = tenants_find(t, name);
+	struct origin o;
+
+	if (tenant == NULL) {
+		tenant = add_known(t, name, line, e);
+		if (tenant != NULL)
+			keep_text(tenant, line);
+		return tenant;
 	}
-	tenant->conf = conf;
-	tenant->autodb = autodb;
-	LIST_INIT(&tenant->pools);
-	tenant->history.newer_at = clock_now();
-	HASH_ADD_STR(t->by_name, name, tenant);
+	refuse(name, e);
+	o = find_origin(t->config, tenant->name, line, e);
+	if (o.conf == NULL)
+		return NULL;
+	take_origin(t, tenant, &o, t->config);
+	keep_text(tenant, line);
 	return tenant;
+}
+
+void
+tenants_end(struct tenants *t, struct tenant *tenant)
+{
+	struct origin o = find_line(t->config, tenant->name);
+
+	keep_text(tenant, NULL);
+	take_origin(t, tenant, &o, t->config);
 }
 
 void

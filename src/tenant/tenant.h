@@ -4,7 +4,11 @@
  * A tenant belongs to one worker, which is chosen by its name alone
  * (tenant_worker), so that every thread agrees without asking.  It is made
  * when first used; a database that nobody asked for costs only its line of
- * the configuration.
+ * the configuration, or nothing, if it is a template or the catalogue that
+ * knows it.
+ *
+ * What the catalogue says of a tenant comes by mail and is kept here
+ * (tenants_put); there is no asking from here.
  */
 #ifndef TENANT_TENANT_H
 #define TENANT_TENANT_H
@@ -24,9 +28,19 @@ struct tenants;
 
 LIST_HEAD(pool_list, pool);
 
+/* Where a tenant's line comes from; the first that has one counts. */
+enum tenant_source {
+	TENANT_FROM_LINE,	/* of [databases] or [tenants] */
+	TENANT_FROM_CATALOGUE,	/* if there is one, what follows counts for no tenant */
+	TENANT_FROM_TEMPLATE,	/* "*" of [tenants] */
+	TENANT_FROM_STAR,	/* "*" of [databases] */
+	TENANT_SOURCES,
+};
+
 struct tenant {
 	const struct config_database *conf;	/* of the table's snapshot; NULL: its line is gone, it is being ended */
-	struct config_database *autodb;		/* owned; conf points to it when "*" made this tenant */
+	struct config_database *autodb;		/* owned; conf points to it unless it is a line of the snapshot */
+	char *line;				/* what the catalogue said; NULL: it was not asked */
 	struct pool_list pools;			/* pool/pool.h */
 	struct statements *statements;		/* session/statement.h; NULL until one is prepared */
 	struct query_tenant *queries;		/* stats/queries.h; NULL until its first query */
@@ -39,9 +53,12 @@ struct tenant {
 	usec_t idle_since;			/* autodb: no client since; 0 while there is one */
 	bool paused;				/* no server is lent */
 	bool disabled;				/* no client is let in */
+	uint8_t source;				/* enum tenant_source: of conf */
 	UT_hash_handle hh;
 	char name[];
 };
+
+const char *tenant_source_name(enum tenant_source source);	/* "line", "catalogue", "template", "star" */
 
 /* Which of n workers owns the tenant of this name. */
 int tenant_worker(const char *name, int n);
@@ -55,6 +72,16 @@ const struct config *tenants_config(const struct tenants *t);
 /* Take the next snapshot: tenants get their new line, or NULL when it is gone. */
 void tenants_set_config(struct tenants *t, const struct config *c);
 
+/* Is it the catalogue that knows whether there is a tenant of this name, and has not told? */
+bool tenants_must_ask(struct tenants *t, const char *name);
+
+/* The catalogue says this of a tenant: from now on its line, unless the files have one.  It is made if it is not in use.
+ * NULL: e (3D000: the files do not want it; F0000: the line is wrong, and the old one counts on). */
+struct tenant *tenants_put(struct tenants *t, const char *name, const char *line, struct error *e);
+
+/* The catalogue says that it is gone: its conf is NULL, unless the files have a line. */
+void tenants_end(struct tenants *t, struct tenant *tenant);
+
 /* The tenant in use of this name, or NULL. */
 struct tenant *tenants_find(struct tenants *t, const char *name);
 
@@ -63,7 +90,7 @@ struct tenant *tenants_find(struct tenants *t, const char *name);
 const struct config_database *tenants_line(struct tenants *t, const char *name, struct config_database **made,
 					   struct error *e);
 
-/* The tenant of this name, made if the configuration knows it ("*" included). NULL: e (3D000) says so. */
+/* The tenant of this name, made if the files know it ("*" included). NULL: e (3D000) says so. */
 struct tenant *tenants_open(struct tenants *t, const char *name, struct error *e);
 
 /* Forget a tenant that has neither pools nor clients. */
