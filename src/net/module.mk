@@ -19,6 +19,10 @@ net_sources = \
 	src/net/loop.h \
 	src/net/mailbox.c \
 	src/net/mailbox.h \
+	src/net/proxy.c \
+	src/net/proxy.h \
+	src/net/resolve.c \
+	src/net/resolve.h \
 	src/net/secure_bufferevent.c \
 	src/net/secure_bufferevent.h \
 	src/net/stream.c \
@@ -27,6 +31,8 @@ net_sources = \
 	src/net/tls.h \
 	src/net/tls_inside.h \
 	src/net/tls_stream.c \
-	src/net/tls_stream.h
+	src/net/tls_stream.h \
+	src/net/watch.c \
+	src/net/watch.h
 
 src_libpgusher_a_SOURCES += $(net_sources)
