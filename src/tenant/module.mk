@@ -2,13 +2,19 @@ tenant_sources = \
 	src/tenant/budget.c \
 	src/tenant/budget.h \
 	src/tenant/catalogue.h \
+	src/tenant/host.c \
 	src/tenant/host.h \
+	src/tenant/host_inside.h \
 	src/tenant/limits.h \
+	src/tenant/place.c \
+	src/tenant/rate.c \
+	src/tenant/rate.h \
 	src/tenant/route.c \
 	src/tenant/route.h \
 	src/tenant/tenant.c \
 	src/tenant/tenant.h \
 	src/tenant/user.c \
-	src/tenant/user.h
+	src/tenant/user.h \
+	src/tenant/yield.c
 
 src_libpgusher_a_SOURCES += $(tenant_sources)

@@ -1,0 +1,571 @@
+/*
+ * place: taking and giving back places, and the queue of those who wait for one.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "tenant/host_inside.h"
+
+/* Unused shares that are kept for the sake of their clocks. */
+#define RESTING_MAX 4096
+
+static int
+compare_shares(const struct share *a, const struct share *b)
+{
+	int64_t more = share_compare(a, b, 0);
+
+	if (more != 0)
+		return more < 0 ? -1 : 1;
+	if (a->clock != b->clock)
+		return a->clock < b->clock ? -1 : 1;
+	return a->order < b->order ? -1 : a->order > b->order;
+}
+
+/* The macro makes more than is needed here, and the compiler thinks that nodes could be NULL in it. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wnull-dereference"
+RB_GENERATE_INTERNAL(share_queue, share, queue_link, compare_shares, static __attribute__((unused)))
+#pragma GCC diagnostic pop
+
+struct share *
+share_queue_first(struct host *h)
+{
+	return RB_MIN(share_queue, &h->queue);
+}
+
+struct share *
+share_queue_next(struct share *s)
+{
+	return RB_NEXT(share_queue, &s->host->queue, s);
+}
+
+void
+share_queue_add(struct share *s)
+{
+	if (s->queued || s->nclaims == 0)
+		return;
+	s->queued = true;
+	RB_INSERT(share_queue, &s->host->queue, s);
+}
+
+void
+share_queue_remove(struct share *s)
+{
+	if (!s->queued)
+		return;
+	s->queued = false;
+	RB_REMOVE(share_queue, &s->host->queue, s);
+}
+
+/* --- seats and shares --- */
+
+static void
+rest(struct share *s, bool resting)
+{
+	struct host *h = s->host;
+
+	if (s->resting == resting)
+		return;
+	s->resting = resting;
+	h->nresting += resting ? 1 : -1;
+	if (resting)
+		LIST_INSERT_HEAD(&h->resting, s, link);
+	else
+		LIST_REMOVE(s, link);
+}
+
+static void
+hold(struct share *s, bool holding)
+{
+	struct host *h = s->host;
+
+	if (s->holding == holding)
+		return;
+	s->holding = holding;
+	h->tenants += holding ? 1 : -1;
+	if (holding)
+		LIST_INSERT_HEAD(&h->holders, s, link);
+	else
+		LIST_REMOVE(s, link);
+}
+
+/* What a share holds has changed: its place in the queue with it. */
+static void
+change(struct share *s, int used, int leaving)
+{
+	bool queued = s->queued;
+
+	share_queue_remove(s);
+	s->used += used;
+	s->leaving += leaving;
+	s->host->used += used;
+	s->host->leaving += leaving;
+	if (used > 0)
+		rest(s, false);
+	hold(s, s->used > 0);
+	if (queued)
+		share_queue_add(s);
+}
+
+static struct share *
+open_share(struct host *h, const char *tenant)
+{
+	struct share *s;
+	size_t n = strlen(tenant);
+
+	HASH_FIND(hh, h->shares, tenant, n, s);
+	if (s != NULL)
+		return s;
+	s = memory_zalloc(sizeof(*s) + n + 1);
+	memcpy(s->tenant, tenant, n + 1);
+	s->host = h;
+	s->weight = 1;
+	s->clock = h->clock;
+	LIST_INIT(&s->seats);
+	TAILQ_INIT(&s->claims);
+	HASH_ADD_KEYPTR(hh, h->shares, s->tenant, n, s);
+	return s;
+}
+
+static void
+free_share(struct share *s)
+{
+	rest(s, false);
+	HASH_DEL(s->host->shares, s);
+	free(s);
+}
+
+static bool
+is_unused(const struct share *s)
+{
+	return s->used == 0 && LIST_EMPTY(&s->seats);
+}
+
+void
+host_sweep(struct host *h)
+{
+	struct share *s, *next;
+	bool all = h->nqueued == 0;
+
+	if (!all && h->nresting < RESTING_MAX)
+		return;
+	LIST_FOREACH_SAFE(s, &h->resting, link, next) {
+		if (all || s->clock <= h->clock)
+			free_share(s);
+	}
+}
+
+struct seat *
+host_seat(struct host *h, const struct wish *w)
+{
+	struct share *s = open_share(h, w->tenant);
+	struct seat *seat;
+
+	if (w->weight > 0 && w->weight != s->weight) {
+		bool queued = s->queued;
+
+		share_queue_remove(s);
+		s->weight = w->weight;
+		if (queued)
+			share_queue_add(s);
+	}
+	LIST_FOREACH(seat, &s->seats, link) {
+		if (seat->worker == w->worker && seat->side == w->side)
+			break;
+	}
+	if (seat == NULL) {
+		seat = memory_zalloc(sizeof(*seat));
+		seat->share = s;
+		seat->worker = w->worker;
+		seat->side = w->side;
+		atomic_store(&seat->active, true);
+		LIST_INSERT_HEAD(&s->seats, seat, link);
+	}
+	atomic_store(&seat->capped, h->max > 0);
+	atomic_store(&seat->min_lease, h->min_lease);
+	seat->owner = w->owner;
+	return seat;
+}
+
+/* Its worker need not look for idle ones any more. */
+static void
+forget_asked(struct seat *seat)
+{
+	struct host *h = seat->share->host;
+
+	if (seat->asked == 0)
+		return;
+	h->asked -= seat->asked;
+	seat->asked = 0;
+	TAILQ_REMOVE(&h->hosts->inboxes[seat->worker].asked, seat, asked_link);
+}
+
+void
+seat_release_unused(struct seat *seat)
+{
+	struct share *s = seat->share;
+
+	if (seat->used > 0 || seat->claims > 0)
+		return;
+	forget_asked(seat);
+	LIST_REMOVE(seat, link);
+	free(seat);
+	if (!is_unused(s))
+		return;
+	if (s->clock > s->host->clock && s->host->nqueued > 0)
+		rest(s, true);
+	else
+		free_share(s);
+}
+
+static void
+use(struct seat *seat)
+{
+	seat->used++;
+	seat->share->host->side += seat->side;
+	seat->granted_at = clock_now();
+	change(seat->share, 1, 0);
+}
+
+void
+seat_leave(struct seat *seat)
+{
+	seat->leaving++;
+	change(seat->share, 0, 1);
+}
+
+/* --- granting --- */
+
+int
+host_limit(const struct host *h)
+{
+	int limit = h->max - h->reserve;
+
+	return limit > 0 ? limit : 1;
+}
+
+/* For this kind of claim, behind the others that wait already. */
+static bool
+has_room(const struct host *h, enum claim_kind kind)
+{
+	return h->max == 0 || h->used < (kind == CLAIM_ORDINARY ? host_limit(h) : h->max);
+}
+
+struct seat *
+host_try(struct host *h, const struct wish *w)
+{
+	struct seat *seat;
+
+	if (h->nqueued > 0 || !has_room(h, CLAIM_ORDINARY))
+		return NULL;
+	seat = host_seat(h, w);
+	use(seat);
+	return seat;
+}
+
+void
+hosts_tell(struct hosts *h, int worker)
+{
+	if (worker < 0 || worker >= h->nworkers || h->inboxes[worker].told)
+		return;
+	h->inboxes[worker].told = true;
+	h->ops->tell(h->arg, worker);
+}
+
+static void
+enqueue(struct host *h, struct claim *c)
+{
+	struct share *s = c->seat->share;
+
+	c->state = CLAIM_QUEUED;
+	c->since = clock_now();
+	if (c->kind != CLAIM_ORDINARY) {
+		TAILQ_INSERT_TAIL(&h->express, c, link);
+		h->nexpress++;
+		return;
+	}
+	rest(s, false);
+	if (s->nclaims == 0 && s->clock < h->clock)
+		s->clock = h->clock;
+	TAILQ_INSERT_TAIL(&s->claims, c, link);
+	s->nclaims++;
+	h->nqueued++;
+	if (!s->queued)
+		s->order = h->hosts->order++;
+	share_queue_add(s);
+}
+
+static void
+dequeue(struct host *h, struct claim *c)
+{
+	struct share *s = c->seat->share;
+
+	if (c->kind != CLAIM_ORDINARY) {
+		TAILQ_REMOVE(&h->express, c, link);
+		h->nexpress--;
+		return;
+	}
+	TAILQ_REMOVE(&s->claims, c, link);
+	s->nclaims--;
+	h->nqueued--;
+	if (s->nclaims == 0)
+		share_queue_remove(s);
+}
+
+static void
+grant(struct host *h, struct claim *c)
+{
+	struct share *s = c->seat->share;
+
+	dequeue(h, c);
+	if (c->kind == CLAIM_ORDINARY) {
+		share_queue_remove(s);
+		if (s->clock > h->clock)
+			h->clock = s->clock;
+		s->clock += TURN / (uint64_t)s->weight;
+		s->order = h->hosts->order++;
+		share_queue_add(s);
+	}
+	use(c->seat);
+	h->granted++;
+	c->state = CLAIM_GRANTED;
+	c->told = false;
+	TAILQ_INSERT_TAIL(&h->hosts->inboxes[c->seat->worker].granted, c, link);
+	hosts_tell(h->hosts, c->seat->worker);
+}
+
+static void
+note_waited(struct host *h)
+{
+	bool waited = h->nqueued + h->nexpress > 0 || (h->max > 0 && h->used > h->max);
+
+	if (waited == h->waited)
+		return;
+	h->waited = waited;
+	if (waited)
+		LIST_INSERT_HEAD(&h->hosts->waited, h, waited_link);
+	else
+		LIST_REMOVE(h, waited_link);
+}
+
+void
+host_serve(struct host *h)
+{
+	struct share *s;
+
+	while (h->nexpress > 0 && has_room(h, CLAIM_ADMIN))
+		grant(h, TAILQ_FIRST(&h->express));
+	while ((s = share_queue_first(h)) != NULL && has_room(h, CLAIM_ORDINARY))
+		grant(h, TAILQ_FIRST(&s->claims));
+	note_waited(h);
+	if (h->waited)
+		host_seek(h);
+	if (h->nresting > 0)
+		host_sweep(h);
+}
+
+/* --- for all threads --- */
+
+enum claim_state
+hosts_claim(struct hosts *hs, struct claim *c, enum claim_kind kind, const struct wish *w)
+{
+	struct host *h;
+	enum claim_state state;
+
+	pthread_mutex_lock(&hs->lock);
+	h = host_open(hs, w->host, w->port);
+	c->kind = kind;
+	c->seat = host_seat(h, w);
+	c->seat->claims++;
+	if (has_room(h, kind) && (kind != CLAIM_ORDINARY || h->nqueued == 0)) {
+		use(c->seat);
+		c->state = CLAIM_GRANTED;
+		c->told = true;
+	} else {
+		enqueue(h, c);
+		note_waited(h);
+		host_seek(h);
+	}
+	state = c->state;
+	pthread_mutex_unlock(&hs->lock);
+	return state;
+}
+
+enum claim_state
+hosts_claim_state(struct hosts *hs, const struct claim *c)
+{
+	enum claim_state state;
+
+	pthread_mutex_lock(&hs->lock);
+	state = c->state;
+	pthread_mutex_unlock(&hs->lock);
+	return state;
+}
+
+/* A granted claim that its worker has not been told of stands in its inbox still. */
+static void
+leave_inbox(struct hosts *hs, struct claim *c)
+{
+	if (!c->told)
+		TAILQ_REMOVE(&hs->inboxes[c->seat->worker].granted, c, link);
+	c->told = true;
+}
+
+struct seat *
+hosts_take(struct hosts *hs, struct claim *c)
+{
+	struct seat *seat;
+
+	pthread_mutex_lock(&hs->lock);
+	leave_inbox(hs, c);
+	seat = c->seat;
+	seat->claims--;
+	c->seat = NULL;
+	c->state = CLAIM_NONE;
+	pthread_mutex_unlock(&hs->lock);
+	return seat;
+}
+
+static void
+unuse(struct seat *seat, bool leaving)
+{
+	struct share *s = seat->share;
+
+	seat->used--;
+	seat->leaving -= leaving;
+	s->host->side -= seat->side;
+	change(s, -1, leaving ? -1 : 0);
+}
+
+void
+hosts_withdraw(struct hosts *hs, struct claim *c, bool refused)
+{
+	struct seat *seat;
+	struct host *h;
+
+	pthread_mutex_lock(&hs->lock);
+	seat = c->seat;
+	if (c->state != CLAIM_NONE) {
+		h = seat->share->host;
+		h->refused += refused;
+		if (c->state == CLAIM_QUEUED) {
+			dequeue(h, c);
+		} else {
+			leave_inbox(hs, c);
+			unuse(seat, false);
+		}
+		seat->claims--;
+		c->state = CLAIM_NONE;
+		c->seat = NULL;
+		seat_release_unused(seat);
+		host_serve(h);
+	}
+	pthread_mutex_unlock(&hs->lock);
+}
+
+void
+hosts_leave(struct hosts *hs, struct seat *seat)
+{
+	pthread_mutex_lock(&hs->lock);
+	seat_leave(seat);
+	pthread_mutex_unlock(&hs->lock);
+}
+
+void
+hosts_give(struct hosts *hs, struct seat **sp, bool leaving)
+{
+	struct seat *seat = *sp;
+	struct host *h;
+
+	if (seat == NULL)
+		return;
+	*sp = NULL;
+	pthread_mutex_lock(&hs->lock);
+	h = seat->share->host;
+	unuse(seat, leaving);
+	seat_release_unused(seat);
+	host_serve(h);
+	pthread_mutex_unlock(&hs->lock);
+}
+
+struct seat *
+hosts_move(struct hosts *hs, struct seat *from, const struct wish *w)
+{
+	struct seat *to;
+	usec_t granted_at;
+
+	pthread_mutex_lock(&hs->lock);
+	to = host_seat(from->share->host, w);
+	if (to != from) {
+		granted_at = from->granted_at;
+		/* First in, then out: the share must not be found empty in between. */
+		use(to);
+		to->granted_at = granted_at;
+		unuse(from, false);
+		seat_release_unused(from);
+	}
+	pthread_mutex_unlock(&hs->lock);
+	return to;
+}
+
+/* --- on a worker's thread --- */
+
+static struct claim *
+next_granted(struct hosts *hs, int worker)
+{
+	struct claim *c;
+
+	pthread_mutex_lock(&hs->lock);
+	hs->inboxes[worker].told = false;
+	c = TAILQ_FIRST(&hs->inboxes[worker].granted);
+	if (c != NULL)
+		leave_inbox(hs, c);
+	pthread_mutex_unlock(&hs->lock);
+	return c;
+}
+
+/* It counts as leaving from here on. */
+static struct seat *
+next_asked(struct hosts *hs, int worker)
+{
+	struct seat *seat;
+
+	pthread_mutex_lock(&hs->lock);
+	seat = TAILQ_FIRST(&hs->inboxes[worker].asked);
+	if (seat != NULL) {
+		seat->share->host->asked--;
+		if (--seat->asked == 0)
+			TAILQ_REMOVE(&hs->inboxes[worker].asked, seat, asked_link);
+		seat_leave(seat);
+		seat->share->host->evictions++;
+	}
+	pthread_mutex_unlock(&hs->lock);
+	return seat;
+}
+
+/* It was lent meanwhile.  Others are looked for soon (hosts_look_again), not now: it may say so again. */
+static void
+stay(struct hosts *hs, struct seat *seat)
+{
+	pthread_mutex_lock(&hs->lock);
+	seat->leaving--;
+	seat->share->host->evictions--;
+	change(seat->share, 0, -1);
+	pthread_mutex_unlock(&hs->lock);
+}
+
+void
+hosts_collect(struct hosts *hs, int worker, bool (*evict)(void *arg, struct seat *seat), void *arg)
+{
+	struct claim *c;
+	struct seat *seat;
+
+	while ((c = next_granted(hs, worker)) != NULL)
+		c->granted(c);
+	while ((seat = next_asked(hs, worker)) != NULL) {
+		if (!evict(arg, seat))
+			stay(hs, seat);
+	}
+}
