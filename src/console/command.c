@@ -5,10 +5,12 @@
 #include "base/memory.h"
 #include "base/sqlstate.h"
 #include "base/strings.h"
+#include "console/ban.h"
 #include "console/dialogue.h"
 #include "console/manage.h"
 #include "console/order.h"
 #include "console/parameters.h"
+#include "console/provision.h"
 #include "console/show.h"
 
 static void run_show(struct dialogue *d, const struct command *c, const struct sentence *s);
@@ -18,14 +20,20 @@ static const struct command commands[] = {
 	{ "SELECT", NULL, ARGUMENT_REQUIRED, false, run_show, NULL },
 	{ "SET", "key = value", ARGUMENT_SETTING, true, manage_set, NULL },
 	{ "RELOAD", "", ARGUMENT_NONE, true, manage_reload, NULL },
-	{ "PAUSE", "[<db>]", ARGUMENT_OPTIONAL, true, order_run, &order_pause },
-	{ "RESUME", "[<db>]", ARGUMENT_OPTIONAL, true, order_run, &order_resume },
-	{ "DISABLE", "<db>", ARGUMENT_REQUIRED, true, order_run, &order_disable },
-	{ "ENABLE", "<db>", ARGUMENT_REQUIRED, true, order_run, &order_enable },
-	{ "RECONNECT", "[<db>]", ARGUMENT_OPTIONAL, true, order_run, &order_reconnect },
-	{ "WAIT_CLOSE", "[<db>]", ARGUMENT_OPTIONAL, true, order_run, &order_wait_close },
-	{ "KILL", "[<db>]", ARGUMENT_OPTIONAL, true, order_run, &order_kill },
+	{ "PAUSE", "[[TENANT] <db>]", ARGUMENT_OPTIONAL, true, order_run, &order_pause },
+	{ "RESUME", "[[TENANT] <db>]", ARGUMENT_OPTIONAL, true, order_run, &order_resume },
+	{ "DISABLE", "[TENANT] <db>", ARGUMENT_REQUIRED, true, order_run, &order_disable },
+	{ "ENABLE", "[TENANT] <db>", ARGUMENT_REQUIRED, true, order_run, &order_enable },
+	{ "RECONNECT", "[[TENANT] <db>]", ARGUMENT_OPTIONAL, true, order_run, &order_reconnect },
+	{ "WAIT_CLOSE", "[[TENANT] <db>]", ARGUMENT_OPTIONAL, true, order_run, &order_wait_close },
+	{ "KILL", "[[TENANT] <db>]", ARGUMENT_OPTIONAL, true, order_run, &order_kill },
 	{ "KILL_CLIENT", "<client_id>", ARGUMENT_REQUIRED, true, manage_kill_client, NULL },
+	{ "CREATE", "TENANT <name> ['<line>']", ARGUMENT_TENANT_OPTIONAL_LINE, true, provision_create, NULL },
+	{ "ALTER", "TENANT <name> '<line>'", ARGUMENT_TENANT_LINE, true, provision_alter, NULL },
+	{ "DROP", "TENANT <name>", ARGUMENT_TENANT, true, provision_drop, NULL },
+	{ "MOVE", "TENANT <name> TO '<line>'", ARGUMENT_TENANT_TO_LINE, true, provision_move, NULL },
+	{ "BAN", "<address>[/<bits>] [AT <tenant>] [FOR <seconds>] ['<reason>']", ARGUMENT_BAN, true, ban_run, NULL },
+	{ "UNBAN", "<address>[/<bits>] [AT <tenant>]", ARGUMENT_NETWORK, true, ban_lift, NULL },
 	{ "RESET", "STATS", ARGUMENT_REQUIRED, true, manage_reset, NULL },
 	{ "SUSPEND", NULL, ARGUMENT_NONE, true, manage_suspend, NULL },
 	{ "SHUTDOWN", "[WAIT_FOR_SERVERS|WAIT_FOR_CLIENTS]", ARGUMENT_OPTIONAL, true,
@@ -37,6 +45,12 @@ command_error(struct error *e, const char *text)
 {
 	error_set(e, SEVERITY_ERROR, SQLSTATE_PROTOCOL_VIOLATION,
 		"invalid command '%.300s', use SHOW HELP;", text);
+	for (size_t i = 0; i < lengthof(commands); i++) {
+		const struct command *c = &commands[i];
+
+		if (c->usage != NULL && c->usage[0] != '\0' && syntax_begins_with(text, c->word))
+			error_hint(e, "%s %s", c->word, c->usage);
+	}
 }
 
 static const struct command *
@@ -101,6 +115,8 @@ list_reports(struct buffer *b)
 
 	add_text(b, "\tSHOW HELP");
 	for (int n = 1; (kind = report_next(kind)) != NULL; n++) {
+		if (kind->needs_tenant)
+			continue;
 		add_text(b, n % 6 == 0 ? "\n\tSHOW " : "|");
 		add_text(b, kind->name);
 	}
@@ -113,13 +129,13 @@ list_reports_of_tenants(struct buffer *b)
 	const char *before = "\n\tSHOW ";
 
 	while ((kind = report_next(kind)) != NULL) {
-		if (!kind->takes_tenant)
+		if (!kind->takes_tenant || kind->needs_tenant)
 			continue;
 		add_text(b, before);
 		add_text(b, kind->name);
 		before = "|";
 	}
-	add_text(b, " [<db>]");
+	add_text(b, " [<db>]\n\tSHOW TENANT <name>");
 }
 
 static void
@@ -161,31 +177,69 @@ run_show(struct dialogue *d, const struct command *c, const struct sentence *s)
 
 /* --- checking and running --- */
 
-/* A second name is only for reports that can be of one tenant. */
+/* A second name is for reports that can be of one tenant; orders may say TENANT before its name. */
 static bool
 takes_subject(const struct command *c, const struct sentence *s)
 {
 	const struct report_kind *kind = c->run == run_show ? report_find(s->argument) : NULL;
 
+	if (c->run == order_run)
+		return string_equal_nocase(s->argument, "tenant");
 	return kind != NULL && kind->takes_tenant;
+}
+
+static bool
+has_names(const struct command *c, const struct sentence *s)
+{
+	return s->subject == NULL || takes_subject(c, s);
 }
 
 static bool
 fits(const struct command *c, const struct sentence *s)
 {
-	if (s->subject != NULL && !takes_subject(c, s))
-		return false;
 	switch (c->argument) {
 	case ARGUMENT_NONE:
 		return s->argument == NULL;
 	case ARGUMENT_OPTIONAL:
-		return true;
+		return has_names(c, s);
 	case ARGUMENT_REQUIRED:
-		return c->run != run_show || (s->argument != NULL && is_shown(s));
+		return has_names(c, s) && (c->run != run_show || (s->argument != NULL && is_shown(s)));
 	case ARGUMENT_SETTING:
 		return s->value != NULL;
+	case ARGUMENT_TENANT:
+		return s->value == NULL && !s->to;
+	case ARGUMENT_TENANT_LINE:
+		return s->value != NULL && !s->to;
+	case ARGUMENT_TENANT_OPTIONAL_LINE:
+		return !s->to;
+	case ARGUMENT_TENANT_TO_LINE:
+		return s->value != NULL && s->to;
+	case ARGUMENT_NETWORK:
+		return s->value == NULL && s->period == NULL;
+	case ARGUMENT_BAN:
+		return true;
 	}
 	return false;
+}
+
+/* What is said is complete? */
+static bool
+says_enough(const struct command *c, const struct sentence *s, struct error *e)
+{
+	const struct report_kind *kind = c->run == run_show ? report_find(s->argument) : NULL;
+
+	if (c->argument == ARGUMENT_REQUIRED && s->argument == NULL) {
+		error_set(e, SEVERITY_ERROR, SQLSTATE_PROTOCOL_VIOLATION,
+			"%s needs an argument: %s %s", c->word, c->word, c->usage);
+		return false;
+	}
+	if (kind != NULL && kind->needs_tenant && s->subject == NULL) {
+		error_set(e, SEVERITY_ERROR, SQLSTATE_PROTOCOL_VIOLATION,
+			"SHOW %s needs the name of a tenant: SHOW %s <name>", kind->name, kind->name);
+		error_hint(e, "SHOW TENANTS lists those in use.");
+		return false;
+	}
+	return true;
 }
 
 static bool
@@ -216,12 +270,7 @@ choose(const struct dialogue *d, const struct sentence *s, const char *text, str
 		error_hint(e, "This command is for users of admin_users.");
 		return NULL;
 	}
-	if (c->argument == ARGUMENT_REQUIRED && s->argument == NULL) {
-		error_set(e, SEVERITY_ERROR, SQLSTATE_PROTOCOL_VIOLATION,
-			"%s needs an argument: %s %s", c->word, c->word, c->usage);
-		return NULL;
-	}
-	return c;
+	return says_enough(c, s, e) ? c : NULL;
 }
 
 bool
@@ -249,7 +298,8 @@ command_run(struct dialogue *d, const struct sentence *s, const char *text)
 		return;
 	}
 	if (c->admin)
-		client_log(d->client, LOG_INFO, "console: %s%s%.100s", c->word,
-			s->argument != NULL ? " " : "", s->argument != NULL ? s->argument : "");
+		client_log(d->client, LOG_INFO, "console: %s%s%.100s%s%.100s", c->word,
+			s->argument != NULL ? " " : "", s->argument != NULL ? s->argument : "",
+			s->subject != NULL ? " " : "", s->subject != NULL ? s->subject : "");
 	c->run(d, c, s);
 }

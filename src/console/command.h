@@ -17,6 +17,12 @@ enum argument {
 	ARGUMENT_OPTIONAL, /* a name */
 	ARGUMENT_REQUIRED,
 	ARGUMENT_SETTING, /* name and value */
+	ARGUMENT_TENANT, /* TENANT and a name */
+	ARGUMENT_TENANT_LINE, /* ... and, in quotes, its line */
+	ARGUMENT_TENANT_OPTIONAL_LINE,
+	ARGUMENT_TENANT_TO_LINE, /* ... behind TO */
+	ARGUMENT_NETWORK, /* and a tenant behind AT */
+	ARGUMENT_BAN, /* ... and how long, and why */
 };
 
 struct command {
@@ -34,7 +40,8 @@ struct shape {
 	const struct column *columns;
 };
 
-/* text is no command: fill e (08P01, as clients of PgBouncer expect). */
+/* text is no command: fill e (08P01, as clients of PgBouncer expect).  If its first word is one, the hint is its
+ * grammar. */
 void command_error(struct error *e, const char *text);
 
 /* Carry out a statement: answered at once, or by a task. An empty one is the caller's to answer. */

@@ -63,7 +63,7 @@ dialogue_free(struct dialogue **dp)
 	*dp = NULL;
 	extended_release(d);
 	buffer_release(&d->out);
-	free(d->script);
+	memory_free_secret(d->script);
 	free(d);
 }
 
@@ -122,13 +122,13 @@ run_statement(struct dialogue *d, const char *statement, size_t len)
 		command_error(&e, text);
 		dialogue_fail(d, &e);
 	}
-	free(text);
+	memory_free_secret(text);
 }
 
 static void
 end_script(struct dialogue *d)
 {
-	free(d->script);
+	memory_free_secret(d->script);
 	d->script = NULL;
 	d->rest = NULL;
 	d->failed = false;

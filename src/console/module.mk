@@ -1,6 +1,8 @@
 console_sources = \
 	src/console/answer.c \
 	src/console/answer.h \
+	src/console/ban.c \
+	src/console/ban.h \
 	src/console/binary.c \
 	src/console/binary.h \
 	src/console/command.c \
@@ -18,6 +20,8 @@ console_sources = \
 	src/console/order.h \
 	src/console/parameters.c \
 	src/console/parameters.h \
+	src/console/provision.c \
+	src/console/provision.h \
 	src/console/show.c \
 	src/console/show.h \
 	src/console/syntax.c \

@@ -1,11 +1,13 @@
 #include "console/order.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "base/sqlstate.h"
 #include "console/command.h"
 #include "console/dialogue.h"
+#include "tenant/catalogue.h"
 
 struct order {
 	const char *tag; /* of the answer */
@@ -22,8 +24,10 @@ struct errand {
 	struct task task;
 	const struct order *order;
 	char *name; /* of the database; NULL: all */
+	char *line; /* what the catalogue says of it; NULL: it was not asked */
 	struct {
 		bool unknown; /* there is no such database */
+		bool must_ask; /* the catalogue knows whether there is */
 		bool refused; /* everything is paused already */
 		bool did;     /* there was something to do */
 		bool unsettled;
@@ -198,27 +202,38 @@ const struct order order_enable = { .tag = "ENABLE", .apply = enable };
 
 /* --- on the workers --- */
 
-static bool
-concerns(const struct errand *e, const struct shard *s)
+/* The database, on each worker that has it; its own worker makes it if need be, so that the order holds when somebody
+ * comes.  NULL: it is not here; the part says if that is wrong. */
+static struct tenant *
+open_tenant(struct errand *e, struct shard *s)
 {
-	return e->name == NULL || tenant_worker(e->name, s->nworkers) == s->index;
+	struct tenant *t = tenants_find(s->tenants, e->name);
+	struct error error;
+
+	if (t != NULL || tenant_worker(e->name, s->nworkers) != s->index)
+		return t;
+	if (e->line == NULL && tenants_must_ask(s->tenants, e->name)) {
+		e->parts[s->index].must_ask = true;
+		return NULL;
+	}
+	if (e->line != NULL)
+		t = tenants_put(s->tenants, e->name, e->line, &error);
+	else
+		t = shard_open_tenant(s, e->name, &error);
+	e->parts[s->index].unknown = t == NULL;
+	return t;
 }
 
 static void
 visit_apply(struct shard *s, struct inquiry *q)
 {
 	struct errand *e = errand_of(q);
-	struct tenant *t = NULL;
-	struct error error;
+	struct tenant *t = e->name != NULL ? open_tenant(e, s) : NULL;
 
-	if (!concerns(e, s))
+	if (e->name != NULL && t == NULL)
 		return;
 	if (e->order->needs_running && s->paused) {
 		e->parts[s->index].refused = true;
-		return;
-	}
-	if (e->name != NULL && (t = shard_open_tenant(s, e->name, &error)) == NULL) {
-		e->parts[s->index].unknown = true;
 		return;
 	}
 	e->parts[s->index].did = e->order->apply(s, t);
@@ -230,8 +245,7 @@ static void
 visit_settling(struct shard *s, struct inquiry *q)
 {
 	struct errand *e = errand_of(q);
-	struct tenant *t =
-		e->name != NULL && concerns(e, s) ? tenants_find(s->tenants, e->name) : NULL;
+	struct tenant *t = e->name != NULL ? tenants_find(s->tenants, e->name) : NULL;
 	bool gone = e->name != NULL && t == NULL;
 
 	e->parts[s->index].unsettled = !gone && !e->order->has_settled(s, t);
@@ -245,6 +259,7 @@ release_errand(struct task *t)
 	struct errand *e = container_of(t, struct errand, task);
 
 	free(e->name);
+	memory_free_secret(e->line);
 	free(e);
 }
 
@@ -287,18 +302,50 @@ fail(struct errand *e, const char *before, const char *name, const char *after)
 	task_end(&e->task);
 }
 
+static void finish_apply(struct inquiry *q);
+
+static void
+on_found(void *arg, const char *line, const struct error *error)
+{
+	struct errand *e = arg;
+
+	if (line != NULL) {
+		e->line = memory_strdup(line);
+		task_ask(&e->task, visit_apply, finish_apply);
+		return;
+	}
+	if (e->task.dialogue != NULL && strcmp(error->sqlstate, SQLSTATE_INVALID_CATALOG_NAME) != 0) {
+		dialogue_fail(e->task.dialogue, error);
+		task_end(&e->task);
+		return;
+	}
+	fail(e, "no such database: ", e->name, "");
+}
+
+/* Nobody has used it yet, and it is in no file. */
+static void
+ask_catalogue(struct errand *e)
+{
+	for (int i = 0; i < e->task.inquiry.nworkers; i++)
+		e->parts[i].must_ask = false;
+	catalogue_find(e->task.console->reports->catalogue, e->name, on_found, e);
+}
+
 static void
 finish_apply(struct inquiry *q)
 {
 	struct errand *e = errand_of(q);
-	bool unknown = false, refused = false, did = false;
+	bool unknown = false, refused = false, did = false, must_ask = false;
 
 	for (int i = 0; i < q->nworkers; i++) {
 		unknown |= e->parts[i].unknown;
 		refused |= e->parts[i].refused;
 		did |= e->parts[i].did;
+		must_ask |= e->parts[i].must_ask;
 	}
-	if (unknown)
+	if (must_ask)
+		ask_catalogue(e);
+	else if (unknown)
 		fail(e, "no such database: ", e->name, "");
 	else if (refused)
 		fail(e, "already suspended/paused", "", "");
@@ -327,12 +374,13 @@ void
 order_run(struct dialogue *d, const struct command *c, const struct sentence *s)
 {
 	struct console *k = d->console;
+	const char *name = s->subject != NULL ? s->subject : s->argument; /* TENANT may stand before it */
 
-	if (s->argument != NULL && config_is_reserved(s->argument))
+	if (name != NULL && config_is_reserved(name))
 		dialogue_fail_with(d, SQLSTATE_PROTOCOL_VIOLATION,
 			"%s does not apply to the console itself", c->word);
 	else if (c->order == &order_resume && k->ops->stopping(k->daemon))
 		dialogue_fail_with(d, SQLSTATE_PROTOCOL_VIOLATION, "pooler is shutting down");
 	else
-		start_errand(k, d, c->order, s->argument);
+		start_errand(k, d, c->order, name);
 }

@@ -195,21 +195,48 @@ take_value(struct cursor *c)
 	return put(c, start, (size_t)(last - start));
 }
 
-/* "=" or TO. */
+/* Is this word (any case) next? Then it is behind us. */
+static bool
+pass_word(struct cursor *c, const char *word)
+{
+	size_t n = strlen(word);
+
+	pass_blanks(c);
+	if ((size_t)(c->end - c->p) < n || (c->p + n < c->end && is_in_word(c->p[n])))
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (string_lower(c->p[i]) != word[i])
+			return false;
+	}
+	c->p += n;
+	c->name_end = NULL;
+	return true;
+}
+
 static bool
 pass_equals(struct cursor *c)
 {
-	const char *word;
-
-	if (is_at_end(c))
-		return false;
-	if (*c->p == '=') {
+	pass_blanks(c);
+	if (c->p < c->end && *c->p == '=') {
 		c->p++;
 		return true;
 	}
-	word = take_word(c);
-	return word != NULL && string_equal_nocase(word, "to");
+	return pass_word(c, "to");
 }
+
+/* What ends a statement: nothing, or a string. */
+static bool
+parse_end(struct sentence *s, struct cursor *c)
+{
+	if (is_at_end(c))
+		return true;
+	if (*c->p != '\'')
+		return false;
+	s->value = take_quoted(c);
+	return s->value != NULL && is_at_end(c);
+}
+
+/* --- by their first word --- */
 
 static bool
 parse_setting(struct sentence *s, struct cursor *c)
@@ -221,7 +248,71 @@ parse_setting(struct sentence *s, struct cursor *c)
 	return s->value != NULL && is_at_end(c);
 }
 
-/* c is behind the blanks before the second name, which must be there. */
+static bool
+parse_tenant(struct sentence *s, struct cursor *c)
+{
+	pass_blanks(c);
+	s->argument = take_word(c);
+	if (s->argument == NULL || !string_equal_nocase(s->argument, "tenant"))
+		return false;
+	s->subject = take_name(c);
+	if (s->subject == NULL)
+		return false;
+	s->to = pass_word(c, "to");
+	return parse_end(s, c);
+}
+
+static bool
+is_in_network(char c)
+{
+	char l = string_lower(c);
+
+	return (c >= '0' && c <= '9') || (l >= 'a' && l <= 'f') || c == '.' || c == ':' || c == '/';
+}
+
+static const char *
+take_network(struct cursor *c)
+{
+	const char *start;
+
+	if (is_at_end(c))
+		return NULL;
+	if (*c->p == '\'' || *c->p == '"')
+		return take_quoted(c);
+	start = c->p;
+	while (c->p < c->end && is_in_network(*c->p) && !starts_with(c->p, c->end, "/*"))
+		c->p++;
+	if (c->p < c->end && is_in_word(*c->p))
+		return NULL;
+	return c->p > start ? put(c, start, (size_t)(c->p - start)) : NULL;
+}
+
+static bool
+parse_ban(struct sentence *s, struct cursor *c)
+{
+	s->argument = take_network(c);
+	if (s->argument == NULL)
+		return false;
+	if (pass_word(c, "at") && (s->subject = take_name(c)) == NULL)
+		return false;
+	if (pass_word(c, "for")) {
+		pass_blanks(c);
+		s->period = take_word(c);
+		if (s->period == NULL)
+			return false;
+	}
+	return parse_end(s, c);
+}
+
+static const struct {
+	const char *verb;
+	bool (*parse)(struct sentence *s, struct cursor *c);
+} forms[] = {
+	{ "set", parse_setting },   { "create", parse_tenant }, { "alter", parse_tenant }, { "drop", parse_tenant },
+	{ "move", parse_tenant },   { "ban", parse_ban },	 { "unban", parse_ban },
+};
+
+/* All others: one or two names.  c is behind the blanks before the second one, which must be there. */
 static bool
 parse_subject(struct sentence *s, struct cursor *c)
 {
@@ -229,6 +320,17 @@ parse_subject(struct sentence *s, struct cursor *c)
 		return false;
 	s->subject = take_name(c);
 	return s->subject != NULL && is_at_end(c);
+}
+
+static bool
+parse_names(struct sentence *s, struct cursor *c)
+{
+	if (is_at_end(c))
+		return true;
+	s->argument = take_name(c);
+	if (s->argument == NULL || is_at_end(c))
+		return s->argument != NULL;
+	return parse_subject(s, c);
 }
 
 static bool
@@ -240,33 +342,45 @@ parse(struct sentence *s, struct cursor *c)
 	s->verb = take_word(c);
 	if (s->verb == NULL)
 		return false;
-	if (string_equal_nocase(s->verb, "set"))
-		return parse_setting(s, c);
-	if (is_at_end(c))
-		return true;
-	s->argument = take_name(c);
-	if (s->argument == NULL || is_at_end(c))
-		return s->argument != NULL;
-	return parse_subject(s, c);
+	for (size_t i = 0; i < lengthof(forms); i++) {
+		if (string_equal_nocase(s->verb, forms[i].verb))
+			return forms[i].parse(s, c);
+	}
+	return parse_names(s, c);
 }
 
 bool
 sentence_parse(struct sentence *s, const char *statement, size_t len)
 {
-	/* No token is longer than its source, and each has its NUL: verb, key, TO and value. */
-	char *memory = memory_alloc(len + 4);
+	/* No token is longer than its source, and each has its NUL: verb, two names, period and value. */
+	size_t size = len + 5;
+	char *memory = memory_alloc(size);
 	struct cursor c = { .p = statement, .end = statement + len, .out = memory };
 
-	*s = (struct sentence){ .memory = memory };
+	*s = (struct sentence){ .memory = memory, .size = size };
 	if (parse(s, &c))
 		return true;
 	sentence_release(s);
 	return false;
 }
 
+bool
+syntax_begins_with(const char *statement, const char *word)
+{
+	const char *end = statement + strlen(statement), *p = skip_blanks(statement, end);
+
+	for (; *word != '\0'; p++, word++) {
+		if (p == end || string_lower(*p) != string_lower(*word))
+			return false;
+	}
+	return p == end || !is_in_word(*p);
+}
+
 void
 sentence_release(struct sentence *s)
 {
+	if (s->memory != NULL)
+		memory_wipe(s->memory, s->size);
 	free(s->memory);
 	*s = (struct sentence){ .verb = "" };
 }

@@ -1,6 +1,7 @@
 /*
- * SHOW DATABASES: every line of [databases], and what "*" has made.  Each
- * worker tells of those that it owns, in use or not.
+ * SHOW DATABASES: every line of [databases] and [tenants], and those in use that "*" or the
+ * catalogue has made.  Each worker tells of those that it owns, in use or not, and of others
+ * that it serves, too.
  */
 #include <string.h>
 
@@ -72,19 +73,20 @@ add_database(struct stock *rows, const struct tenant *t, const struct config *c,
 			.max_client_connections = tenant_max_client_connections(t, c),
 			.current_client_connections = t->nclients,
 			.paused = t->paused || all_paused,
-			.disabled = t->disabled,
+			.disabled = t->disabled || conf->disabled > 0,
 		});
 }
 
-/* If it is this worker's. */
+/* If it is this worker's, or it serves it. */
 static void
 add_line(struct stock *rows, struct shard *s, const struct config_database *db)
 {
-	const struct tenant unused = { .conf = db }, *t;
+	const struct tenant unused = { .conf = db }, *t = tenants_find(s->tenants, db->name);
 
-	if (tenant_worker(db->name, s->nworkers) != s->index)
+	if (t == NULL && tenant_worker(db->name, s->nworkers) != s->index)
 		return;
-	t = tenants_find(s->tenants, db->name);
+	if (config_find_database(shard_config(s), db->name) != db)
+		return;	/* a line of [tenants] behind one of [databases] */
 	add_database(rows, t != NULL && t->conf != NULL ? t : &unused, shard_config(s), s->paused);
 }
 
@@ -96,11 +98,23 @@ look(const struct report_order *o, struct shard *s, struct part *part)
 
 	(void)o;
 	for (size_t i = 0; walk_line(&part->walk, c, &i); i++)
-		add_line(&part->rows, s, c->databases[i]);
+		add_line(&part->rows, s, walk_line_at(c, i));
 	while ((t = walk_tenant(&part->walk, s, t)) != NULL) {
 		if (t->autodb != NULL)
 			add_database(&part->rows, t, c, s->paused);
 	}
+}
+
+static void
+merge(void *row, const void *other)
+{
+	struct database_row *to = row;
+	const struct database_row *r = other;
+
+	to->current_connections += r->current_connections;
+	to->current_client_connections += r->current_client_connections;
+	to->paused |= r->paused;
+	to->disabled |= r->disabled;
 }
 
 static void
@@ -123,8 +137,8 @@ add(const struct report_order *o, const struct part *all, struct stock *rows)
 
 const struct report_kind report_databases = {
 	.name = "DATABASES",
-	.help = "a row a line of [databases], and what \"*\" has made",
+	.help = "a row a line of [databases] and [tenants], and what \"*\" and the catalogue have made",
 	.columns = columns,
 	.ncolumns = lengthof(columns),
-	.maker = &(const struct report_maker){ .look = look, .add = add, .nsorted = 1 },
+	.maker = &(const struct report_maker){ .look = look, .add = add, .nsorted = 1, .merge = merge },
 };

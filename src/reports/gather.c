@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "reports/inside.h"
 
 #define MORE 4			/* times as many digests are copied as are shown, if there are several workers */
 #define DIGESTS_MAX 1000	/* that are copied; each costs 3 us */
@@ -12,7 +13,7 @@
 
 /* Of all tenants, what is second on each worker may be first of all. */
 static size_t
-count_digests(const struct wish *w, const struct shard *s)
+count_digests(const struct report_wish *w, const struct shard *s)
 {
 	size_t n = w->tenant != NULL || s->nworkers == 1 ? w->top : w->top * MORE;
 
@@ -20,7 +21,7 @@ count_digests(const struct wish *w, const struct shard *s)
 }
 
 static void
-look_at_times(struct performance *p, const struct wish *w, const struct query_store *s, usec_t now)
+look_at_times(struct performance *p, const struct report_wish *w, const struct query_store *s, usec_t now)
 {
 	usec_t offset = clock_wall() - now;
 
@@ -76,49 +77,65 @@ add_row(struct query_rows *rows, const char *tenant)
 	return row;
 }
 
+static struct tenant_load
+load_of(const struct tenant *t, bool all_paused)
+{
+	const struct config_database *conf = t->conf;
+
+	return (struct tenant_load){
+		.tenant = memory_strdup(t->name),
+		.clients = t->nclients,
+		.servers = t->nservers,
+		.waiting = report_waiting(t),
+		.state = report_tenant_state(t, all_paused),
+		.source = tenant_source_name((enum tenant_source)t->source),
+		.host = conf != NULL && conf->host != NULL ? memory_strdup(conf->host) : NULL,
+		.port = conf != NULL ? conf->port : REPORT_NULL,
+		.weight = conf != NULL ? conf->weight : REPORT_NULL,
+	};
+}
+
 /* The rows are there, and of each the tenant (but of the rest) is here. */
 static void
-look_at_loads(struct performance *p, struct tenants *tenants)
+look_at_loads(struct performance *p, const struct shard *s)
 {
 	p->loads = memory_zalloc((p->tenants.n + 1) * sizeof(p->loads[0]));
 	for (size_t i = 0; i < p->tenants.n; i++) {
-		const struct tenant *t = tenants_find(tenants, p->tenants.list[i].tenant);
+		const struct tenant *t = tenants_find(s->tenants, p->tenants.list[i].tenant);
 
-		if (t == NULL)
-			continue;
-		p->loads[p->nloads++] = (struct tenant_load){
-			.tenant = memory_strdup(t->name),
-			.clients = t->nclients,
-			.servers = t->nservers,
-		};
+		if (t != NULL)
+			p->loads[p->nloads++] = load_of(t, s->paused);
 	}
 }
 
 /* Those who have asked nothing yet come behind those who have, if there is room. */
 static void
-look_at_tenants(struct performance *p, const struct wish *w, struct shard *s)
+look_at_tenants(struct performance *p, const struct report_wish *w, struct shard *s)
 {
 	struct tenant *t = NULL;
+	size_t guests = 0;	/* that are another worker's, who counts them */
 
 	query_collect_tenants(&s->queries, w->by, w->top, &p->tenants);
 	while ((t = tenants_next(s->tenants, t)) != NULL) {
 		p->all.clients += t->nclients;
 		p->all.servers += t->nservers;
+		guests += s->nworkers > 1 && tenant_worker(t->name, s->nworkers) != s->index;
 		if (t->queries == NULL && p->tenants.n < w->top)
 			add_row(&p->tenants, t->name);
 	}
-	look_at_loads(p, s->tenants);
+	p->ntenants -= guests;
+	look_at_loads(p, s);
 }
 
 static void
-look_at_tenant(struct performance *p, struct tenants *tenants, const struct tenant *t)
+look_at_tenant(struct performance *p, const struct shard *s, const struct tenant *t)
 {
 	struct query_row *row = add_row(&p->tenants, t->name);
 
 	if (t->queries != NULL)
 		query_sum_add(&row->sum, &t->queries->sum);
-	p->all = (struct tenant_load){ .clients = t->nclients, .servers = t->nservers };
-	look_at_loads(p, tenants);
+	p->all = (struct tenant_load){ .clients = t->nclients, .servers = t->nservers, .waiting = report_waiting(t) };
+	look_at_loads(p, s);
 }
 
 static void
@@ -131,7 +148,7 @@ look_at_bounds(struct performance *p, const struct query_store *s)
 }
 
 void
-gather_look(struct performance *p, const struct wish *w, struct shard *s)
+gather_look(struct performance *p, const struct report_wish *w, struct shard *s)
 {
 	struct tenant *t = w->tenant != NULL ? tenants_find(s->tenants, w->tenant) : NULL;
 	struct query_tenant *queries = t != NULL ? t->queries : NULL;
@@ -151,7 +168,7 @@ gather_look(struct performance *p, const struct wish *w, struct shard *s)
 	if (w->what & GATHER_TENANTS && t == NULL)
 		look_at_tenants(p, w, s);
 	if (w->what & GATHER_TENANTS && t != NULL)
-		look_at_tenant(p, s->tenants, t);
+		look_at_tenant(p, s, t);
 	if (w->what & GATHER_BOUNDS)
 		look_at_bounds(p, &s->queries);
 }
@@ -219,7 +236,7 @@ gather_add(struct performance *to, struct performance *p)
 
 /* The first `top`, and a row of all others, if only for what they have open. */
 static void
-settle_tenants(struct performance *p, const struct wish *w)
+settle_tenants(struct performance *p, const struct report_wish *w)
 {
 	struct query_rows *rows = &p->tenants;
 
@@ -236,14 +253,46 @@ compare_loads(const void *a, const void *b)
 	return strcmp(la->tenant, lb->tenant);
 }
 
+static void
+release_load(struct tenant_load *l)
+{
+	free(l->tenant);
+	free(l->host);
+}
+
+/* Those of a tenant that several workers serve are one.  They are sorted. */
+static void
+merge_loads(struct performance *p)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->nloads; i++) {
+		struct tenant_load *l = &p->loads[i], *to = n > 0 ? &p->loads[n - 1] : NULL;
+
+		if (to == NULL || strcmp(to->tenant, l->tenant) != 0) {
+			p->loads[n++] = *l;
+			continue;
+		}
+		to->clients += l->clients;
+		to->servers += l->servers;
+		to->waiting += l->waiting;
+		if (strcmp(to->state, "idle") == 0)
+			to->state = l->state;
+		release_load(l);
+	}
+	p->nloads = n;
+}
+
 /* Bring the loads in the order of the tenants; what the rest has is what is left of all. */
 static void
 settle_loads(struct performance *p)
 {
 	struct tenant_load *loads = memory_zalloc((p->tenants.n + 1) * sizeof(loads[0])), rest = p->all;
 
+	rest.waiting = rest.port = rest.weight = REPORT_NULL;
 	if (p->nloads > 0)
 		qsort(p->loads, p->nloads, sizeof(p->loads[0]), compare_loads);
+	merge_loads(p);
 	for (size_t i = 0; i < p->tenants.n; i++) {
 		const struct tenant_load key = { .tenant = p->tenants.list[i].tenant }, *found = NULL;
 
@@ -251,22 +300,25 @@ settle_loads(struct performance *p)
 			found = bsearch(&key, p->loads, p->nloads, sizeof(key), compare_loads);
 		if (found != NULL) {
 			loads[i] = *found;
+			loads[i].host = found->host != NULL ? memory_strdup(found->host) : NULL;
 			rest.clients -= found->clients;
 			rest.servers -= found->servers;
 		} else if (p->tenants.list[i].other) {
 			loads[i] = rest;
+		} else {
+			loads[i].port = loads[i].weight = REPORT_NULL;
 		}
 		loads[i].tenant = memory_strdup(key.tenant);
 	}
 	for (size_t i = 0; i < p->nloads; i++)
-		free(p->loads[i].tenant);
+		release_load(&p->loads[i]);
 	free(p->loads);
 	p->loads = loads;
 	p->nloads = p->tenants.n;
 }
 
 void
-gather_settle(struct performance *p, const struct wish *w)
+gather_settle(struct performance *p, const struct report_wish *w)
 {
 	query_rows_sort(&p->digests, w->by, w->top);
 	if (w->what & GATHER_TENANTS) {
@@ -282,7 +334,7 @@ gather_release(struct performance *p)
 	query_rows_release(&p->digests);
 	query_rows_release(&p->tenants);
 	for (size_t i = 0; i < p->nloads; i++)
-		free(p->loads[i].tenant);
+		release_load(&p->loads[i]);
 	free(p->loads);
 	*p = (struct performance){ .found = false };
 }

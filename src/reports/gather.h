@@ -20,7 +20,7 @@ enum gather_what {
 	GATHER_BOUNDS = 1 << 3,		/* evicted ..., memory */
 };
 
-struct wish {
+struct report_wish {
 	unsigned what;		/* enum gather_what, or-ed */
 	char *tenant;		/* NULL: all; owned by who holds the wish */
 	enum query_order by;
@@ -29,13 +29,13 @@ struct wish {
 };
 
 /* On a worker; p is zero-filled, or holds what an earlier look has brought, which wanted other things. */
-void gather_look(struct performance *p, const struct wish *w, struct shard *s);
+void gather_look(struct performance *p, const struct report_wish *w, struct shard *s);
 
 /* Add one worker's to the sum; it is empty after. */
 void gather_add(struct performance *to, struct performance *p);
 
 /* All are there: sort and cut. */
-void gather_settle(struct performance *p, const struct wish *w);
+void gather_settle(struct performance *p, const struct report_wish *w);
 
 void gather_release(struct performance *p);
 

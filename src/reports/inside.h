@@ -76,7 +76,7 @@ work_of(struct inquiry *q)
 struct report_order {
 	struct report_work work;
 	const struct report_kind *kind;
-	struct wish wish;
+	struct report_wish wish;
 	report_done_fn *done;		/* NULL: nobody waits for it any more */
 	void *arg;
 	bool again;			/* it is not the first visit */
@@ -92,6 +92,12 @@ struct report_maker {
 	unsigned gathers;	/* enum gather_what, or-ed: what of the queries' statistics add finds in all->performance */
 	unsigned choice;	/* for look and add: what is wanted */
 	unsigned nsorted;	/* by so many of the first columns; 0: as they come */
+	/* Rows that are equal in these are one: add `other` to row (the columns' struct).  NULL: none are. */
+	void (*merge)(void *row, const void *other);
+	void (*finish_row)(const struct report_order *o, void *row);	/* before it is written; NULL: it is as it is */
+	/* No worker knows the tenant, but the catalogue does: its line.  NULL: then there is nothing to tell. */
+	void (*seek)(const struct report_order *o, const char *line, struct stock *rows);
+	bool many;		/* REPORT_TOP_MAX rows, if nobody says how many */
 };
 
 static inline const struct config *
@@ -101,7 +107,16 @@ reports_config(const struct reports *r)
 }
 
 /* What f asks for, in w, which is zero-filled; but for `what`. */
-void wish_make(struct wish *w, const struct report_filter *f);
+void wish_make(struct report_wish *w, const struct report_filter *f);
+
+/* "active", "idle", "paused", "disabled". */
+const char *report_tenant_state(const struct tenant *t, bool all_paused);
+
+/* Where a line comes from of which no tenant is in use. */
+enum tenant_source report_line_source(const struct config *c, const struct config_database *conf);
+
+/* Of a tenant, the number of sessions that wait for a server. */
+int64_t report_waiting(const struct tenant *t);
 
 /* Is what this tenant did to be told? */
 bool report_is_wanted(const struct report_order *o, const char *tenant);
@@ -122,6 +137,12 @@ extern const struct report_kind report_lists, report_mem;	/* lists.c */
 extern const struct report_kind report_fds;			/* fds.c */
 extern const struct report_kind report_queries;			/* queries.c */
 extern const struct report_kind report_tenants;			/* tenants.c */
+extern const struct report_kind report_tenant;			/* tenant.c */
+extern const struct report_kind report_hosts;			/* hosts.c */
+extern const struct report_kind report_limits;			/* limits.c */
+extern const struct report_kind report_bans;			/* bans.c */
+extern const struct report_kind report_threats;			/* threats.c */
+extern const struct report_kind report_catalogue;		/* catalogue.c */
 extern const struct report_kind report_latency;			/* latency.c */
 extern const struct report_kind report_slow_queries;		/* slow_queries.c */
 extern const struct report_kind report_alerts;			/* alerts.c */

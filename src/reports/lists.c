@@ -46,7 +46,7 @@ add_lists(const struct report_order *o, const struct part *all, struct stock *ro
 {
 	const struct config *c = reports_config(o->work.reports);
 	const struct list_row lists[] = {
-		{ "databases", (int64_t)c->ndatabases + all->tally.autodbs + 1 },
+		{ "databases", (int64_t)(c->ndatabases + c->ntenants) + all->tally.autodbs + 1 },
 		{ "users", count_users(o->work.reports).all },
 		{ "peers", (int64_t)c->npeers },
 		{ "pools", all->tally.pools + 1 },

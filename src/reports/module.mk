@@ -1,12 +1,18 @@
 reports_sources = \
 	src/reports/alerts.c \
+	src/reports/bans.c \
+	src/reports/catalogue.c \
+	src/reports/choice.c \
+	src/reports/choice.h \
 	src/reports/console_facts.h \
 	src/reports/databases.c \
 	src/reports/fds.c \
 	src/reports/gather.c \
 	src/reports/gather.h \
+	src/reports/hosts.c \
 	src/reports/inside.h \
 	src/reports/latency.c \
+	src/reports/limits.c \
 	src/reports/lists.c \
 	src/reports/performance.c \
 	src/reports/performance.h \
@@ -23,7 +29,9 @@ reports_sources = \
 	src/reports/sum_row.c \
 	src/reports/sum_row.h \
 	src/reports/tally.c \
+	src/reports/tenant.c \
 	src/reports/tenants.c \
+	src/reports/threats.c \
 	src/reports/users.c \
 	src/reports/walk.c \
 	src/reports/walk.h

@@ -8,7 +8,7 @@
 
 struct performance_order {
 	struct report_work work;
-	struct wish wish;
+	struct report_wish wish;
 	size_t step;			/* of `steps` */
 	performance_done_fn *done;	/* NULL: nobody waits for it any more */
 	void *arg;
@@ -43,7 +43,7 @@ static void
 visit(struct shard *s, struct inquiry *q)
 {
 	struct performance_order *o = order_of(q);
-	struct wish wish = o->wish;
+	struct report_wish wish = o->wish;
 
 	wish.what &= steps[o->step];
 	gather_look(&o->parts[s->index], &wish, s);

@@ -17,7 +17,10 @@
 /* What tenants have open now. */
 struct tenant_load {
 	char *tenant;
-	int64_t clients, servers;
+	int64_t clients, servers, waiting;
+	const char *state, *source;	/* static; NULL: of several */
+	char *host;			/* owned; NULL: unix_socket_dir, or of several */
+	int64_t port, weight;		/* REPORT_NULL: of several */
 };
 
 struct performance {

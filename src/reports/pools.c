@@ -151,6 +151,30 @@ look(const struct report_order *o, struct shard *s, struct part *part)
 	}
 }
 
+/* Of a tenant that several workers serve. */
+static void
+merge(void *row, const void *other)
+{
+	struct pool_row *to = row;
+	const struct pool_row *r = other;
+
+	to->cl_active += r->cl_active;
+	to->cl_waiting += r->cl_waiting;
+	to->cl_active_cancel_req += r->cl_active_cancel_req;
+	to->cl_waiting_cancel_req += r->cl_waiting_cancel_req;
+	to->sv_active += r->sv_active;
+	to->sv_active_cancel += r->sv_active_cancel;
+	to->sv_being_canceled += r->sv_being_canceled;
+	to->sv_idle += r->sv_idle;
+	to->sv_used += r->sv_used;
+	to->sv_tested += r->sv_tested;
+	to->sv_login += r->sv_login;
+	if (r->maxwait > to->maxwait || (r->maxwait == to->maxwait && r->maxwait_us > to->maxwait_us)) {
+		to->maxwait = r->maxwait;
+		to->maxwait_us = r->maxwait_us;
+	}
+}
+
 static void
 add(const struct report_order *o, const struct part *all, struct stock *rows)
 {
@@ -172,5 +196,5 @@ const struct report_kind report_pools = {
 	.columns = columns,
 	.ncolumns = lengthof(columns),
 	.takes_tenant = true,
-	.maker = &(const struct report_maker){ .look = look, .add = add, .nsorted = 2 },
+	.maker = &(const struct report_maker){ .look = look, .add = add, .nsorted = 2, .merge = merge },
 };

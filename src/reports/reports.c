@@ -6,6 +6,7 @@
 #include "base/sqlstate.h"
 #include "base/strings.h"
 #include "reports/inside.h"
+#include "tenant/catalogue.h"
 
 static const struct report_kind *const kinds[] = {
 	&report_config,
@@ -31,6 +32,12 @@ static const struct report_kind *const kinds[] = {
 	&report_totals,
 	&report_queries,
 	&report_tenants,
+	&report_tenant,
+	&report_hosts,
+	&report_limits,
+	&report_bans,
+	&report_threats,
+	&report_catalogue,
 	&report_slow_queries,
 	&report_alerts,
 	&report_latency,
@@ -67,7 +74,7 @@ count_top(const struct report_filter *f)
 }
 
 void
-wish_make(struct wish *w, const struct report_filter *f)
+wish_make(struct report_wish *w, const struct report_filter *f)
 {
 	w->tenant = f->tenant != NULL ? memory_strdup(f->tenant) : NULL;
 	w->by = f->order;
@@ -79,6 +86,39 @@ bool
 report_is_wanted(const struct report_order *o, const char *tenant)
 {
 	return o->wish.tenant == NULL || (tenant != NULL && strcmp(tenant, o->wish.tenant) == 0);
+}
+
+/* --- what several say of a tenant --- */
+
+const char *
+report_tenant_state(const struct tenant *t, bool all_paused)
+{
+	if (t->disabled || (t->conf != NULL && t->conf->disabled > 0))
+		return "disabled";
+	if (t->paused || all_paused)
+		return "paused";
+	return t->nclients > 0 ? "active" : "idle";
+}
+
+enum tenant_source
+report_line_source(const struct config *c, const struct config_database *conf)
+{
+	if (!conf->autodb)
+		return TENANT_FROM_LINE;
+	if (c->tenant_catalogue[0] != '\0')
+		return TENANT_FROM_CATALOGUE;
+	return c->template != NULL ? TENANT_FROM_TEMPLATE : TENANT_FROM_STAR;
+}
+
+int64_t
+report_waiting(const struct tenant *t)
+{
+	const struct pool *p;
+	int64_t n = 0;
+
+	LIST_FOREACH(p, &t->pools, link)
+		n += p->nwaiters;
+	return n;
 }
 
 /* --- inquiries --- */
@@ -203,20 +243,72 @@ refuse(struct report_order *o)
 }
 
 static void
-answer(struct report_order *o, struct part *all)
+finish_row(void *arg, void *row)
 {
+	const struct report_order *o = arg;
+
+	o->kind->maker->finish_row(o, row);
+}
+
+static void
+write_rows(struct report_order *o, const struct stock *stock)
+{
+	const struct report_maker *maker = o->kind->maker;
+	const struct stock_merge merge = {
+		.merge = maker->merge,
+		.finish = maker->finish_row != NULL ? finish_row : NULL,
+		.arg = o,
+	};
 	struct report rows;
 
-	if (o->kind->maker->add != NULL)
-		o->kind->maker->add(o, all, &all->rows);
-	if (o->wish.tenant != NULL && !all->performance.found && all->rows.nrows == 0) {
-		refuse(o);
-		return;
-	}
 	report_init(&rows, o->kind->columns, o->kind->ncolumns);
-	stock_write(&all->rows, o->kind->maker->nsorted, &rows);
+	stock_write_merged(stock, maker->nsorted, &merge, &rows);
 	o->done(o->arg, &rows, NULL);
 	report_release(&rows);
+}
+
+/* false: there is nothing to tell of the tenant. */
+static bool
+answer(struct report_order *o, struct part *all)
+{
+	if (o->kind->maker->add != NULL)
+		o->kind->maker->add(o, all, &all->rows);
+	if (o->wish.tenant != NULL && !all->performance.found && all->rows.nrows == 0)
+		return false;
+	write_rows(o, &all->rows);
+	return true;
+}
+
+/* --- of tenants that only the catalogue knows --- */
+
+static void
+on_found(void *arg, const char *line, const struct error *e)
+{
+	struct report_order *o = arg;
+	struct stock rows;
+
+	stock_init(&rows, o->kind->columns, o->kind->ncolumns);
+	if (line != NULL)
+		o->kind->maker->seek(o, line, &rows);
+	if (o->done == NULL)
+		;	/* nobody waits for it any more */
+	else if (rows.nrows > 0)
+		write_rows(o, &rows);
+	else if (line == NULL && strcmp(e->sqlstate, SQLSTATE_INVALID_CATALOG_NAME) != 0)
+		o->done(o->arg, NULL, e);
+	else
+		refuse(o);
+	stock_release(&rows);
+	work_end(&o->work);
+}
+
+static bool
+may_seek(const struct report_order *o)
+{
+	const struct config *c = reports_config(o->work.reports);
+
+	return o->kind->maker->seek != NULL && o->work.reports->catalogue != NULL && c->tenant_catalogue[0] != '\0' &&
+		config_is_tenant_name(o->wish.tenant) && config_find_database(c, o->wish.tenant) == NULL;
 }
 
 static void
@@ -224,6 +316,7 @@ finish(struct inquiry *q)
 {
 	struct report_order *o = order_of(q);
 	struct part all = { .tally.clients = 0 };
+	bool told;
 
 	if (o->done != NULL && has_more(o)) {
 		o->again = true;
@@ -234,9 +327,14 @@ finish(struct inquiry *q)
 	for (int i = 0; i < o->nparts; i++)
 		add_part(&all, &o->parts[i]);
 	gather_settle(&all.performance, &o->wish);
-	if (o->done != NULL)
-		answer(o, &all);
+	told = o->done == NULL || answer(o, &all);
 	release_part(&all);
+	if (!told && may_seek(o)) {
+		catalogue_find(o->work.reports->catalogue, o->wish.tenant, on_found, o);
+		return;
+	}
+	if (!told)
+		refuse(o);
 	work_end(&o->work);
 }
 
@@ -253,6 +351,8 @@ report_ask(struct reports *r, const struct report_kind *kind, const struct repor
 		wanted = *f;
 	if (!kind->takes_tenant)
 		wanted.tenant = NULL;
+	if (kind->maker->many && wanted.top == 0)
+		wanted.top = REPORT_TOP_MAX;
 	wish_make(&o->wish, &wanted);
 	o->wish.what = kind->maker->gathers;
 	o->done = done;

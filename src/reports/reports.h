@@ -36,11 +36,13 @@ struct report_kind {
 	const struct column *columns;
 	size_t ncolumns;
 	bool takes_tenant;	/* SHOW QUERIES acme */
+	bool needs_tenant;	/* only of one: SHOW TENANT acme */
 	bool admin;		/* not for stats_users */
 	/* the rest is for this folder */
 	const struct report_maker *maker;
 };
 
+struct catalogue;
 struct console_facts;
 
 /* What reports are made of. */
@@ -48,6 +50,7 @@ struct reports {
 	const struct inquirer *inquirer;
 	struct commons *commons;
 	struct monitor *monitor;
+	struct catalogue *catalogue;		/* of tenants; NULL in tests */
 	const struct console_facts *console;	/* what the console tells about itself; set by it */
 	usec_t slice;			/* private: what a visit may take; 0: as much as is good; negative: one thing */
 	LIST_HEAD(, report_work) works;		/* private: under way; zero-filled is empty */

@@ -106,6 +106,30 @@ look(const struct report_order *o, struct shard *s, struct part *part)
 		add_row(&part->rows, t->name, &t->traffic, &t->history);
 }
 
+/* Averages of what one costs count by how many there were. */
+static int64_t
+weigh(int64_t a, int64_t na, int64_t b, int64_t nb)
+{
+	return na + nb > 0 ? (a * na + b * nb) / (na + nb) : 0;
+}
+
+/* Of a tenant that several workers serve. */
+static void
+merge(void *row, const void *other)
+{
+	struct stats_row *to = row;
+	const struct stats_row *r = other;
+	struct traffic *avg = &to->avg;
+	const struct traffic own = to->avg;
+
+	traffic_add(&to->total, &r->total);
+	traffic_add(avg, &r->avg);
+	avg->xact_time = weigh(own.xact_time, own.xact_count, r->avg.xact_time, r->avg.xact_count);
+	avg->query_time = weigh(own.query_time, own.query_count, r->avg.query_time, r->avg.query_count);
+	avg->wait_time = weigh(own.wait_time, own.server_assignment_count, r->avg.wait_time,
+		r->avg.server_assignment_count);
+}
+
 static void
 add(const struct report_order *o, const struct part *all, struct stock *rows)
 {
@@ -116,7 +140,7 @@ add(const struct report_order *o, const struct part *all, struct stock *rows)
 #define REPORT(title, about, its_columns)                                                                          \
 	{                                                                                                          \
 		.name = title, .help = about, .columns = its_columns, .ncolumns = lengthof(its_columns),           \
-		.maker = &(const struct report_maker){ .look = look, .add = add, .nsorted = 1 }                    \
+		.maker = &(const struct report_maker){ .look = look, .add = add, .nsorted = 1, .merge = merge }                    \
 	}
 
 const struct report_kind report_stats = REPORT("STATS", "a row a database in use: what passed", stats_columns);

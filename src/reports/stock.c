@@ -214,19 +214,45 @@ find_places(const struct stock *s, struct place *places, unsigned nsorted, char 
 	}
 }
 
-void
-stock_write(const struct stock *s, unsigned nsorted, struct report *r)
+/* Those behind places[i] that are equal to it, added to row.  Returns how many they are with it. */
+static size_t
+merge_equal(const struct stock *s, const struct place *places, size_t n, const struct stock_merge *m, char *row,
+	char *other)
 {
-	char *row = memory_zalloc(row_size(s));
+	size_t same = 1;
+
+	get_row(s, places[0].at, row);
+	if (m->merge == NULL || places[0].nsorted == 0)
+		return same;
+	for (; same < n && compare_places(&places[0], &places[same]) == 0; same++) {
+		get_row(s, places[same].at, other);
+		m->merge(row, other);
+	}
+	return same;
+}
+
+void
+stock_write_merged(const struct stock *s, unsigned nsorted, const struct stock_merge *m, struct report *r)
+{
+	char *row = memory_zalloc(row_size(s)), *other = memory_zalloc(row_size(s));
 	struct place *places = memory_alloc((s->nrows + 1) * sizeof(*places));
 
 	find_places(s, places, nsorted, row);
 	if (nsorted > 0)
 		qsort(places, s->nrows, sizeof(*places), compare_places);
-	for (size_t i = 0; i < s->nrows; i++) {
-		get_row(s, places[i].at, row);
+	for (size_t i = 0; i < s->nrows;) {
+		i += merge_equal(s, &places[i], s->nrows - i, m, row, other);
+		if (m->finish != NULL)
+			m->finish(m->arg, row);
 		report_add(r, row);
 	}
 	free(places);
+	free(other);
 	free(row);
+}
+
+void
+stock_write(const struct stock *s, unsigned nsorted, struct report *r)
+{
+	stock_write_merged(s, nsorted, &(struct stock_merge){ .merge = NULL }, r);
 }

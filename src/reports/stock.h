@@ -35,4 +35,13 @@ void stock_take(struct stock *dst, struct stock *src);
  * them text (NULL comes first), or (0) as they came. */
 void stock_write(const struct stock *s, unsigned nsorted, struct report *r);
 
+/* The same, but rows that are equal in these columns become one: merge adds the second to the first.  finish, if not
+ * NULL, sees each before it is written. */
+struct stock_merge {
+	void (*merge)(void *row, const void *other);	/* NULL: none become one */
+	void (*finish)(void *arg, void *row);
+	void *arg;
+};
+void stock_write_merged(const struct stock *s, unsigned nsorted, const struct stock_merge *m, struct report *r);
+
 #endif

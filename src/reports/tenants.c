@@ -11,6 +11,8 @@ struct tenant_row {
 	const char *tenant;
 	int64_t clients, servers;
 	struct sum_row sum;
+	const char *state, *host, *source;
+	int64_t port, weight, waiting;
 };
 
 #define ROW(field) offsetof(struct tenant_row, field)
@@ -24,6 +26,12 @@ static const struct column columns[] = {
 	SUM_ROW_TIMES(ROW(sum)),
 	{ "bytes_in", COLUMN_INT8, ROW(sum.bytes_in) },
 	{ "bytes_out", COLUMN_INT8, ROW(sum.bytes_out) },
+	{ "state", COLUMN_TEXT, ROW(state) },
+	{ "host", COLUMN_TEXT, ROW(host) },
+	{ "port", COLUMN_INT4, ROW(port) },
+	{ "source", COLUMN_TEXT, ROW(source) },
+	{ "weight", COLUMN_INT4, ROW(weight) },
+	{ "waiting", COLUMN_INT8, ROW(waiting) },
 };
 
 static void
@@ -35,6 +43,12 @@ add_tenants(struct stock *rows, const struct performance *p)
 			.tenant = q->other ? "other" : q->tenant,
 			.clients = p->loads[i].clients,
 			.servers = p->loads[i].servers,
+			.state = p->loads[i].state,
+			.host = p->loads[i].host,
+			.source = p->loads[i].source,
+			.port = p->loads[i].port,
+			.weight = p->loads[i].weight,
+			.waiting = p->loads[i].waiting,
 		};
 
 		sum_row_fill(&row.sum, &q->sum);

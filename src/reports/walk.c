@@ -90,7 +90,7 @@ walk_line(struct walk *w, const struct config *c, size_t *i)
 	}
 	if (first)
 		*i = w->line;
-	if (*i >= c->ndatabases) {
+	if (*i >= c->ndatabases + c->ntenants) {
 		w->lines_seen = true;
 		return false;
 	}
@@ -100,6 +100,12 @@ walk_line(struct walk *w, const struct config *c, size_t *i)
 		return false;
 	}
 	return true;
+}
+
+const struct config_database *
+walk_line_at(const struct config *c, size_t i)
+{
+	return i < c->ndatabases ? c->databases[i] : c->tenants[i - c->ndatabases];
 }
 
 /* --- tenants: in the order in which they were made --- */

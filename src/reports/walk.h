@@ -44,7 +44,8 @@ void walk_release(struct walk *w);
 struct client *walk_client(struct walk *w, struct shard *s, struct client *after);
 struct tenant *walk_tenant(struct walk *w, struct shard *s, struct tenant *after);
 
-/* Lines of [databases]: `for (size_t i = 0; walk_line(w, c, &i); i++)` looks at c->databases[i]. */
+/* Lines of [databases] and [tenants]: `for (size_t i = 0; walk_line(w, c, &i); i++)` looks at walk_line_at(c, i). */
 bool walk_line(struct walk *w, const struct config *c, size_t *i);
+const struct config_database *walk_line_at(const struct config *c, size_t i);
 
 #endif
