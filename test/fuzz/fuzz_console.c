@@ -24,7 +24,7 @@ parse(const char *statement, size_t len)
 	struct sentence s;
 
 	if (sentence_parse(&s, copy, len)) {
-		if (length(s.verb) + length(s.argument) + length(s.value) > len)
+		if (length(s.verb) + length(s.argument) + length(s.subject) + length(s.period) + length(s.value) > len)
 			abort();
 		if (s.value != NULL && s.argument == NULL)
 			abort();

@@ -154,12 +154,96 @@ Test(syntax, second_names)
 	}
 }
 
+static const char *
+shown(const char *text)
+{
+	return text != NULL ? text : "-";
+}
+
+/* What is said of tenants and bans: argument, subject, TO, period, value. */
+static const char *
+draw(const struct sentence *s)
+{
+	static char out[300];
+
+	snprintf(out, sizeof(out), "%s|%s|%s|%s|%s", shown(s->argument), shown(s->subject), s->to ? "to" : "",
+		shown(s->period), shown(s->value));
+	return out;
+}
+
+Test(syntax, tenants_and_bans)
+{
+	static const struct {
+		const char *text, *drawn;
+	} cases[] = {
+		{ "CREATE TENANT acme", "TENANT|acme||-|-" },
+		{ "create tenant acme ''", "tenant|acme||-|" },
+		{ "CREATE TENANT \"my \"\"own\"\"\" 'host=a password=''x'''", "TENANT|my \"own\"||-|host=a password='x'" },
+		{ "ALTER TENANT acme'host=b'", "TENANT|acme||-|host=b" },
+		{ "DROP TENANT to", "TENANT|to||-|-" },
+		{ "MOVE TENANT acme TO 'host=b'", "TENANT|acme|to|-|host=b" },
+		{ "MOVE TENANT to to'host=b'", "TENANT|to|to|-|host=b" },
+		{ "MOVE TENANT acme /* where? */ to -- there\n 'host=b'", "TENANT|acme|to|-|host=b" },
+		{ "BAN 10.0.0.7", "10.0.0.7|-||-|-" },
+		{ "BAN 10.0.0.0/8 AT acme FOR 3600 'it''s enough'", "10.0.0.0/8|acme||3600|it's enough" },
+		{ "ban 2001:DB8::/32 at at for for 'x'", "2001:DB8::/32|at||for|x" },
+		{ "BAN '10.0.0.7' FOR 60", "10.0.0.7|-||60|-" },
+		{ "BAN \"::1\" 'x'", "::1|-||-|x" },
+		{ "BAN 10.0.0.7/* me */ 'x'", "10.0.0.7|-||-|x" },
+		{ "UNBAN ::ffff:10.0.0.7 AT \"a b\"", "::ffff:10.0.0.7|a b||-|-" },
+
+		{ "CREATE", WRONG },
+		{ "CREATE TENANT", WRONG },
+		{ "CREATE TABLE acme", WRONG },
+		{ "CREATE TENANT 'acme'", WRONG },
+		{ "CREATE TENANT acme host=b", WRONG },
+		{ "CREATE TENANT acme 'host=b' 'x'", WRONG },
+		{ "CREATE TENANT acme 'host=b", WRONG },
+		{ "CREATE TENANT acme \"host=b\"", WRONG },
+		{ "MOVE acme TO 'host=b'", WRONG },
+		{ "MOVE TENANT acme TO host=b", WRONG },
+		{ "MOVE TENANT acme TOO 'host=b'", WRONG },
+		{ "BAN", WRONG },
+		{ "BAN acme", WRONG },
+		{ "BAN 10.0.0.7x", WRONG },
+		{ "BAN 10.0.0.7 AT", WRONG },
+		{ "BAN 10.0.0.7 AT 'acme'", WRONG },
+		{ "BAN 10.0.0.7 FOR", WRONG },
+		{ "BAN 10.0.0.7 FOR 60 AT acme", WRONG },
+		{ "BAN 10.0.0.7 FOR 60 reason", WRONG },
+		{ "BAN 10.0.0.7 10.0.0.8", WRONG },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sentence s;
+		bool ok = sentence_parse(&s, cases[i].text, strlen(cases[i].text));
+
+		cr_assert_eq(ok, cases[i].drawn != WRONG, "%s", cases[i].text);
+		if (!ok)
+			continue;
+		cr_assert_str_eq(draw(&s), cases[i].drawn, "%s", cases[i].text);
+		sentence_release(&s);
+	}
+}
+
+Test(syntax, first_words)
+{
+	cr_assert(syntax_begins_with("BAN 10.0.0.7", "BAN"));
+	cr_assert(syntax_begins_with(" /* who */ ban", "BAN"));
+	cr_assert(syntax_begins_with("ban'x'", "BAN"));
+	cr_assert_not(syntax_begins_with("BANANA", "BAN"));
+	cr_assert_not(syntax_begins_with("BA", "BAN"));
+	cr_assert_not(syntax_begins_with("", "BAN"));
+}
+
 /* Only the given bytes are looked at, wherever the text is cut. */
 Test(syntax, every_length)
 {
 	static const char *const texts[] = {
 		"SET \"k\"\"e y\" /* c */ TO 'v''a' -- end",
 		"a \"b\"\"\" \"c\"",
+		"MOVE TENANT \"b\"\"\" TO 'c''d' -- end",
+		"BAN 10.0.0.0/8 AT \"a\" FOR 60 'c''d' /* end */",
 	};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
