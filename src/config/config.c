@@ -13,6 +13,7 @@
 #include "config/file.h"
 #include "config/http.h"
 #include "config/keys.h"
+#include "config/lines.h"
 #include "config/load.h"
 #include "config/snapshot.h"
 #include "config/value.h"
@@ -39,6 +40,9 @@ drop_index(struct config_index *index)
 	for (struct config_user *u; (u = lookup_next(&index->users, &at)) != NULL;)
 		secret_release(&u->secret);
 	lookup_release(&index->databases);
+	lookup_release(&index->tenants);
+	lookup_release(&index->hosts);
+	lookup_release(&index->limits);
 	lookup_release(&index->users);
 	lookup_release(&index->peers);
 	lookup_release(&index->certificates);
@@ -156,6 +160,8 @@ config_with(const struct config *base, const char *key, const char *value, struc
 		return refuse(e, "42704", "unknown setting", key);
 	if ((k->flags & KEY_RESTART) != 0)
 		return refuse(e, "55P02", "only a restart changes", key);
+	if ((k->flags & KEY_FILE) != 0)
+		return refuse(e, "55P02", "only the file and a reload change", key);
 	struct config *c = copy_snapshot(base);
 	if (!value_parse(k, c, value, c->arena, e) || !remake(c, base, k, e)) {
 		string_copy(e->sqlstate, "22023", sizeof(e->sqlstate));
@@ -187,26 +193,19 @@ config_unref(const struct config **c)
 const struct config_database *
 config_find_database(const struct config *c, const char *name)
 {
-	return lookup_find(&c->index->databases, name);
+	const struct config_database *d = lookup_find(&c->index->databases, name);
+	const struct lines_tenant *t;
+
+	if (d != NULL || c->ntenants == 0)
+		return d;
+	t = lookup_find(&c->index->tenants, name);
+	return t == NULL ? NULL : &t->database;
 }
 
 const struct config_user *
 config_find_user(const struct config *c, const char *name)
 {
 	return lookup_find(&c->index->users, name);
-}
-
-struct config_database *
-config_make_autodb(const struct config *c, const char *name)
-{
-	if (c->autodb == NULL)
-		return NULL;
-	struct config_database *d = memory_alloc(sizeof(*d));
-	*d = *c->autodb;
-	d->name = name;
-	if (d->dbname == NULL)
-		d->dbname = name;
-	return d;
 }
 
 bool

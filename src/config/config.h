@@ -87,7 +87,7 @@ enum target_session {
 	TARGET_PREFER_STANDBY,
 };
 
-/* What is done about statements that a tenant never ran before, and about attacks (threat/watch.h). */
+/* What is done about statements that a tenant never ran before, and about attacks (threat/habit.h). */
 enum threat_mode {
 	THREAT_INHERIT = -1,
 	THREAT_OFF,
@@ -112,8 +112,10 @@ enum tenant_case {
 
 #define CONFIG_UNSET (-1)	/* in [databases] and [users]: the wider setting counts */
 #define POOL_SIZE_AUTO (-2)	/* pool_size, default_pool_size: as much as the host can use (pool/pace.h) */
+#define TENANT_NAME_MAX 63	/* bytes, as PostgreSQL's names */
 
-/* What somebody may take at most (tenant/limits.h).  0: no limit; CONFIG_UNSET: the wider line's. */
+/* What somebody may take at most (tenant/limits.h).  0: no limit; CONFIG_UNSET: the wider line's.  A burst counts with
+ * the rate of the same line. */
 struct config_limits {
 	int clients;			/* connections at a time */
 	int connections, connections_burst;	/* new ones a second */
@@ -141,7 +143,8 @@ enum limit_scope {
 	LIMIT_CLASS = LIMIT_SCOPES,	/* for tenants that say limits=gold in their line */
 };
 
-/* One line of [limits].  name "": the default of its scope. */
+/* One line of [limits].  name "": the default of its scope; of LIMIT_CLIENT: the tenant's; of LIMIT_ADDRESS and
+ * LIMIT_NETWORK: "10.1.0.0/16", as inet_ntop writes it. */
 struct config_limit_line {
 	int scope;			/* enum limit_scope */
 	const char *name;
@@ -159,12 +162,12 @@ struct config_host {
 	int active_floor, active_ceiling;	/* bounds of pool_size = auto; ceiling 0: max_connections */
 };
 
-/* One line of [databases], or the template made from "*". */
+/* One line of [databases] or [tenants], or what a "*" line makes of a name.  There may be 100,000 of them: numbers are
+ * as narrow as they can be. */
 struct config_database {
 	const char *name;		/* as clients ask for it; of the "*" line: "*" */
 	const char *dbname;		/* on the server; not given: name, or NULL in the "*" line */
 	const char *host;		/* NULL: Unix socket in unix_socket_dir; may be a list a,b,c */
-	int port;			/* 5432 */
 	const char *user;		/* forced user, or NULL */
 	const char *password;		/* of the forced user, or NULL; secret */
 	const char *auth_user;
@@ -175,31 +178,32 @@ struct config_database {
 	const char *timezone;
 	const char *application_name;
 	const char *connect_query;
-	int pool_size;
+	const char *server_tls_ca_file;	/* NULL: not set; likewise the next two */
+	const char *server_tls_cert_file;
+	const char *server_tls_key_file;
+	const char *server_require_auth;	/* as the global key; NULL: not set */
+	const char *limits;		/* a class of [limits]; NULL: none */
+	const char *allow, *deny;	/* lists for config_in_networks; NULL: everybody, nobody */
+	usec_t server_lifetime;		/* CONFIG_UNSET: not set */
+	usec_t query_wait_timeout;
+	usec_t slow_query_threshold;	/* CONFIG_UNSET: not set */
+	int port;			/* 5432 */
+	int pool_size;			/* CONFIG_UNSET, POOL_SIZE_AUTO */
 	int min_pool_size;
 	int reserve_pool_size;
 	int max_db_connections;
 	int max_db_client_connections;
-	usec_t server_lifetime;		/* CONFIG_UNSET: not set */
-	usec_t query_wait_timeout;
-	usec_t slow_query_threshold;	/* CONFIG_UNSET: not set */
-	int load_balance_hosts;		/* enum load_balance_hosts */
-	int pool_mode;			/* enum pool_mode */
-	int server_tls_sslmode;		/* enum tls_mode; CONFIG_UNSET */
-	const char *server_tls_ca_file;	/* NULL: not set; likewise the next two */
-	const char *server_tls_cert_file;
-	const char *server_tls_key_file;
-	int server_tls_negotiation;	/* enum tls_negotiation; CONFIG_UNSET */
-	const char *server_require_auth;	/* as the global key; NULL: not set */
-	int target_session_attrs;	/* enum target_session; CONFIG_UNSET: any */
-	int weight;			/* its share of a full host, to that of others; 1 */
-	int tenant_workers;		/* how many workers may serve it; CONFIG_UNSET; 0: auto */
-	int threat_mode;		/* enum threat_mode; THREAT_INHERIT */
-	const char *limits;		/* a class of [limits]; NULL: none */
-	const char *allow, *deny;	/* lists of CIDR; NULL: everybody, nobody */
-	int disabled;			/* nobody is let in */
+	uint32_t tls_slot;		/* private */
+	int16_t weight;			/* its share of a full host, to that of others; 1 */
+	int16_t tenant_workers;		/* how many workers may serve it; CONFIG_UNSET; 0: auto */
+	int8_t load_balance_hosts;	/* enum load_balance_hosts */
+	int8_t pool_mode;		/* enum pool_mode */
+	int8_t server_tls_sslmode;	/* enum tls_mode; CONFIG_UNSET */
+	int8_t server_tls_negotiation;	/* enum tls_negotiation; CONFIG_UNSET */
+	int8_t target_session_attrs;	/* enum target_session */
+	int8_t threat_mode;		/* enum threat_mode; THREAT_INHERIT */
+	int8_t disabled;		/* nobody is let in */
 	bool autodb;			/* made from a "*" line, or from what the catalogue says */
-	size_t tls_slot;		/* private */
 };
 
 /* One line of [users], of auth_file, or of both. */
@@ -495,30 +499,39 @@ const struct config_database *config_find_database(const struct config *c, const
 const struct config_user *config_find_user(const struct config *c, const char *name);
 
 /* What a "*" line makes of a name: a copy of it with name, and dbname = name unless the line has one.  That of
- * [tenants] goes before that of [databases]; in its values {tenant} stands for the name and {shard} for a number below
- * tenant_shards that depends on the name only (config_shard).  Owned by the caller: one block, free().  Its other
- * strings are borrowed from the snapshot and from name.  NULL: there is no "*", or [tenants] alone has one and the name
- * is none that a tenant may have (config_is_tenant_name). */
+ * [tenants] goes before that of [databases]; in its values {tenant} stands for the name and {shard} for config_shard.
+ * Owned by the caller: one block, free().  Its other strings are borrowed from the snapshot and from name.  NULL: there
+ * is no "*", or [tenants] alone has one and the name is none that a tenant may have (config_is_tenant_name).  Whether
+ * the catalogue is to be asked instead (tenant_catalogue) is not looked at. */
 struct config_database *config_make_autodb(const struct config *c, const char *name);
 
-/* The same, of the text of a line: what the catalogue says ("" : nothing but the "*" line of [tenants], which stands
- * behind it).  NULL: e (F0000) says what is wrong in text; no secret of it is in e. */
+/* The same, of the text of a line: what the catalogue says ("": nothing but the "*" line of [tenants], which stands
+ * behind it; if there is none, the defaults do).  {tenant} and {shard} are replaced in it, too.  text is not kept.
+ * NULL: e (F0000) says what is wrong in text; no secret of it is in e. */
 struct config_database *config_make_line(const struct config *c, const char *name, const char *text, struct error *e);
 
-/* Letters, digits, '_', '-' and '.', 63 at most, no '.' or '-' at the beginning, no "..": what can stand in host names
- * and paths. */
+/* Letters, digits, '_', '-' and '.', TENANT_NAME_MAX at most, no '.' or '-' at the beginning, no "..": what can stand in
+ * host names and paths.  Not those of config_is_reserved. */
 bool config_is_tenant_name(const char *name);
+
+/* From 0 to tenant_shards - 1, by the name only: FNV-1a of 32 bits, modulo tenant_shards.  Data lies where this says, so
+ * it never changes. */
 int config_shard(const struct config *c, const char *name);
 
-/* The line of [hosts] that counts for a server; NULL: none does.  Borrowed from the snapshot. */
+/* The line of [hosts] that counts for a server, "*" if it has none of its own; NULL: none does.  host: one name, address
+ * or folder as databases have it, NULL: unix_socket_dir.  Borrowed from the snapshot. */
 const struct config_host *config_find_host(const struct config *c, const char *host, int port);
 
-/* The limits of one thing with the wider ones behind them: its own line, its class (tenants; NULL: none), the default
- * of its scope.  For addresses and networks the longest prefix counts.  Nothing is CONFIG_UNSET in the answer.
- * false: there is no limit at all. */
+/* The limits of one thing with the wider ones behind them: its own line, its class (of LIMIT_TENANT; NULL: none), the
+ * default of its scope.  name: a tenant (LIMIT_TENANT and LIMIT_CLIENT), a user, an address "10.0.0.7" or a network
+ * "10.0.0.0/24", for which the line with the longest prefix around it counts.  Nothing is CONFIG_UNSET in the answer, and
+ * a rate without a burst has that of one second.  false: there is no limit at all. */
 bool config_find_limits(const struct config *c, int scope, const char *name, const char *class, struct config_limits *l);
+const char *config_scope_name(int scope);	/* "tenant", ..., "class" */
 
-/* Is the address (4 or 16 bytes, by family) in a list of CIDR?  The list was checked when it was read. */
+/* Is the address (ip: 4 or 16 bytes, by family) in a list that a snapshot holds: "10.0.0.0/8, 2001:db8::/32, unix"?
+ * AF_UNIX is in it if it says unix; ip is not looked at then.  An IPv4 address inside IPv6 (::ffff:10.0.0.7) counts as
+ * IPv4.  NULL and "" hold nobody. */
 bool config_in_networks(const char *list, int family, const uint8_t *ip);
 
 /* How to speak TLS with the servers of this database: its own keys, with the global ones behind them.  Borrowed from

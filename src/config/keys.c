@@ -7,7 +7,9 @@
 #include "config/config.h"
 
 /* How the rows begin: the key has its field's name. */
-#define ROW(field, of_type) .name = #field, .type = of_type, .offset = offsetof(OWNER, field)
+#define ROW(field, of_type)                                                   \
+	.name = #field, .type = of_type, .offset = offsetof(OWNER, field),    \
+	.size = sizeof(((OWNER *)NULL)->field)
 #define FLAG(field, value) ROW(field, KEY_BOOL), .def = value, .max = 1
 #define INT(field, value, lowest, highest) \
 	ROW(field, KEY_INT), .def = value, .min = lowest, .max = highest
@@ -29,6 +31,8 @@
 
 /* In [databases] and [users]: not set, the wider setting counts. */
 #define OWN_COUNT(field) INT(field, NULL, CONFIG_UNSET, INT_MAX)
+#define OWN_POOL(field) ROW(field, KEY_POOL), .min = CONFIG_UNSET, .max = INT_MAX
+#define OWN_SIZE(field) ROW(field, KEY_SIZE), .min = CONFIG_UNSET, .max = BYTES_MAX, .unit = "bytes"
 #define OWN_SECONDS(field) \
 	ROW(field, KEY_TIME), .min = CONFIG_UNSET, .max = SECONDS_MAX, .unit = "seconds"
 #define OWN_MSEC(field) \
@@ -36,6 +40,9 @@
 #define OWN_TEXT(field) ROW(field, KEY_TEXT), .flags = KEY_NULL
 
 #define PEER_ID_MAX 65535
+#define WEIGHT_MAX 1000
+#define WORKERS_MAX 256
+#define BYTES_MAX (INT64_C(1) << 50)
 
 #define GROUP(heading, paragraph, table)                                                      \
 	{                                                                                     \
@@ -100,6 +107,38 @@ static const struct key_word words_http_scope[] = {
 	{ "read", HTTP_READ },
 	{ "benchmark", HTTP_BENCHMARK },
 	{ "operate", HTTP_OPERATE },
+	{ NULL, 0 },
+};
+
+static const struct key_word words_target_session[] = {
+	{ "any", TARGET_ANY },
+	{ "read-write", TARGET_READ_WRITE },
+	{ "read-only", TARGET_READ_ONLY },
+	{ "primary", TARGET_PRIMARY },
+	{ "standby", TARGET_STANDBY },
+	{ "prefer-standby", TARGET_PREFER_STANDBY },
+	{ NULL, 0 },
+};
+
+static const struct key_word words_threat_mode[] = {
+	{ "off", THREAT_OFF },
+	{ "record", THREAT_RECORD },
+	{ "detect", THREAT_DETECT },
+	{ "protect", THREAT_PROTECT },
+	{ NULL, 0 },
+};
+
+const struct key_word words_tenant_route[] = {
+	{ "database", ROUTE_DATABASE },
+	{ "user", ROUTE_USER },
+	{ "sni", ROUTE_SNI },
+	{ "options", ROUTE_OPTIONS },
+	{ NULL, 0 },
+};
+
+static const struct key_word words_tenant_case[] = {
+	{ "keep", TENANT_CASE_KEEP },
+	{ "lower", TENANT_CASE_LOWER },
 	{ NULL, 0 },
 };
 
@@ -257,9 +296,11 @@ static const struct key keys_limits[] = {
 		.help = "Connections that may be in login at a time. They have this quota of "
 			"their own, so that a flood of half-open connections doesn't use up "
 			"max_client_conn." },
-	{ COUNT(default_pool_size, "20"),
+	{ ROW(default_pool_size, KEY_POOL), .def = "20", .max = INT_MAX,
 		.help = "Server connections that a pool, which is one user on one database, "
-			"may have. With 0 there is no limit." },
+			"may have. With 0 there is no limit. With auto it is as many as the host "
+			"can use at a time, which is found out by measuring; see active_ceiling in "
+			"[hosts]." },
 	{ COUNT(min_pool_size, "0"),
 		.help = "Server connections that a pool keeps open while it has clients, and "
 			"always when the database has a user= of its own. It never goes above "
@@ -472,6 +513,111 @@ static const struct key keys_http[] = {
 			"too." },
 };
 
+static const struct key keys_tenants[] = {
+	{ ROW(tenant_route, KEY_LIST), .def = "database", .words = words_tenant_route,
+		.help = "Where clients may say which tenant they want, in the order in which it counts: "
+			"in the database's name (database), behind the last dot of the user's name "
+			"(user), in the host name of TLS (sni, see tenant_sni_suffix), or as "
+			"options=-c pgusher.tenant=NAME (options). If two of them name different "
+			"tenants, the client is refused." },
+	{ ROW(tenant_sni_suffix, KEY_SUFFIX), .def = "",
+		.help = "What the host names end with under which clients connect: with "
+			".db.example.com, acme.db.example.com is for the tenant acme. Empty means that "
+			"the host name says nothing." },
+	{ ROW(tenant_fallback, KEY_TENANT), .def = "",
+		.help = "The tenant of clients that name none. Empty means that they are refused." },
+	{ ENUM(tenant_case, "keep", words_tenant_case),
+		.help = "Whether names of tenants that are not in [databases] count as they are written "
+			"(keep) or in lower case (lower). What comes from a host name is always in "
+			"lower case." },
+	{ INT(tenant_shards, "1", 1, 100000), .flags = KEY_FILE,
+		.help = "What {shard} in [tenants] is a number below of: it is made from the tenant's name, "
+			"and always the same for the same name and the same tenant_shards. Changing "
+			"this sends tenants to other servers." },
+	{ ROW(tenant_workers, KEY_AUTO), .def = "1", .max = WORKERS_MAX,
+		.help = "How many workers may serve one tenant. With auto a tenant that keeps one of "
+			"them busy is spread over more." },
+	{ ROW(tenant_catalogue, KEY_SETTINGS), .def = "", .flags = KEY_HIDDEN,
+		.help = "The database in which tenants are looked up that are not in [databases] or "
+			"[tenants], as a connection string of libpq. What it does not know does not exist. "
+			"Empty means that there is none." },
+	{ TEXT(tenant_query, "SELECT connstr, settings FROM pgusher.tenants WHERE name = $1"),
+		.help = "How a tenant is looked up: $1 is its name. A row is its connection string, in the "
+			"form of [databases], and, if there is a second column, further settings. No row "
+			"means that there is no such tenant. etc/catalogue.sql has a table for it." },
+	{ TEXT(tenant_save_query, "SELECT pgusher.save_tenant($1, $2, $3)"),
+		.help = "What CREATE, ALTER and MOVE TENANT on the console run: $1 is the name, $2 the "
+			"settings as text, $3 says whether the tenant has to be new. Empty switches these "
+			"commands off." },
+	{ TEXT(tenant_drop_query, "SELECT pgusher.drop_tenant($1)"),
+		.help = "What DROP TENANT on the console runs: $1 is the name. Empty switches it off." },
+	{ TEXT(tenant_channel, "pgusher_tenants"),
+		.help = "The channel on which the catalogue tells with NOTIFY what has changed: the payload "
+			"is the tenant's name, or empty for all of them. Empty means that it tells nothing." },
+	{ ROW(tenant_ttl, KEY_TIME), .def = "60", .min = 1, .max = SECONDS_MAX, .unit = "seconds",
+		.help = "How long an answer of the catalogue is good. After that it is asked again, while "
+			"the old answer serves on; if it can't be asked, the old answer stays." },
+	{ SECONDS(tenant_negative_ttl, "5"),
+		.help = "How long the catalogue is believed that there is no such tenant." },
+	{ ROW(tenant_move_timeout, KEY_TIME), .def = "10", .min = 1, .max = SECONDS_MAX, .unit = "seconds",
+		.help = "How long MOVE TENANT may hold clients while the tenant's transactions end. Then the "
+			"move is given up, and the tenant stays where it was." },
+};
+
+static const struct key keys_protection[] = {
+	{ ROW(limit_redis, KEY_REDIS), .def = "", .flags = KEY_HIDDEN,
+		.help = "The Redis server over which several processes share the rates of [limits], like "
+			"redis://10.0.0.9:6379/0. No query waits for it; while it can't be reached, each "
+			"process has its part of every rate, see limit_nodes. Empty means that each process "
+			"counts for itself." },
+	{ INT(limit_nodes, "1", 1, 10000),
+		.help = "How many processes share the limits: each has this part of the rates while Redis "
+			"can't be reached." },
+	{ COUNT(ban_failures, "0"),
+		.help = "Failed logins from one address at one tenant that bring a ban of that address at "
+			"that tenant. Behind a load balancer all clients have its address, unless "
+			"proxy_protocol is used. With 0 nobody is banned by himself; BAN on the console "
+			"works in any case." },
+	{ ROW(ban_time, KEY_TIME), .def = "60", .min = 1, .max = SECONDS_MAX, .unit = "seconds",
+		.help = "How long the first ban lasts. Each further one lasts twice as long." },
+	{ ROW(ban_time_max, KEY_TIME), .def = "3600", .min = 1, .max = SECONDS_MAX, .unit = "seconds",
+		.help = "How long a ban lasts at most. Who behaves for this long is forgiven." },
+	{ ROW(proxy_protocol, KEY_NETWORKS), .def = "",
+		.help = "Load balancers that tell where a client comes from, with the PROXY protocol (version "
+			"1 or 2): networks and addresses, separated by commas, and unix for Unix sockets. "
+			"Connections from there have to begin with it. Empty means that nobody may speak it." },
+	{ SECONDS(client_message_timeout, "0"),
+		.help = "A client that has begun a message and has not sent the whole of it after this time "
+			"is disconnected." },
+	{ SECONDS(client_write_timeout, "0"),
+		.help = "A client that has taken nothing for this long of what waits for it is disconnected, "
+			"so that it does not hold a server." },
+	{ ROW(client_memory, KEY_SIZE), .def = "0", .max = BYTES_MAX, .unit = "bytes",
+		.help = "Memory that one client may take for what has to be kept whole: messages, texts of "
+			"statements. What would take more is refused. With 0 there is no limit." },
+	{ ROW(tenant_memory, KEY_SIZE), .def = "0", .max = BYTES_MAX, .unit = "bytes",
+		.help = "The same for all clients of a tenant together. With 0 there is no limit." },
+	{ COUNT(accept_rate, "0"),
+		.help = "New connections a second from one address; what is more is closed at once. With 0 "
+			"there is no limit." },
+	{ COUNT(cancel_rate, "0"),
+		.help = "Cancel requests a second from one address; what is more is dropped. With 0 there is "
+			"no limit." },
+	{ COUNT(log_rate, "0"),
+		.help = "Log lines a second of one kind; what is left out is counted and told. With 0 there "
+			"is no limit." },
+	{ ENUM(threat_mode, "off", words_threat_mode),
+		.help = "What is done about statements: nothing (off), learn which ones a role of a tenant "
+			"sends (record), tell which ones are new or look like an attack (detect), or refuse "
+			"them, too (protect)." },
+	{ TEXT(threat_file, ""),
+		.help = "The file in which what was learned is kept. Empty means that it is forgotten at a "
+			"restart. A relative name is taken from the working directory." },
+	{ INT(threat_max, "5000", 10, 1000000),
+		.help = "Statements that are learned for one role of one tenant; what comes after them is "
+			"never new." },
+};
+
 static const struct key keys_process[] = {
 	{ ROW(workers, KEY_AUTO), .def = "auto", .max = 256, .flags = KEY_RESTART,
 		.help = "Threads that carry queries. auto starts one for each CPU that the "
@@ -623,7 +769,7 @@ static const struct key keys_database[] = {
 		.help = "The password of user=. Not set means that auth_file has it." },
 	{ ENUM(pool_mode, NULL, words_pool_mode), .min = CONFIG_UNSET,
 		.help = "As in [pgbouncer], for this database." },
-	{ OWN_COUNT(pool_size),
+	{ OWN_POOL(pool_size),
 		.help = "The size of this database's pools, instead of default_pool_size." },
 	{ OWN_COUNT(min_pool_size), .help = "As in [pgbouncer], for this database." },
 	{ OWN_COUNT(reserve_pool_size),
@@ -631,6 +777,7 @@ static const struct key keys_database[] = {
 	{ .name = "reserve_pool",
 		.type = KEY_INT,
 		.offset = offsetof(OWNER, reserve_pool_size),
+		.size = sizeof(((OWNER *)NULL)->reserve_pool_size),
 		.min = CONFIG_UNSET,
 		.max = INT_MAX,
 		.flags = KEY_ALIAS,
@@ -662,6 +809,30 @@ static const struct key keys_database[] = {
 		.help = "As in [pgbouncer], for this database." },
 	{ ROW(server_require_auth, KEY_DEMANDS), .flags = KEY_NULL,
 		.help = "As in [pgbouncer], for this database." },
+	{ ENUM(target_session_attrs, "any", words_target_session),
+		.help = "Which of several hosts will do, as in libpq: any, one that takes writes "
+			"(read-write), one that does not (read-only), one that is or is not a "
+			"standby (primary, standby), or a standby as long as there is one "
+			"(prefer-standby)." },
+	{ INT(weight, "1", 1, WEIGHT_MAX),
+		.help = "How large this database's share of a full host is, compared with that of "
+			"others; see max_connections in [hosts]." },
+	{ ROW(tenant_workers, KEY_AUTO), .min = CONFIG_UNSET, .max = WORKERS_MAX,
+		.help = "As in [pgbouncer], for this database." },
+	{ ENUM(threat_mode, NULL, words_threat_mode), .min = CONFIG_UNSET,
+		.help = "As in [pgbouncer], for this database." },
+	{ OWN_TEXT(limits),
+		.help = "The class of [limits] whose limits count for this database: gold is the line "
+			"class:gold there." },
+	{ ROW(allow, KEY_NETWORKS), .flags = KEY_NULL,
+		.help = "Where clients of this database may come from: networks and addresses, "
+			"separated by commas, and unix for Unix sockets. Not set means from "
+			"everywhere." },
+	{ ROW(deny, KEY_NETWORKS), .flags = KEY_NULL,
+		.help = "Where clients of this database may not come from, in the form of allow. It "
+			"counts before allow." },
+	{ FLAG(disabled, "0"),
+		.help = "Let no client in, as DISABLE on the console does." },
 };
 
 #undef OWNER
@@ -670,7 +841,7 @@ static const struct key keys_database[] = {
 static const struct key keys_user[] = {
 	{ ENUM(pool_mode, NULL, words_pool_mode), .min = CONFIG_UNSET,
 		.help = "The mode of this user's pools, whatever the database says." },
-	{ OWN_COUNT(pool_size),
+	{ OWN_POOL(pool_size),
 		.help = "The size of this user's pools, whatever the database says." },
 	{ OWN_COUNT(reserve_pool_size),
 		.help = "The reserve of this user's pools, whatever the database says." },
@@ -682,6 +853,72 @@ static const struct key keys_user[] = {
 	{ OWN_SECONDS(client_idle_timeout), .help = "As in [pgbouncer], for this user." },
 	{ OWN_SECONDS(query_wait_timeout), .help = "As in [pgbouncer], for this user." },
 	{ OWN_MSEC(slow_query_threshold), .help = "As in [pgbouncer], for this user." },
+	{ OWN_TEXT(tenants),
+		.help = "The tenants that SET pgusher.tenant may change to on a connection of this "
+			"user, separated by commas; * is all of them. Not set means none." },
+};
+
+#undef OWNER
+#define OWNER struct config_host
+
+static const struct key keys_host[] = {
+	{ COUNT(max_connections, "0"),
+		.help = "Connections that all of pgusher may have to this server at a time, whatever "
+			"for: those of pools, cancel requests, and questions of its own. Who needs "
+			"one more waits; tenants are served in turn, by their weight, and idle "
+			"connections of others are closed for them. With 0 there is no limit." },
+	{ COUNT(admin_reserve, "0"),
+		.help = "How many of max_connections are for admin_users only." },
+	{ COUNT(min, "1"),
+		.help = "Connections that a tenant which uses them keeps while others wait, as long as "
+			"there is room for that many of each." },
+	{ SECONDS(min_lease, "0.1"),
+		.help = "For how long a tenant has a connection before it may be closed for another "
+			"tenant. More of it means fewer logins at the server, and longer waits." },
+	{ INT(active_floor, "1", 1, INT_MAX),
+		.help = "With pool_size auto, connections that may always work at a time." },
+	{ COUNT(active_ceiling, "0"),
+		.help = "With pool_size auto, connections that may work at a time at most. With 0 it "
+			"is max_connections, and 100 if there is none, either." },
+};
+
+#undef OWNER
+#define OWNER struct config_limits
+
+/* A burst stands right behind its rate (config/limits.c). */
+static const struct key keys_limit[] = {
+	{ OWN_COUNT(clients), .help = "Connections at a time." },
+	{ OWN_COUNT(connections), .help = "New connections a second." },
+	{ OWN_COUNT(connections_burst),
+		.help = "How many of them may come at once. Not set means as many as in a second." },
+	{ OWN_COUNT(queries), .help = "Queries a second." },
+	{ OWN_COUNT(queries_burst),
+		.help = "How many of them may come at once. Not set means as many as in a second." },
+	{ OWN_COUNT(active), .help = "Queries that may be under way at a time." },
+	{ OWN_SIZE(bytes), .help = "Bytes a second, from and to clients together." },
+	{ OWN_SIZE(bytes_burst),
+		.help = "How many of them may come at once. Not set means as many as in a second." },
+	{ OWN_COUNT(server_time), .unit = "milliseconds",
+		.help = "Time of servers a second: with 1000 it is as much as one connection gives "
+			"that is always busy. It is taken off when a query is over." },
+	{ OWN_COUNT(server_time_burst), .unit = "milliseconds",
+		.help = "How much of it may be used at once. Not set means as much as in a second." },
+	{ OWN_SIZE(result_size),
+		.help = "Bytes that one query may reply with. Its connection is closed in the middle "
+			"of more." },
+	{ OWN_SIZE(query_length), .help = "Bytes that the text of one query may have." },
+	{ OWN_SECONDS(transaction), .help = "How long a transaction may last." },
+	{ OWN_COUNT(queue),
+		.help = "Queries that may wait for a server. The next one is refused at once, instead of "
+			"waiting until query_wait_timeout." },
+	{ OWN_SECONDS(max_delay),
+		.help = "How long a query that is over a rate is held back at most before it is refused. "
+			"Where no line says, 1 second." },
+	{ INT(warn_percent, NULL, CONFIG_UNSET, 100),
+		.help = "Clients get a NOTICE when this share of a limit is used. With 0 they get none, "
+			"which is also what counts where no line says." },
+	{ FLAG(shadow, NULL), .min = CONFIG_UNSET,
+		.help = "Count what would be held back or refused, and let it pass: to try limits out." },
 };
 
 #undef OWNER
@@ -712,6 +949,7 @@ static const struct key keys_token[] = {
 	{ .name = "scope",
 		.type = KEY_BITS,
 		.offset = offsetof(OWNER, scopes),
+		.size = sizeof(((OWNER *)NULL)->scopes),
 		.def = "read",
 		.words = words_http_scope,
 		.help = "What the token is good for: to read, to run benchmarks, to change something "
@@ -746,6 +984,14 @@ static const struct key keys_token[] = {
 	"A reload is enough for all of it, and reads certificate and key again. They can be SET on the console " \
 	"one after the other: while they don't fit each other, the old pair stays in use, and the log says so."
 
+#define ABOUT_TENANTS                                                                               \
+	"A tenant is a database that clients ask for. Its line is that of its name in [databases], or in " \
+	"[tenants]; else what the catalogue says, if there is one; else what the line \"*\" of [tenants] " \
+	"makes of its name; else what that of [databases] does."
+
+#define ABOUT_PROTECTION \
+	"The limits themselves stand in [limits], and those of servers in [hosts]. All of this is off unless it is set."
+
 static const struct key_group groups_pgbouncer[] = {
 	GROUP("Logging in", NULL, keys_login),
 	GROUP("Timeouts", "With 0 a timeout is off, unless its entry says otherwise.",
@@ -756,6 +1002,8 @@ static const struct key_group groups_pgbouncer[] = {
 	GROUP("Query statistics", ABOUT_QUERIES, keys_queries),
 	GROUP("Alerts", ABOUT_ALERTS, keys_alerts),
 	GROUP("HTTP", ABOUT_HTTP, keys_http),
+	GROUP("Tenants", ABOUT_TENANTS, keys_tenants),
+	GROUP("Limits of tenants, and protection", ABOUT_PROTECTION, keys_protection),
 	GROUP("Process", NULL, keys_process),
 	GROUP("Network", NULL, keys_network),
 	GROUP("TLS with clients", ABOUT_CLIENT_TLS, keys_client_tls),
@@ -763,6 +1011,8 @@ static const struct key_group groups_pgbouncer[] = {
 };
 
 static const struct key_group groups_databases[] = { GROUP(NULL, NULL, keys_database) };
+static const struct key_group groups_hosts[] = { GROUP(NULL, NULL, keys_host) };
+static const struct key_group groups_limits[] = { GROUP(NULL, NULL, keys_limit) };
 static const struct key_group groups_users[] = { GROUP(NULL, NULL, keys_user) };
 static const struct key_group groups_peers[] = { GROUP(NULL, NULL, keys_peer) };
 static const struct key_group groups_certificates[] = { GROUP(NULL, NULL, keys_certificate) };
@@ -780,6 +1030,27 @@ const struct key_section section_databases = {
 	.about = "The databases that clients may ask for, one a line: name = key=value ...",
 	.groups = groups_databases,
 	.ngroups = lengthof(groups_databases),
+};
+
+const struct key_section section_tenants = {
+	.name = "tenants",
+	.about = "Tenants that need no line each, and settings of single ones: name = key=value ...",
+	.groups = groups_databases,
+	.ngroups = lengthof(groups_databases),
+};
+
+const struct key_section section_hosts = {
+	.name = "hosts",
+	.about = "PostgreSQL servers and what they can bear, one a line: host:port = key=value ...",
+	.groups = groups_hosts,
+	.ngroups = lengthof(groups_hosts),
+};
+
+const struct key_section section_limits = {
+	.name = "limits",
+	.about = "What may be taken at most, one a line: tenant = key=value ...",
+	.groups = groups_limits,
+	.ngroups = lengthof(groups_limits),
 };
 
 const struct key_section section_users = {

@@ -19,6 +19,7 @@ enum key_type {
 	KEY_BOOL,	/* int, 0 or 1 */
 	KEY_INT,	/* int */
 	KEY_AUTO,	/* int; "auto" is 0 */
+	KEY_POOL,	/* int; "auto" is POOL_SIZE_AUTO */
 	KEY_SIZE,	/* int64_t bytes; kB, MB and GB may follow */
 	KEY_TIME,	/* usec_t; the text is in seconds */
 	KEY_MSEC,	/* usec_t; the text is in milliseconds; ms, s and min may follow */
@@ -35,6 +36,12 @@ enum key_type {
 	KEY_LISTEN,	/* const char *: see config/http.h */
 	KEY_URL,	/* const char *: empty, or http:// and https:// */
 	KEY_HOSTS,	/* const char *: see config/http.h */
+	KEY_LIST,	/* const char *, a list of words, each once, at least one */
+	KEY_NETWORKS,	/* const char *: see config/networks.h */
+	KEY_SUFFIX,	/* const char *: empty, or a "." and what host names end with, in lower case */
+	KEY_TENANT,	/* const char *: empty, or a name that a tenant may have */
+	KEY_SETTINGS,	/* const char *: empty, or a list of key=value, as libpq takes it, or a postgresql:// URI */
+	KEY_REDIS,	/* const char *: empty, or redis://... */
 };
 
 enum key_flag {
@@ -50,6 +57,8 @@ enum key_flag {
 	KEY_SERVER_TLS = 1 << 7,
 	KEY_ACCESS = 1 << 8,	/* config/access.h */
 	KEY_HTTP = 1 << 9,	/* config/http.h */
+
+	KEY_FILE = 1 << 10,	/* SET can't change it, a reload does: lines were read by it */
 };
 
 #define SECONDS_MAX 1000000000 /* 31 years: no bound but that of the arithmetic */
@@ -66,6 +75,7 @@ struct key {
 	enum key_type type;
 	unsigned flags;			/* enum key_flag */
 	size_t offset;
+	size_t size;			/* of the field: where an int is said above, int8_t and int16_t do, too */
 	const char *def;		/* NULL: not set */
 	int64_t min, max;
 	const struct key_word *words;	/* ends with a NULL word */
@@ -89,16 +99,20 @@ struct key_section {
 
 extern const struct key_section section_pgbouncer;	/* struct config */
 extern const struct key_section section_databases;	/* struct config_database */
+extern const struct key_section section_tenants;	/* the same */
 extern const struct key_section section_users;		/* struct config_user */
+extern const struct key_section section_hosts;		/* struct config_host */
+extern const struct key_section section_limits;		/* struct config_limits */
 extern const struct key_section section_peers;		/* struct config_peer */
 extern const struct key_section section_tls_certificates;	/* struct tls_certificate */
 extern const struct key_section section_http_tokens;	/* struct http_token; the hash stands before the keys */
 
-/* The names of enum pool_mode, enum auth_type, enum load_balance_hosts and enum tls_mode. */
+/* The names of enum pool_mode, enum auth_type, enum load_balance_hosts, enum tls_mode and enum tenant_route. */
 extern const struct key_word words_pool_mode[];
 extern const struct key_word words_auth_type[];
 extern const struct key_word words_load_balance_hosts[];
 extern const struct key_word words_tls_mode[];
+extern const struct key_word words_tenant_route[];
 
 /* NULL: there is no such key. */
 const struct key *key_find(const struct key_section *s, const char *name);

@@ -7,10 +7,13 @@
 #include "base/memory.h"
 #include "base/sqlstate.h"
 #include "base/strings.h"
-#include "config/connstr.h"
+#include "config/hosts.h"
 #include "config/http.h"
+#include "config/limits.h"
 #include "config/scan.h"
+#include "config/settings.h"
 #include "config/snapshot.h"
+#include "config/template.h"
 #include "config/value.h"
 
 #define PEER_ID_MAX 65535
@@ -23,33 +26,11 @@ struct lines_section {
 		struct error *e);
 };
 
-static bool
-refuse_key(const struct key_section *s, const char *name, struct error *e)
-{
-	const struct key *near = key_suggest(s, name);
-
-	error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "unknown key \"%.60s\" in [%s]%s%s%s",
-		name, s->name, near == NULL ? "" : ": do you mean ", near == NULL ? "" : near->name,
-		near == NULL ? "" : "?");
-	return false;
-}
-
 /* The settings of one line, into the struct at base. */
 static bool
-parse_settings(struct lines *l, const struct key_section *s, char *settings, void *base,
-	struct error *e)
+parse_settings(struct lines *l, const struct key_section *s, char *settings, void *base, struct error *e)
 {
-	enum connstr_step step;
-	char *name, *value;
-
-	while ((step = connstr_next(&settings, &name, &value, e)) == CONNSTR_PAIR) {
-		const struct key *k = key_find(s, name);
-		if (k == NULL)
-			return refuse_key(s, name, e);
-		if (!value_parse(k, base, value, l->index->arena, e))
-			return false;
-	}
-	return step == CONNSTR_END;
+	return settings_parse(s, settings, base, l->index->arena, NULL, e);
 }
 
 /* For what can be judged only when all has been read; nowhere, if it is empty. */
@@ -73,7 +54,7 @@ add_setting(struct lines *l, const char *name, char *value, const struct ini_pla
 	const struct key *k = key_find(&section_pgbouncer, name);
 
 	if (k == NULL)
-		return refuse_key(&section_pgbouncer, name, e);
+		return settings_refuse_key(&section_pgbouncer, name, e);
 	remember_place(l, k, value, at);
 	return value_parse(k, l->c, value, l->c->arena, e);
 }
@@ -105,16 +86,20 @@ find_or_make_database(struct lines *l, const char *name, const struct ini_place 
 }
 
 static bool
+refuse_reserved(const char *name, struct error *e)
+{
+	error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "the name \"%s\" is reserved: it is the console's database", name);
+	return false;
+}
+
+static bool
 add_database(struct lines *l, const char *name, char *value, const struct ini_place *at,
 	struct error *e)
 {
 	struct config_database settings = l->database;
 
-	if (config_is_reserved(name)) {
-		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
-			"the name \"%s\" is reserved: it is the console's database", name);
-		return false;
-	}
+	if (config_is_reserved(name))
+		return refuse_reserved(name, e);
 	if (!parse_settings(l, &section_databases, value, &settings, e))
 		return false;
 	struct config_database *d = find_or_make_database(l, name, at);
@@ -123,6 +108,134 @@ add_database(struct lines *l, const char *name, char *value, const struct ini_pl
 	if (settings.dbname == NULL && !settings.autodb)
 		settings.dbname = settings.name;
 	*d = settings;
+	return true;
+}
+
+static struct lines_tenant *
+find_or_make_tenant(struct lines *l, const char *name, const struct ini_place *at)
+{
+	struct config_arena *arena = l->index->arena;
+	struct lines_tenant *t = lookup_find(&l->index->tenants, name);
+
+	if (t != NULL) {
+		warn_of_repeat("tenant", name, at);
+		return t;
+	}
+	t = arena_alloc(arena, sizeof(*t));
+	t->database.name = arena_strdup(arena, name);
+	lookup_add(&l->index->tenants, arena, t->database.name, t);
+	return t;
+}
+
+static void
+keep_template(struct lines *l, const struct config_database *settings, const struct ini_place *at)
+{
+	if (l->template != NULL)
+		warn_of_repeat("tenant", "*", at);
+	else
+		l->template = arena_alloc(l->index->arena, sizeof(*l->template));
+	*l->template = *settings;
+	l->template->name = "*";
+	l->template->autodb = true;
+}
+
+/* What a line leaves open is filled in from "*" in lines_end. */
+static bool
+add_tenant(struct lines *l, const char *name, char *value, const struct ini_place *at, struct error *e)
+{
+	struct config_database settings = l->database;
+	bool all = strcmp(name, "*") == 0;
+	uint64_t set = 0;
+
+	if (config_is_reserved(name))
+		return refuse_reserved(name, e);
+	if (!all && !config_is_tenant_name(name)) {
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
+			"\"%.80s\" is no name for [tenants], which may have letters, digits, _, - and ., at most %d, and no . or - at "
+			"its beginning; [databases] takes any name", name, TENANT_NAME_MAX);
+		return false;
+	}
+	if (!settings_parse(&section_tenants, value, &settings, l->index->arena, &set, e) || !template_check(&settings, e))
+		return false;
+	if (all) {
+		keep_template(l, &settings, at);
+		return true;
+	}
+	struct lines_tenant *t = find_or_make_tenant(l, name, at);
+	settings.name = t->database.name;
+	*t = (struct lines_tenant){ settings, set };
+	return true;
+}
+
+static bool
+check_host(const struct config_host *h, struct error *e)
+{
+	if (h->max_connections > 0 && h->admin_reserve >= h->max_connections) {
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
+			"admin_reserve %d leaves nothing of max_connections %d for tenants", h->admin_reserve, h->max_connections);
+		return false;
+	}
+	if (h->active_ceiling > 0 && h->active_floor > h->active_ceiling) {
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "active_floor %d is above active_ceiling %d", h->active_floor,
+			h->active_ceiling);
+		return false;
+	}
+	return true;
+}
+
+static bool
+add_host(struct lines *l, const char *name, char *value, const struct ini_place *at, struct error *e)
+{
+	struct config_arena *arena = l->index->arena;
+	struct config_host settings = l->host, *h;
+	char text[HOST_KEY], key[HOST_KEY];
+
+	if (!host_parse(string_copy(text, name, sizeof(text)), &settings.host, &settings.port)) {
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
+			"\"%.60s\" is no server like 10.0.0.5:5432, db1.internal, [2001:db8::5]:5432 or /run/postgresql, or * for all "
+			"others", name);
+		return false;
+	}
+	if (strcmp(settings.host, "*") == 0)
+		settings.port = 0;
+	if (!parse_settings(l, &section_hosts, value, &settings, e) || !check_host(&settings, e))
+		return false;
+	host_key(settings.host, settings.port, key);
+	h = lookup_find(&l->index->hosts, key);
+	if (h == NULL) {
+		h = arena_alloc(arena, sizeof(*h));
+		lookup_add(&l->index->hosts, arena, arena_strdup(arena, key), h);
+	} else {
+		warn_of_repeat("host", name, at);
+	}
+	settings.host = arena_strdup(arena, settings.host);
+	*h = settings;
+	return true;
+}
+
+static bool
+add_limit(struct lines *l, const char *name, char *value, const struct ini_place *at, struct error *e)
+{
+	struct config_arena *arena = l->index->arena;
+	struct config_limit_line settings = { .limits = l->limits }, *line;
+	char buf[NETWORK_TEXT], key[LIMIT_KEY];
+	const char *whom;
+
+	if (!limit_parse_name(name, &settings.scope, &whom, buf, e) ||
+	    !parse_settings(l, &section_limits, value, &settings.limits, e))
+		return false;
+	limit_key(settings.scope, whom, key);
+	line = lookup_find(&l->index->limits, key);
+	if (line == NULL) {
+		line = arena_alloc(arena, sizeof(*line));
+		line->name = arena_strdup(arena, whom);
+		lookup_add(&l->index->limits, arena, arena_strdup(arena, key), line);
+		limit_note_network(l->index->limit_bits, settings.scope, whom);
+	} else {
+		warn_of_repeat("limits of", name, at);
+	}
+	settings.name = line->name;
+	*line = settings;
 	return true;
 }
 
@@ -293,6 +406,9 @@ add_token(struct lines *l, const char *name, char *value, const struct ini_place
 static const struct lines_section sections[] = {
 	{ &section_pgbouncer, add_setting },
 	{ &section_databases, add_database },
+	{ &section_tenants, add_tenant },
+	{ &section_hosts, add_host },
+	{ &section_limits, add_limit },
 	{ &section_users, add_user },
 	{ &section_peers, add_peer },
 	{ &section_tls_certificates, add_certificate },
@@ -313,7 +429,7 @@ lines_enter_section(void *arg, const char *name, const struct ini_place *at, str
 		return true;
 	}
 	error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
-		"unknown section [%.60s]: there are [pgbouncer], [databases], [users], [peers], "
+		"unknown section [%.60s]: there are [pgbouncer], [databases], [tenants], [users], [hosts], [limits], [peers], "
 		"[tls_certificates] and [http_tokens]",
 		name);
 	return false;
@@ -332,28 +448,21 @@ lines_take_pair(void *arg, char *key, char *value, const struct ini_place *at, s
 	return l->section->add(l, key, value, at, e);
 }
 
-static void
-reset_keys(const struct key_section *s, void *base, struct config_arena *arena)
-{
-	struct key_walk w = { 0, 0 };
-	const struct key *k;
-
-	while ((k = key_next(s, &w)) != NULL)
-		value_reset(k, base, arena);
-}
-
 void
 lines_begin(struct lines *l, struct config *c)
 {
 	memset(l, 0, sizeof(*l));
 	l->c = c;
 	l->index = c->index;
-	reset_keys(&section_pgbouncer, c, c->arena);
-	reset_keys(&section_databases, &l->database, c->index->arena);
-	reset_keys(&section_users, &l->user, c->index->arena);
-	reset_keys(&section_peers, &l->peer, c->index->arena);
-	reset_keys(&section_tls_certificates, &l->certificate, c->index->arena);
-	reset_keys(&section_http_tokens, &l->token, c->index->arena);
+	settings_reset(&section_pgbouncer, c, c->arena);
+	settings_reset(&section_databases, &l->database, c->index->arena);
+	c->index->nothing = l->database;
+	settings_reset(&section_hosts, &l->host, c->index->arena);
+	settings_reset(&section_limits, &l->limits, c->index->arena);
+	settings_reset(&section_users, &l->user, c->index->arena);
+	settings_reset(&section_peers, &l->peer, c->index->arena);
+	settings_reset(&section_tls_certificates, &l->certificate, c->index->arena);
+	settings_reset(&section_http_tokens, &l->token, c->index->arena);
 }
 
 static void
@@ -373,8 +482,68 @@ list_databases(struct lines *l)
 		d->tls_slot = slots_number(&l->slots, d, arena);
 		c->databases[i++] = d;
 	}
-	l->index->slots = slots_list(&l->slots, arena, &l->index->nslots);
+}
+
+static void
+list_tenants(struct lines *l)
+{
+	struct config_arena *arena = l->index->arena;
+	struct config *c = l->c;
+	const struct lookup_entry *at = NULL;
+	size_t i = 0;
+
+	c->template = l->template;
+	c->ntenants = lookup_count(&l->index->tenants);
+	c->tenants = arena_alloc(arena, c->ntenants * sizeof(*c->tenants));
+	for (struct lines_tenant *t; (t = lookup_next(&l->index->tenants, &at)) != NULL;) {
+		struct config_database *d = &t->database;
+
+		template_fill(d, t->set, l->template);
+		template_expand(c, d, arena);
+		if (d->dbname == NULL)
+			d->dbname = d->name;
+		d->tls_slot = slots_number(&l->slots, d, arena);
+		c->tenants[i++] = d;
+	}
+	if (l->template == NULL)
+		return;
+	l->template->tls_slot = slots_number(&l->slots, l->template, arena);
+	l->index->template_signs = template_signs(l->template);
+}
+
+static void
+list_slots(struct lines *l)
+{
+	l->index->slots = slots_list(&l->slots, l->index->arena, &l->index->nslots);
 	slots_release(&l->slots);
+}
+
+static void
+list_hosts(struct lines *l)
+{
+	struct config *c = l->c;
+	const struct lookup_entry *at = NULL;
+	size_t i = 0;
+
+	c->nhosts = lookup_count(&l->index->hosts);
+	struct config_host *list = arena_alloc(l->index->arena, c->nhosts * sizeof(*list));
+	c->hosts = list;
+	for (const struct config_host *h; (h = lookup_next(&l->index->hosts, &at)) != NULL;)
+		list[i++] = *h;
+}
+
+static void
+list_limits(struct lines *l)
+{
+	struct config *c = l->c;
+	const struct lookup_entry *at = NULL;
+	size_t i = 0;
+
+	c->nlimits = lookup_count(&l->index->limits);
+	struct config_limit_line *list = arena_alloc(l->index->arena, c->nlimits * sizeof(*list));
+	c->limits = list;
+	for (const struct config_limit_line *line; (line = lookup_next(&l->index->limits, &at)) != NULL;)
+		list[i++] = *line;
 }
 
 static int
@@ -457,6 +626,10 @@ void
 lines_end(struct lines *l)
 {
 	list_databases(l);
+	list_tenants(l);
+	list_slots(l);
+	list_hosts(l);
+	list_limits(l);
 	list_users(l);
 	list_peers(l);
 	list_certificates(l);

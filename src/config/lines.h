@@ -9,6 +9,7 @@
 #define CONFIG_LINES_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "config/config.h"
 #include "config/ini.h"
@@ -16,6 +17,12 @@
 #include "config/slots.h"
 
 struct lines_section;
+
+/* A line of [tenants] while not all of them are read. */
+struct lines_tenant {
+	struct config_database database;
+	uint64_t set;	/* bits of its own keys: all others are those of "*" */
+};
 
 struct lines {
 	struct config *c;
@@ -26,6 +33,8 @@ struct lines {
 	/* a line of each section in which nothing is set */
 	struct config_database database;
 	struct config_user user;
+	struct config_host host;
+	struct config_limits limits;
 	struct config_peer peer;
 	struct tls_certificate certificate;
 	struct http_token token;
@@ -33,7 +42,7 @@ struct lines {
 	/* where these were set; file is NULL if nowhere */
 	struct ini_place http_listen, webhook_secret;
 
-	struct config_database *autodb;
+	struct config_database *autodb, *template;
 	struct slots slots;
 };
 

@@ -13,25 +13,35 @@ config_sources = \
 	src/config/demands.h \
 	src/config/file.c \
 	src/config/file.h \
+	src/config/hosts.c \
+	src/config/hosts.h \
 	src/config/http.c \
 	src/config/http.h \
 	src/config/ini.c \
 	src/config/ini.h \
 	src/config/keys.c \
 	src/config/keys.h \
+	src/config/limits.c \
+	src/config/limits.h \
 	src/config/lines.c \
 	src/config/lines.h \
 	src/config/load.c \
 	src/config/load.h \
 	src/config/lookup.c \
 	src/config/lookup.h \
+	src/config/networks.c \
+	src/config/networks.h \
 	src/config/reference.c \
 	src/config/reference.h \
 	src/config/scan.c \
 	src/config/scan.h \
+	src/config/settings.c \
+	src/config/settings.h \
 	src/config/slots.c \
 	src/config/slots.h \
 	src/config/snapshot.h \
+	src/config/template.c \
+	src/config/template.h \
 	src/config/userlist.c \
 	src/config/userlist.h \
 	src/config/value.c \

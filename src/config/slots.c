@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const char *
 text_of(const char *s)
@@ -53,6 +54,20 @@ slots_number(struct slots *s, const struct config_database *d, struct config_are
 		slot.cert_file == NULL && slot.key_file == NULL)
 		return 0;
 	return find_or_add(s, &slot, arena);
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+bool
+slot_fits(const struct slot *slot, const struct config_database *d)
+{
+	return slot->sslmode == d->server_tls_sslmode && slot->negotiation == d->server_tls_negotiation &&
+	       same_text(slot->ca_file, d->server_tls_ca_file) && same_text(slot->cert_file, d->server_tls_cert_file) &&
+	       same_text(slot->key_file, d->server_tls_key_file);
 }
 
 const struct slot *

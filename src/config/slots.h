@@ -10,6 +10,7 @@
 #ifndef CONFIG_SLOTS_H
 #define CONFIG_SLOTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "config/arena.h"
@@ -32,6 +33,9 @@ struct slots {
 
 /* The slot of this database, made if it is the first.  Its strings are borrowed. */
 size_t slots_number(struct slots *s, const struct config_database *d, struct config_arena *arena);
+
+/* Are these what the database sets itself? */
+bool slot_fits(const struct slot *slot, const struct config_database *d);
 
 /* All of them by number, *n in all; then release. */
 const struct slot *slots_list(const struct slots *s, struct config_arena *arena, size_t *n);

@@ -3,7 +3,7 @@
  *
  *	struct config ── arena: the struct and the text of [pgbouncer]'s keys
  *	      │
- *	      ├── index ── arena: databases, users, peers, certificates, tokens and their names
+ *	      ├── index ── arena: databases, tenants, users, hosts, limits ... and their names
  *	      ├── client_tls, http_tls, servers: contexts (config/contexts.h)
  *	      └── access: hba and ident (config/access.h)
  *
@@ -16,6 +16,8 @@
 #define CONFIG_SNAPSHOT_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "config/arena.h"
 #include "config/lookup.h"
@@ -30,6 +32,12 @@ struct config_index {
 	struct lookup certificates; /* struct tls_certificate, by host */
 	struct lookup tokens;	/* struct http_token, by name */
 	struct lookup token_hashes; /* the same, by the hash in hex */
+	struct lookup tenants;	/* struct lines_tenant; without "*" */
+	struct lookup hosts;	/* struct config_host, by host_key */
+	struct lookup limits;	/* struct config_limit_line, by limit_key */
+	bool limit_bits[129];	/* lengths of networks in limits */
+	uint64_t template_signs; /* of "*" in [tenants]: config/template.h */
+	struct config_database nothing; /* a line in which nothing is set */
 	const struct slot *slots;
 	size_t nslots;
 };

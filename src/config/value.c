@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "config/demands.h"
 #include "config/http.h"
+#include "config/networks.h"
 
 #define FRACTION_DIGITS 6
 #define EMPTY_QUERY "<empty>"
@@ -22,8 +23,40 @@ struct value_type {
 	bool (*parse)(const struct key *k, const char *text, void *field,
 		struct config_arena *arena);
 	const char *(*print)(const struct key *k, const void *field, char *buf);
-	size_t size;
 };
+
+static void
+store(const struct key *k, void *field, int64_t n)
+{
+	switch (k->size) {
+	case sizeof(int8_t):
+		*(int8_t *)field = (int8_t)n;
+		break;
+	case sizeof(int16_t):
+		*(int16_t *)field = (int16_t)n;
+		break;
+	case sizeof(int32_t):
+		*(int32_t *)field = (int32_t)n;
+		break;
+	default:
+		*(int64_t *)field = n;
+	}
+}
+
+static int64_t
+load(const struct key *k, const void *field)
+{
+	switch (k->size) {
+	case sizeof(int8_t):
+		return *(const int8_t *)field;
+	case sizeof(int16_t):
+		return *(const int16_t *)field;
+	case sizeof(int32_t):
+		return *(const int32_t *)field;
+	default:
+		return *(const int64_t *)field;
+	}
+}
 
 static bool
 in_range(const struct key *k, int64_t n)
@@ -39,7 +72,7 @@ parse_int(const struct key *k, const char *text, void *field, struct config_aren
 	(void)arena;
 	if (!string_to_int64(text, &n) || !in_range(k, n))
 		return false;
-	*(int *)field = (int)n;
+	store(k, field, n);
 	return true;
 }
 
@@ -48,7 +81,16 @@ parse_auto(const struct key *k, const char *text, void *field, struct config_are
 {
 	if (!string_equal_nocase(text, "auto"))
 		return parse_int(k, text, field, arena);
-	*(int *)field = 0;
+	store(k, field, 0);
+	return true;
+}
+
+static bool
+parse_pool(const struct key *k, const char *text, void *field, struct config_arena *arena)
+{
+	if (!string_equal_nocase(text, "auto"))
+		return parse_int(k, text, field, arena);
+	store(k, field, POOL_SIZE_AUTO);
 	return true;
 }
 
@@ -79,16 +121,25 @@ parse_bool(const struct key *k, const char *text, void *field, struct config_are
 		{ NULL, 0 },
 	};
 
-	(void)k;
+	int value;
+
 	(void)arena;
-	return parse_word_value(words, text, field);
+	if (!parse_word_value(words, text, &value))
+		return false;
+	store(k, field, value);
+	return true;
 }
 
 static bool
 parse_enum(const struct key *k, const char *text, void *field, struct config_arena *arena)
 {
+	int value;
+
 	(void)arena;
-	return parse_word_value(k->words, text, field);
+	if (!parse_word_value(k->words, text, &value))
+		return false;
+	store(k, field, value);
+	return true;
 }
 
 static bool
@@ -106,7 +157,7 @@ parse_mode(const struct key *k, const char *text, void *field, struct config_are
 	}
 	if (!in_range(k, n))
 		return false;
-	*(int *)field = (int)n;
+	store(k, field, n);
 	return true;
 }
 
@@ -114,12 +165,19 @@ parse_mode(const struct key *k, const char *text, void *field, struct config_are
 static bool
 parse_growth(const struct key *k, const char *text, void *field, struct config_arena *arena)
 {
-	int n;
+	int64_t n;
 
-	if (!parse_int(k, text, &n, arena) || (n > 0 && n <= 100))
+	(void)arena;
+	if (!string_to_int64(text, &n) || !in_range(k, n) || (n > 0 && n <= 100))
 		return false;
-	*(int *)field = n;
+	store(k, field, n);
 	return true;
+}
+
+static bool
+is_unset(const struct key *k, const char *text)
+{
+	return k->min == CONFIG_UNSET && strcmp(text, "-1") == 0;
 }
 
 /* "16MB", "16 MB" and "16777216" are the same. */
@@ -139,12 +197,16 @@ parse_size(const struct key *k, const char *text, void *field, struct config_are
 	int shift = 0;
 
 	(void)arena;
+	if (is_unset(k, text)) {
+		store(k, field, CONFIG_UNSET);
+		return true;
+	}
 	if (digits >= sizeof(number) || (*unit != '\0' && !parse_word_value(units, unit, &shift)))
 		return false;
 	string_copy(number, text, digits + 1);
 	if (!string_to_int64(number, &n) || n > (INT64_MAX >> shift) || !in_range(k, n << shift))
 		return false;
-	*(int64_t *)field = n << shift;
+	store(k, field, n << shift);
 	return true;
 }
 
@@ -182,12 +244,6 @@ parse_decimal(const char *text, int64_t *whole, int64_t *millionths)
 }
 
 static bool
-is_unset(const struct key *k, const char *text)
-{
-	return k->min == CONFIG_UNSET && strcmp(text, "-1") == 0;
-}
-
-static bool
 parse_time(const struct key *k, const char *text, void *field, struct config_arena *arena)
 {
 	int64_t seconds, fraction;
@@ -195,13 +251,13 @@ parse_time(const struct key *k, const char *text, void *field, struct config_are
 
 	(void)arena;
 	if (is_unset(k, text)) {
-		*(usec_t *)field = CONFIG_UNSET;
+		store(k, field, CONFIG_UNSET);
 		return true;
 	}
 	rest = parse_decimal(text, &seconds, &fraction);
 	if (rest == NULL || *rest != '\0' || !in_range(k, seconds))
 		return false;
-	*(usec_t *)field = seconds * USEC_PER_SEC + fraction;
+	store(k, field, seconds * USEC_PER_SEC + fraction);
 	return true;
 }
 
@@ -221,7 +277,7 @@ parse_msec(const struct key *k, const char *text, void *field, struct config_are
 
 	(void)arena;
 	if (is_unset(k, text)) {
-		*(usec_t *)field = CONFIG_UNSET;
+		store(k, field, CONFIG_UNSET);
 		return true;
 	}
 	unit = parse_decimal(text, &whole, &fraction);
@@ -231,7 +287,7 @@ parse_msec(const struct key *k, const char *text, void *field, struct config_are
 	if ((*unit != '\0' && !parse_word_value(units, unit, &msec)) || whole > k->max / msec ||
 		!in_range(k, whole * msec + fraction * msec / 1000000))
 		return false;
-	*(usec_t *)field = whole * msec * USEC_PER_MSEC + fraction * msec / 1000;
+	store(k, field, whole * msec * USEC_PER_MSEC + fraction * msec / 1000);
 	return true;
 }
 
@@ -318,7 +374,7 @@ parse_bits(const struct key *k, const char *text, void *field, struct config_are
 			break;
 		p += n + 1;
 	}
-	*(int *)field = bits;
+	store(k, field, bits);
 	return true;
 }
 
@@ -340,28 +396,99 @@ parse_hosts(const struct key *k, const char *text, void *field, struct config_ar
 	return http_hosts_are_good(text) && parse_text(k, text, field, arena);
 }
 
+/* Words with commas between, none twice, at least one. */
+static bool
+parse_list(const struct key *k, const char *text, void *field, struct config_arena *arena)
+{
+	char word[32];
+	unsigned seen = 0;
+	int value;
+
+	for (const char *p = text;;) {
+		p += strspn(p, " \t");
+		size_t n = strcspn(p, ", \t");
+		if (n >= sizeof(word))
+			return false;
+		string_copy(word, p, n + 1);
+		if (!parse_word_value(k->words, word, &value) || (seen & 1u << value) != 0)
+			return false;
+		seen |= 1u << value;
+		p += n + strspn(p + n, " \t");
+		if (*p == '\0')
+			break;
+		if (*p++ != ',')
+			return false;
+	}
+	return parse_text(k, text, field, arena);
+}
+
+static bool
+parse_networks(const struct key *k, const char *text, void *field, struct config_arena *arena)
+{
+	return networks_are_good(text) && parse_text(k, text, field, arena);
+}
+
+/* Case does not count in what it is compared with. */
+static bool
+parse_suffix(const struct key *k, const char *text, void *field, struct config_arena *arena)
+{
+	char folded[256];
+	size_t n = strlen(text);
+
+	if (n >= sizeof(folded) || (n > 0 && (*text != '.' || n < 2 || text[n - 1] == '.')) || strstr(text, "..") != NULL)
+		return false;
+	for (size_t i = 0; i <= n; i++) {
+		folded[i] = string_lower(text[i]);
+		if (i < n && strchr("abcdefghijklmnopqrstuvwxyz0123456789-_.", folded[i]) == NULL)
+			return false;
+	}
+	return parse_text(k, folded, field, arena);
+}
+
+static bool
+parse_tenant(const struct key *k, const char *text, void *field, struct config_arena *arena)
+{
+	return (*text == '\0' || config_is_tenant_name(text)) && parse_text(k, text, field, arena);
+}
+
+static bool
+parse_redis(const struct key *k, const char *text, void *field, struct config_arena *arena)
+{
+	static const char *const schemes[] = { "redis://", "unix://" };
+	bool good = *text == '\0';
+
+	for (size_t i = 0; i < lengthof(schemes); i++)
+		good |= strncmp(text, schemes[i], strlen(schemes[i])) == 0 && text[strlen(schemes[i])] != '\0';
+	return good && strpbrk(text, " \t") == NULL && parse_text(k, text, field, arena);
+}
+
 static const char *
 print_int(const struct key *k, const void *field, char *buf)
 {
-	int n = *(const int *)field;
+	int64_t n = load(k, field);
 
 	if (n == CONFIG_UNSET && k->min == CONFIG_UNSET)
 		return NULL;
-	snprintf(buf, VALUE_TEXT, "%d", n);
+	snprintf(buf, VALUE_TEXT, "%lld", (long long)n);
 	return buf;
 }
 
 static const char *
 print_auto(const struct key *k, const void *field, char *buf)
 {
-	return *(const int *)field == 0 ? "auto" : print_int(k, field, buf);
+	return load(k, field) == 0 ? "auto" : print_int(k, field, buf);
+}
+
+static const char *
+print_pool(const struct key *k, const void *field, char *buf)
+{
+	return load(k, field) == POOL_SIZE_AUTO ? "auto" : print_int(k, field, buf);
 }
 
 static const char *
 print_mode(const struct key *k, const void *field, char *buf)
 {
-	(void)k;
-	snprintf(buf, VALUE_TEXT, "%04o", (unsigned)*(const int *)field);
+	snprintf(buf, VALUE_TEXT, "%04o", (unsigned)load(k, field));
 	return buf;
 }
 
@@ -369,7 +496,7 @@ static const char *
 print_enum(const struct key *k, const void *field, char *buf)
 {
 	(void)buf;
-	return key_word_of(k->words, *(const int *)field);
+	return key_word_of(k->words, (int)load(k, field));
 }
 
 static const char *
@@ -378,7 +505,7 @@ print_bits(const struct key *k, const void *field, char *buf)
 	size_t n = 0;
 
 	for (const struct key_word *w = k->words; w->word != NULL; w++)
-		if ((*(const int *)field & w->value) != 0)
+		if ((load(k, field) & w->value) != 0)
 			n += (size_t)snprintf(buf + n, VALUE_TEXT - n, "%s%s", n == 0 ? "" : ",", w->word);
 	return buf;
 }
@@ -386,9 +513,7 @@ print_bits(const struct key *k, const void *field, char *buf)
 static const char *
 print_size(const struct key *k, const void *field, char *buf)
 {
-	(void)k;
-	snprintf(buf, VALUE_TEXT, "%lld", (long long)*(const int64_t *)field);
-	return buf;
+	return print_int(k, field, buf);
 }
 
 /* Without the zeros that say nothing. */
@@ -406,7 +531,7 @@ trim_decimal(char *buf)
 static const char *
 print_time(const struct key *k, const void *field, char *buf)
 {
-	usec_t t = *(const usec_t *)field;
+	usec_t t = load(k, field);
 
 	if (t == CONFIG_UNSET && k->min == CONFIG_UNSET)
 		return NULL;
@@ -417,7 +542,7 @@ print_time(const struct key *k, const void *field, char *buf)
 static const char *
 print_msec(const struct key *k, const void *field, char *buf)
 {
-	usec_t t = *(const usec_t *)field;
+	usec_t t = load(k, field);
 
 	if (t == CONFIG_UNSET && k->min == CONFIG_UNSET)
 		return NULL;
@@ -449,25 +574,32 @@ print_check(const struct key *k, const void *field, char *buf)
 }
 
 static const struct value_type types[] = {
-	[KEY_BOOL] = { parse_bool, print_int, sizeof(int) },
-	[KEY_INT] = { parse_int, print_int, sizeof(int) },
-	[KEY_AUTO] = { parse_auto, print_auto, sizeof(int) },
-	[KEY_SIZE] = { parse_size, print_size, sizeof(int64_t) },
-	[KEY_TIME] = { parse_time, print_time, sizeof(usec_t) },
-	[KEY_MSEC] = { parse_msec, print_msec, sizeof(usec_t) },
-	[KEY_GROWTH] = { parse_growth, print_int, sizeof(int) },
-	[KEY_MODE] = { parse_mode, print_mode, sizeof(int) },
-	[KEY_ENUM] = { parse_enum, print_enum, sizeof(int) },
-	[KEY_BITS] = { parse_bits, print_bits, sizeof(int) },
-	[KEY_TEXT] = { parse_text, print_text, sizeof(char *) },
-	[KEY_WORD] = { parse_word, print_text, sizeof(char *) },
-	[KEY_WORDS] = { parse_words, print_text, sizeof(char *) },
-	[KEY_CHECK] = { parse_check, print_check, sizeof(char *) },
-	[KEY_DATABASE] = { parse_database, print_text, sizeof(char *) },
-	[KEY_DEMANDS] = { parse_demands, print_text, sizeof(char *) },
-	[KEY_LISTEN] = { parse_listen, print_text, sizeof(char *) },
-	[KEY_URL] = { parse_url, print_text, sizeof(char *) },
-	[KEY_HOSTS] = { parse_hosts, print_text, sizeof(char *) },
+	[KEY_BOOL] = { parse_bool, print_int },
+	[KEY_INT] = { parse_int, print_int },
+	[KEY_AUTO] = { parse_auto, print_auto },
+	[KEY_POOL] = { parse_pool, print_pool },
+	[KEY_SIZE] = { parse_size, print_size },
+	[KEY_TIME] = { parse_time, print_time },
+	[KEY_MSEC] = { parse_msec, print_msec },
+	[KEY_GROWTH] = { parse_growth, print_int },
+	[KEY_MODE] = { parse_mode, print_mode },
+	[KEY_ENUM] = { parse_enum, print_enum },
+	[KEY_BITS] = { parse_bits, print_bits },
+	[KEY_TEXT] = { parse_text, print_text },
+	[KEY_WORD] = { parse_word, print_text },
+	[KEY_WORDS] = { parse_words, print_text },
+	[KEY_CHECK] = { parse_check, print_check },
+	[KEY_DATABASE] = { parse_database, print_text },
+	[KEY_DEMANDS] = { parse_demands, print_text },
+	[KEY_LISTEN] = { parse_listen, print_text },
+	[KEY_URL] = { parse_url, print_text },
+	[KEY_HOSTS] = { parse_hosts, print_text },
+	[KEY_LIST] = { parse_list, print_text },
+	[KEY_NETWORKS] = { parse_networks, print_text },
+	[KEY_SUFFIX] = { parse_suffix, print_text },
+	[KEY_TENANT] = { parse_tenant, print_text },
+	[KEY_SETTINGS] = { parse_text, print_text },
+	[KEY_REDIS] = { parse_redis, print_text },
 };
 
 static void *
@@ -482,10 +614,28 @@ const_field_of(const struct key *k, const void *base)
 	return (const char *)base + k->offset;
 }
 
-static bool
-is_text(const struct key *k)
+bool
+value_is_text(const struct key *k)
 {
 	return types[k->type].print == print_text || types[k->type].print == print_check;
+}
+
+int64_t
+value_number(const struct key *k, const void *base)
+{
+	return load(k, const_field_of(k, base));
+}
+
+void
+value_set_number(const struct key *k, void *base, int64_t n)
+{
+	store(k, field_of(k, base), n);
+}
+
+const char **
+value_text(const struct key *k, void *base)
+{
+	return field_of(k, base);
 }
 
 bool
@@ -517,12 +667,10 @@ value_reset(const struct key *k, void *base, struct config_arena *arena)
 {
 	struct error e;
 
-	if (k->def == NULL && is_text(k))
+	if (k->def == NULL && value_is_text(k))
 		*(const char **)field_of(k, base) = (k->flags & KEY_NULL) != 0 ? NULL : "";
-	else if (k->def == NULL && types[k->type].size == sizeof(int))
-		*(int *)field_of(k, base) = CONFIG_UNSET;
 	else if (k->def == NULL)
-		*(int64_t *)field_of(k, base) = CONFIG_UNSET;
+		store(k, field_of(k, base), CONFIG_UNSET);
 	else if (!value_parse(k, base, k->def, arena, &e))
 		abort(); /* the table is wrong, and the first test would tell */
 }
@@ -536,11 +684,11 @@ value_print(const struct key *k, const void *base, char *buf)
 void
 value_copy(const struct key *k, void *dst, const void *src, struct config_arena *arena)
 {
-	if (is_text(k))
+	if (value_is_text(k))
 		*(const char **)field_of(k, dst) =
 			arena_strdup(arena, *(const char *const *)const_field_of(k, src));
 	else
-		memcpy(field_of(k, dst), const_field_of(k, src), types[k->type].size);
+		store(k, field_of(k, dst), load(k, const_field_of(k, src)));
 }
 
 static bool
@@ -608,6 +756,7 @@ value_describe(const struct key *k, char *buf, size_t size)
 		[KEY_BOOL] = "0 or 1 (or off, on, false, true, no, yes)",
 		[KEY_INT] = "a whole number",
 		[KEY_AUTO] = "auto, or a whole number",
+		[KEY_POOL] = "auto, or a whole number",
 		[KEY_SIZE] = "a number of bytes like 1048576 or 1MB",
 		[KEY_TIME] = "a number of seconds like 15 or 0.5",
 		[KEY_MSEC] = "a number of milliseconds like 500, or with a unit like 500ms, 1.5s or 2min",
@@ -623,13 +772,20 @@ value_describe(const struct key *k, char *buf, size_t size)
 		[KEY_DEMANDS] = "empty or a list of " DEMANDS_WORDS ", all of them with ! before or none",
 		[KEY_LISTEN] = "empty or a list of addresses like 127.0.0.1:8432, [::1]:8432 or /run/pgusher/http.sock",
 		[KEY_URL] = "empty or a URL that begins with http:// or https://",
+		[KEY_LIST] = "a list, with commas and each word once, of ",
+		[KEY_NETWORKS] = "empty or a list, with commas, of networks like 10.0.0.0/8, 2001:db8::/32, addresses and unix, "
+			"with no bit set behind a network's length",
+		[KEY_SUFFIX] = "empty or what host names end with, like .db.example.com",
+		[KEY_TENANT] = "empty or the name of a tenant: letters, digits, _, - and ., at most 63",
+		[KEY_SETTINGS] = "empty or a connection string, like \"host=10.0.0.5 dbname=catalogue user=pgusher\"",
+		[KEY_REDIS] = "empty or a URL like redis://10.0.0.9:6379/0 or unix:///run/redis.sock",
 		[KEY_HOSTS] = "empty or a list of names like pooler.example.com, without http:// and port",
 	};
 
 	string_copy(buf, starts[k->type], size);
 	if (k->words != NULL)
 		append_words(k, buf, size);
-	else if (k->type == KEY_INT || k->type == KEY_AUTO || k->type == KEY_SIZE ||
+	else if (k->type == KEY_INT || k->type == KEY_AUTO || k->type == KEY_POOL || k->type == KEY_SIZE ||
 		k->type == KEY_TIME || k->type == KEY_MSEC)
 		append_range(k, buf, size);
 	return buf;

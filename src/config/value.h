@@ -28,6 +28,14 @@ const char *value_print(const struct key *k, const void *base, char *buf);
 /* Set the field of dst to that of src, both structs of the key's section. */
 void value_copy(const struct key *k, void *dst, const void *src, struct config_arena *arena);
 
+/* Is it text?  If not, its number: CONFIG_UNSET if nothing is set. */
+bool value_is_text(const struct key *k);
+int64_t value_number(const struct key *k, const void *base);
+void value_set_number(const struct key *k, void *base, int64_t n);
+
+/* Where a text's pointer is. */
+const char **value_text(const struct key *k, void *base);
+
 /* Do both structs hold the same? */
 bool value_equal(const struct key *k, const void *a, const void *b);
 bool value_is_default(const struct key *k, const void *base);
