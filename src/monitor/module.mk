@@ -14,6 +14,8 @@ monitor_sources = \
 	src/monitor/slow_line.h \
 	src/monitor/slow_log.c \
 	src/monitor/slow_log.h \
+	src/monitor/threats.c \
+	src/monitor/threats.h \
 	src/monitor/watch.c \
 	src/monitor/watch.h \
 	src/monitor/webhook.c \

@@ -11,6 +11,7 @@
 #include "monitor/notice.h"
 #include "monitor/ring.h"
 #include "monitor/slow_log.h"
+#include "monitor/threats.h"
 #include "monitor/watch.h"
 #include "monitor/webhook.h"
 
@@ -26,6 +27,7 @@ struct monitor {
 	struct ring slow;		/* of struct slow_query */
 	size_t slow_bytes;
 	struct alerts *alerts;
+	struct threats *threats;
 	struct history history;
 	struct watch *watch;
 	struct webhook *webhook;
@@ -37,6 +39,7 @@ static const char *const kind_names[ALERT_KINDS] = {
 	[ALERT_SLOW_QUERY] = "slow_query",
 	[ALERT_SLOW_SHARE] = "slow_share",
 	[ALERT_REGRESSION] = "regression",
+	[ALERT_THREAT] = "threat",
 };
 
 static const char *const delivery_names[] = {
@@ -178,6 +181,41 @@ monitor_slow_query(struct monitor *m, struct slow_query *q)
 	keep_slow(m, q);
 }
 
+/* --- threats --- */
+
+static void
+judge_threat(struct monitor *m, const struct threat *t, usec_t now)
+{
+	char message[NOTICE_SIZE];
+	struct alert_case what;
+
+	notice_of_threat(&what, t);
+	if (alerts_count(m->alerts, &what, m->config->alert_cooldown, now))
+		return;
+	notice_say_threat(message, t);
+	what.message = message;
+	raise_alert(m, &what, now);
+}
+
+void
+monitor_threat(struct monitor *m, struct threat *t)
+{
+	judge_threat(m, t, clock_now());
+	threats_keep(m->threats, t);
+}
+
+void
+monitor_set_habits(struct monitor *m, struct habits *hs)
+{
+	threats_set_habits(m->threats, hs, m->config);
+}
+
+void
+monitor_save(struct monitor *m)
+{
+	threats_save(m->threats);
+}
+
 /* --- settings --- */
 
 static void
@@ -185,6 +223,7 @@ apply(struct monitor *m)
 {
 	slow_log_configure(m->slow_log, m->config, clock_now());
 	webhook_configure(m->webhook, m->config->alert_webhook_url, m->config->alert_webhook_secret);
+	threats_set_config(m->threats, m->config);
 }
 
 void
@@ -218,6 +257,7 @@ monitor_reset(struct monitor *m)
 {
 	forget_slow(m);
 	alerts_reset(m->alerts);
+	threats_reset(m->threats);
 	history_reset(&m->history, clock_now());
 	watch_forget(m->watch);
 }
@@ -234,6 +274,24 @@ const struct alert *
 monitor_next_alert(const struct monitor *m, const struct alert *after)
 {
 	return alerts_next(m->alerts, after);
+}
+
+const struct threat *
+monitor_next_threat(const struct monitor *m, const struct threat *after)
+{
+	return threats_next(m->threats, after);
+}
+
+const struct threat_counts *
+monitor_threat_counts(const struct monitor *m)
+{
+	return threats_counts(m->threats);
+}
+
+const struct threat_counts *
+monitor_tenant_threats(const struct monitor *m, const char *tenant)
+{
+	return threats_of_tenant(m->threats, tenant);
 }
 
 size_t
@@ -271,6 +329,7 @@ on_tick(void *arg)
 	m->counts.slow_lost = slow_log_lost(m->slow_log);
 	alerts_tick(m->alerts, m->config->alert_cooldown, now);
 	webhook_tick(m->webhook, now);
+	threats_tick(m->threats, now);
 }
 
 static void
@@ -293,6 +352,7 @@ monitor_new(struct loop *l, struct mailbox *mb, int job_mail, struct helpers *as
 	m->config = config_ref(c);
 	m->slow_log = slow_log_new();
 	m->alerts = alerts_new();
+	m->threats = threats_new(mb, job_mail, askers);
 	history_init(&m->history, clock_now());
 	m->webhook = webhook_new(l, mb, job_mail, askers, on_told, m);
 	m->watch = watch_new(l, in, c, &watch_ops, m);
@@ -320,6 +380,7 @@ monitor_free(struct monitor **mp)
 	webhook_free(&m->webhook);
 	forget_slow(m);
 	alerts_free(&m->alerts);
+	threats_free(&m->threats);
 	history_release(&m->history);
 	slow_log_free(&m->slow_log);
 	config_unref(&m->config);

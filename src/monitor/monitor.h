@@ -14,6 +14,7 @@
 
 #include "base/histogram.h"
 #include "config/config.h"
+#include "monitor/threats.h"
 #include "net/helpers.h"
 #include "session/inquiry.h"
 #include "stats/slow_query.h"
@@ -27,6 +28,7 @@ enum alert_kind {
 	ALERT_SLOW_QUERY,	/* one query took alert_query_time or longer */
 	ALERT_SLOW_SHARE,	/* too many queries of a tenant were slow, over 5 min and over 1 h */
 	ALERT_REGRESSION,	/* a statement of a tenant is slower than it used to be */
+	ALERT_THREAT,		/* a statement that its tenant never ran before, or that looks like an attack */
 	ALERT_KINDS,
 };
 
@@ -72,6 +74,9 @@ struct monitor_counts {
 struct monitor *monitor_new(struct loop *l, struct mailbox *mb, int job_mail, struct helpers *askers,
 			    const struct inquirer *in, const struct config *c);
 
+/* What is usual (threat/habit.h) is read from threat_file now, and written there.  hs stays. */
+void monitor_set_habits(struct monitor *m, struct habits *hs);
+
 /* The end begins: what waits for the webhook is given up, and what is under way within about a second.  Before
  * helpers_free; monitor_free is after it, when no worker runs any more and the loop has run for the last time. */
 void monitor_close(struct monitor *m);
@@ -86,6 +91,12 @@ void monitor_reopen(struct monitor *m);
 /* Takes q. */
 void monitor_slow_query(struct monitor *m, struct slow_query *q);
 
+/* Takes t. */
+void monitor_threat(struct monitor *m, struct threat *t);
+
+/* When no worker runs any more: write what was learned last. */
+void monitor_save(struct monitor *m);
+
 /* RESET STATS, when the workers have done their part: forget slow queries, history and alerts (with their cool-downs;
  * what is on its way to the webhook goes there). */
 void monitor_reset(struct monitor *m);
@@ -95,6 +106,12 @@ void monitor_reset(struct monitor *m);
 /* The latest first: NULL starts, NULL ends. */
 const struct slow_query *monitor_next_slow(const struct monitor *m, const struct slow_query *after);
 const struct alert *monitor_next_alert(const struct monitor *m, const struct alert *after);
+
+const struct threat *monitor_next_threat(const struct monitor *m, const struct threat *after);
+const struct threat_counts *monitor_threat_counts(const struct monitor *m);
+
+/* NULL: nothing was noticed there. */
+const struct threat_counts *monitor_tenant_threats(const struct monitor *m, const char *tenant);
 
 /* Oldest first; returns how many (at most 61). */
 size_t monitor_history(const struct monitor *m, const struct history_point **points);

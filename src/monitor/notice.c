@@ -123,12 +123,44 @@ notice_say_alarm(char *message, const struct query_alarm *a)
 		say_regression(message, a);
 }
 
+/* ---- a threat ---- */
+
+/* Its value is how many rules it hits. */
+void
+notice_of_threat(struct alert_case *what, const struct threat *t)
+{
+	*what = (struct alert_case){
+		.kind = ALERT_THREAT,
+		.tenant = or_unknown(t->tenant),
+		.hash = t->hash,
+		.text = t->text,
+		.value = __builtin_popcount(t->rules),
+	};
+}
+
+void
+notice_say_threat(char *message, const struct threat *t)
+{
+	char rules[THREAT_NAMES_SIZE], tenant[NAME_SIZE], user[NAME_SIZE], client[NAME_SIZE], name[NAME_SIZE];
+	bool is_named = t->application_name != NULL && t->application_name[0] != '\0';
+
+	snprintf(message, NOTICE_SIZE,
+		 "tenant %s: statement %016" PRIx64 " of user %s (from %s%s%s) was %s: %s (threat_mode is %s); see SHOW THREATS",
+		 clip(tenant, t->tenant), t->hash, clip(user, t->user), clip(client, t->client),
+		 is_named ? ", application " : "", is_named ? clip(name, t->application_name) : "",
+		 t->refused ? "refused" : "let through", threat_rule_names(t->rules, rules), threat_mode_name(t->mode));
+}
+
 /* ---- for programs ---- */
 
 static const char *
 unit_of(enum alert_kind k)
 {
-	return k == ALERT_SLOW_SHARE ? "percent" : "ms";
+	static const char *const units[ALERT_KINDS] = {
+		[ALERT_SLOW_QUERY] = "ms", [ALERT_SLOW_SHARE] = "percent", [ALERT_REGRESSION] = "ms", [ALERT_THREAT] = "rules",
+	};
+
+	return units[k];
 }
 
 void

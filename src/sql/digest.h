@@ -71,9 +71,14 @@ enum sql_effect {
 	SQL_EFFECT_SETTINGS = 1 << 0,	/* set_config(), but not set_config(a, b, true); set_limit(), UPDATE pg_settings */
 	SQL_EFFECT_LOCKS = 1 << 1,	/* pg_advisory_lock(), pg_try_advisory_lock_shared() ...: not the _xact_ ones */
 	SQL_EFFECT_TEMP = 1 << 2,	/* SELECT INTO TEMP, CREATE TEMP ..., and whatever names pg_temp. */
+
+	/* These two leave nothing, but tell what a hash does not: */
+	SQL_EFFECT_CODE = 1 << 3,	/* a literal is code, or names a file: DO, CREATE FUNCTION, COPY ... PROGRAM,
+					 * query_to_xml(), dblink(), pg_read_file() ... */
+	SQL_EFFECT_ROWS = 1 << 4,	/* VALUES has several rows that are alike */
 };
 
-#define SQL_EFFECTS (SQL_EFFECT_SETTINGS | SQL_EFFECT_LOCKS | SQL_EFFECT_TEMP)	/* all; of what is not known */
+#define SQL_EFFECTS (SQL_EFFECT_SETTINGS | SQL_EFFECT_LOCKS | SQL_EFFECT_TEMP)	/* all that is left behind; of what is not known */
 
 struct sql_digest {
 	uint64_t hash;		/* never 0 */

@@ -1,7 +1,7 @@
 /*
  * lexer: SQL as tokens, the way PostgreSQL's scan.l cuts it.
  *
- * Private to the folder.  Nothing is copied: a token is a piece of the text.  Blanks and
+ * Private to sql/ and threat/.  Nothing is copied: a token is a piece of the text.  Blanks and
  * comments lie between tokens and are only told of.  There are no errors: what PostgreSQL
  * would refuse becomes tokens all the same, and what has no end ends with the text.
  * Time is linear in the text.

@@ -106,6 +106,8 @@ end_element(struct shape *s)
 	} else if (s->listener != NULL) {
 		s->listener->fold(s->listener, l->mark, l->folding);
 	}
+	if (fold && l->kind == LIST_ROWS)
+		s->effects |= SQL_EFFECT_ROWS;
 	l->folding = fold;
 	l->begun = true;
 	l->outer_literal |= s->literal;
@@ -180,7 +182,7 @@ note_call(struct shape *s)
 	else if (name->kind == TOKEN_QUOTED && name->size > 2)
 		note_function(s, words_find(lexer_word_hash(name->start + 1, name->size - 2)));
 	else if (name->kind == TOKEN_ESCAPED)
-		s->effects |= SQL_EFFECT_SETTINGS | SQL_EFFECT_LOCKS;	/* who writes so has something to hide */
+		s->effects |= SQL_EFFECT_SETTINGS | SQL_EFFECT_LOCKS | SQL_EFFECT_CODE;	/* who writes so has something to hide */
 }
 
 static bool
@@ -261,6 +263,14 @@ note_temp(struct shape *s, const struct word *w)
 		s->temp_way = s->temp_way && (w->flags & WORD_TEMP_WAY) != 0;
 }
 
+/* CREATE FUNCTION and COPY ... PROGRAM have their code in a literal.  (Other DDL that names functions: in doubt.) */
+static void
+note_code(struct shape *s, const struct word *w)
+{
+	if ((w->id == WORD_FUNCTION && s->verb == SQL_DDL) || (w->id == WORD_PROGRAM && s->verb == SQL_COPY))
+		s->effects |= SQL_EFFECT_CODE;
+}
+
 /* A function's body may be statements, with semicolons. */
 static void
 note_atomic(struct shape *s, const struct word *w)
@@ -285,7 +295,7 @@ begin_verb(struct shape *s, const struct word *w)
 	else if (w->id == WORD_DECLARE)
 		s->handles = HANDLES_NEXT;
 	if (s->verb == SQL_DO)
-		s->effects |= SQL_EFFECTS;
+		s->effects |= SQL_EFFECTS | SQL_EFFECT_CODE;
 }
 
 /* Behind CTEs: but a CTE may be named so (WITH update AS ...). */
@@ -357,6 +367,7 @@ take_word(struct shape *s, const struct token *t)
 	if (w != &words_plain || s->temp_way) {
 		note_temp(s, w);
 		note_atomic(s, w);
+		note_code(s, w);
 	}
 	if (s->updates)
 		note_settings(s, t);

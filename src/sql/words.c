@@ -129,6 +129,30 @@ static const struct word words[] = {
 	{ "pg_try_advisory_lock_shared", .effects = SQL_EFFECT_LOCKS },
 	{ "set_config", .id = WORD_SET_CONFIG, .effects = SQL_EFFECT_SETTINGS },
 	{ "set_limit", .effects = SQL_EFFECT_SETTINGS },
+
+	/* What they are given is code, or names a file; some are of extensions. */
+	{ "crosstab", .effects = SQL_EFFECT_CODE },
+	{ "cursor_to_xml", .effects = SQL_EFFECT_CODE },
+	{ "dblink", .effects = SQL_EFFECT_CODE },
+	{ "dblink_exec", .effects = SQL_EFFECT_CODE },
+	{ "dblink_open", .effects = SQL_EFFECT_CODE },
+	{ "dblink_send_query", .effects = SQL_EFFECT_CODE },
+	{ "lo_export", .effects = SQL_EFFECT_CODE },
+	{ "lo_import", .effects = SQL_EFFECT_CODE },
+	{ "pg_ls_dir", .effects = SQL_EFFECT_CODE },
+	{ "pg_read_binary_file", .effects = SQL_EFFECT_CODE },
+	{ "pg_read_file", .effects = SQL_EFFECT_CODE },
+	{ "pg_stat_file", .effects = SQL_EFFECT_CODE },
+	{ "query_to_xml", .effects = SQL_EFFECT_CODE },
+	{ "query_to_xml_and_xmlschema", .effects = SQL_EFFECT_CODE },
+	{ "query_to_xmlschema", .effects = SQL_EFFECT_CODE },
+	{ "ts_rewrite", .effects = SQL_EFFECT_CODE },
+	{ "ts_stat", .effects = SQL_EFFECT_CODE },
+	{ "xpath_table", .effects = SQL_EFFECT_CODE },
+
+	{ "function", .id = WORD_FUNCTION },
+	{ "procedure", .id = WORD_FUNCTION },
+	{ "program", .id = WORD_PROGRAM },
 };
 
 /* Open addressing; an empty slot has the plain word. */
