@@ -12,7 +12,7 @@ binary=
 mode=prepared
 packages=(build-essential autoconf automake pkg-config libevent-dev libssl-dev libidn-dev libsystemd-dev
 	libldap-dev libpam0g-dev libbsd-dev uthash-dev libpg-query-dev libjansson-dev libpq-dev libxxhash-dev
-	libcurl4-openssl-dev postgresql-15)
+	libcurl4-openssl-dev libhiredis-dev postgresql-15)
 
 # database        role      trade      seed orders company/city
 tenants="

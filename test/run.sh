@@ -51,14 +51,14 @@ python=/usr/bin/python3
 needed=(
 	gcc make autoconf automake pkg-config libevent-dev libssl-dev libidn-dev libbsd-dev uthash-dev
 	libsystemd-dev libldap-dev libpam0g-dev libcriterion-dev
-	libpg-query-dev libjansson-dev libpq-dev libxxhash-dev libcurl4-openssl-dev
+	libpg-query-dev libjansson-dev libpq-dev libxxhash-dev libcurl4-openssl-dev libhiredis-dev
 	postgresql-15 postgresql-client-15 util-linux procps openssl
 	python3 python3-psycopg python3-pytest python3-pytest-timeout python3-pytest-xdist
 )
 # Their tests are skipped, in words, where these are missing.
 wanted=(
 	prometheus-pgbouncer-exporter python3-psycopg2
-	slapd libpam-pwdfile testssl.sh
+	slapd libpam-pwdfile testssl.sh redis-server
 	python3-jsonschema
 	prometheus python3-prometheus-client chromium chromium-driver
 	golang-go golang-github-lib-pq-dev
