@@ -1,7 +1,10 @@
 tenant_sources = \
 	src/tenant/budget.c \
 	src/tenant/budget.h \
+	src/tenant/catalogue.c \
 	src/tenant/catalogue.h \
+	src/tenant/courier.c \
+	src/tenant/courier.h \
 	src/tenant/host.c \
 	src/tenant/host.h \
 	src/tenant/host_inside.h \
