@@ -879,7 +879,7 @@ static const struct key keys_host[] = {
 		.help = "With pool_size auto, connections that may always work at a time." },
 	{ COUNT(active_ceiling, "0"),
 		.help = "With pool_size auto, connections that may work at a time at most. With 0 it "
-			"is max_connections, and 100 if there is none, either." },
+			"is max_connections, and 64 if there is none, either." },
 };
 
 #undef OWNER

@@ -14,6 +14,7 @@
 #include "config/demands.h"
 #include "config/http.h"
 #include "config/networks.h"
+#include "redis/url.h"
 
 #define FRACTION_DIGITS 6
 #define EMPTY_QUERY "<empty>"
@@ -454,12 +455,15 @@ parse_tenant(const struct key *k, const char *text, void *field, struct config_a
 static bool
 parse_redis(const struct key *k, const char *text, void *field, struct config_arena *arena)
 {
-	static const char *const schemes[] = { "redis://", "unix://" };
-	bool good = *text == '\0';
+	struct redis_address address;
+	struct error e;
 
-	for (size_t i = 0; i < lengthof(schemes); i++)
-		good |= strncmp(text, schemes[i], strlen(schemes[i])) == 0 && text[strlen(schemes[i])] != '\0';
-	return good && strpbrk(text, " \t") == NULL && parse_text(k, text, field, arena);
+	if (*text != '\0') {
+		if (!redis_parse_url(text, &address, &e))
+			return false;
+		redis_address_release(&address);
+	}
+	return parse_text(k, text, field, arena);
 }
 
 static const char *
@@ -778,7 +782,7 @@ value_describe(const struct key *k, char *buf, size_t size)
 		[KEY_SUFFIX] = "empty or what host names end with, like .db.example.com",
 		[KEY_TENANT] = "empty or the name of a tenant: letters, digits, _, - and ., at most 63",
 		[KEY_SETTINGS] = "empty or a connection string, like \"host=10.0.0.5 dbname=catalogue user=pgusher\"",
-		[KEY_REDIS] = "empty or a URL like redis://10.0.0.9:6379/0 or unix:///run/redis.sock",
+		[KEY_REDIS] = "empty or a URL like redis://:password@10.0.0.9:6379/0",
 		[KEY_HOSTS] = "empty or a list of names like pooler.example.com, without http:// and port",
 	};
 

@@ -300,13 +300,13 @@ tenants_past(const struct tenants *t)
 	return &t->past;
 }
 
-/* The first that is set. */
+/* The first that is set; POOL_SIZE_AUTO is. */
 static int64_t
 pick(int64_t narrow, int64_t wide, int64_t widest)
 {
-	if (narrow >= 0)
+	if (narrow != CONFIG_UNSET)
 		return narrow;
-	return wide >= 0 ? wide : widest;
+	return wide != CONFIG_UNSET ? wide : widest;
 }
 
 int

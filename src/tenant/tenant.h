@@ -105,7 +105,7 @@ const struct traffic *tenants_past(const struct tenants *t);
 
 /* Settings of a tenant and a user (may be NULL: no such line) with the wider ones behind them. */
 int tenant_pool_mode(const struct tenant *t, const struct config *c, const struct config_user *u);
-int tenant_pool_size(const struct tenant *t, const struct config *c, const struct config_user *u);
+int tenant_pool_size(const struct tenant *t, const struct config *c, const struct config_user *u); /* POOL_SIZE_AUTO */
 int tenant_min_pool_size(const struct tenant *t, const struct config *c);
 int tenant_reserve_pool_size(const struct tenant *t, const struct config *c, const struct config_user *u);
 int tenant_max_connections(const struct tenant *t, const struct config *c);
