@@ -105,6 +105,8 @@ metrics_peer_new(const struct tenant *t, const struct config *c, bool all_paused
 	peer->pool_mode = pool_mode_name(conf->pool_mode);
 	peer->port = conf->port;
 	peer->pool_size = tenant_pool_size(t, c, NULL);
+	if (peer->pool_size == POOL_SIZE_AUTO)
+		peer->pool_size = 0; /* as what has no limit of its own */
 	peer->reserve_pool = tenant_reserve_pool_size(t, c, NULL);
 	peer->max_connections = tenant_max_connections(t, c);
 	return peer;

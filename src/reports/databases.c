@@ -50,6 +50,15 @@ report_load_balance(const struct config_database *db)
 	return is_list ? load_balance_hosts_name(db->load_balance_hosts) : NULL;
 }
 
+/* With auto there is none that could be told: SHOW HOSTS has what the host can use. */
+static int64_t
+tell_pool_size(const struct tenant *t, const struct config *c)
+{
+	int size = tenant_pool_size(t, c, NULL);
+
+	return size == POOL_SIZE_AUTO ? REPORT_NULL : size;
+}
+
 static void
 add_database(struct stock *rows, const struct tenant *t, const struct config *c, bool all_paused)
 {
@@ -62,7 +71,7 @@ add_database(struct stock *rows, const struct tenant *t, const struct config *c,
 			.port = conf->port,
 			.database = conf->dbname,
 			.force_user = conf->user,
-			.pool_size = tenant_pool_size(t, c, NULL),
+			.pool_size = tell_pool_size(t, c),
 			.min_pool_size = tenant_min_pool_size(t, c),
 			.reserve_pool_size = tenant_reserve_pool_size(t, c, NULL),
 			.server_lifetime = tenant_server_lifetime(t, c) / USEC_PER_SEC,

@@ -120,6 +120,15 @@ static const struct column peer_pool_columns[] = {
 	{ "sv_login", COLUMN_INT4, offsetof(struct peer_row, none) },
 };
 
+/* NULL: default_pool_size is auto, which says nothing for peers. */
+static int64_t
+tell_pool_size(const struct config_peer *p, const struct config *c)
+{
+	int size = p->pool_size >= 0 ? p->pool_size : c->default_pool_size;
+
+	return size == POOL_SIZE_AUTO ? REPORT_NULL : size;
+}
+
 static void
 add_peers(const struct report_order *o, const struct part *all, struct stock *rows)
 {
@@ -134,8 +143,7 @@ add_peers(const struct report_order *o, const struct part *all, struct stock *ro
 				.id = p->id,
 				.host = p->host,
 				.port = p->port,
-				.pool_size =
-					p->pool_size >= 0 ? p->pool_size : c->default_pool_size,
+				.pool_size = tell_pool_size(p, c),
 			});
 	}
 }

@@ -34,6 +34,8 @@ print_size(char buf[16], int size)
 	buf[0] = '\0';
 	if (size >= 0)
 		snprintf(buf, 16, "%9d", size);
+	else if (size == POOL_SIZE_AUTO)
+		snprintf(buf, 16, "%9s", "auto");
 	return buf;
 }
 
