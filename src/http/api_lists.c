@@ -13,6 +13,7 @@ struct list {
 	struct report_order *order;
 	const char *name;
 	size_t top;			/* rows at most; 0: all that there are */
+	bool cut;			/* with so many, there may be more; else a row behind them tells of the rest */
 };
 
 static void
@@ -34,8 +35,7 @@ write_list(struct buffer *out, const struct list *l, const struct report *rows)
 	json_put_string(&j, "report", l->name);
 	json_put_rows(&j, "rows", rows);
 	json_put_int(&j, "count", (int64_t)rows->nrows);
-	/* One row more than that is the sum of what was left out. */
-	json_put_bool(&j, "complete", l->top == 0 || rows->nrows <= l->top);
+	json_put_bool(&j, "complete", l->top == 0 || rows->nrows + l->cut <= l->top);
 	json_close(&j, '}');
 	buffer_append(out, "\n", 1);
 }
@@ -55,7 +55,7 @@ list_done(void *arg, struct report *rows, const struct error *e)
 	free(l);
 }
 
-static void
+static struct list *
 serve_list(struct exchange *x, const char *report, const char *name, const struct report_filter *f)
 {
 	struct list *l = memory_zalloc(sizeof(*l));
@@ -65,6 +65,7 @@ serve_list(struct exchange *x, const char *report, const char *name, const struc
 	l->top = f->top;
 	l->order = report_ask(exchange_reports(x), report_find(report), f, list_done, l);
 	exchange_wait(x, list_gone, l);
+	return l;
 }
 
 /* --- tenants --- */
@@ -127,7 +128,66 @@ pools_serve(struct exchange *x)
 	serve_list(x, "POOLS", "pools", &(struct report_filter){ .tenant = q->tenant });
 }
 
-/* --- config --- */
+/* --- limits, bans, threats --- */
+
+struct some_query {
+	const char *tenant;
+	int64_t top;
+};
+
+static const struct parameter some_list[] = {
+	{ .name = "tenant", .kind = PARAMETER_TENANT, .offset = offsetof(struct some_query, tenant) },
+	{
+		.name = "top",
+		.kind = PARAMETER_NUMBER,
+		.offset = offsetof(struct some_query, top),
+		.low = 1,
+		.high = 500,
+		.otherwise = 100,
+	},
+};
+
+const struct parameters some_parameters = { some_list, lengthof(some_list), sizeof(struct some_query) };
+
+static void
+serve_some(struct exchange *x, const char *report, const char *name)
+{
+	const struct some_query *q = exchange_parameters(x);
+
+	serve_list(x, report, name, &(struct report_filter){ .tenant = q->tenant, .top = (unsigned)q->top })->cut = true;
+}
+
+void
+limits_serve(struct exchange *x)
+{
+	serve_some(x, "LIMITS", "limits");
+}
+
+void
+bans_serve(struct exchange *x)
+{
+	serve_some(x, "BANS", "bans");
+}
+
+void
+threats_serve(struct exchange *x)
+{
+	serve_some(x, "THREATS", "threats");
+}
+
+/* --- hosts, catalogue, config --- */
+
+void
+hosts_serve(struct exchange *x)
+{
+	serve_list(x, "HOSTS", "hosts", &(struct report_filter){ .top = 0 });
+}
+
+void
+catalogue_serve(struct exchange *x)
+{
+	serve_list(x, "CATALOGUE", "catalogue", &(struct report_filter){ .top = 0 });
+}
 
 void
 config_serve(struct exchange *x)

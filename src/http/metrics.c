@@ -25,6 +25,7 @@ static struct {
 	LIST_HEAD(, request) under_way;
 	struct metrics_tenants tenants;
 	struct application_names applications;
+	struct metrics_guards guards;
 	usec_t configured_at;		/* wall clock; 0: not told */
 	usec_t since, since_wall;	/* of the counting of queries; the same from scrape to scrape */
 } state;
@@ -206,6 +207,9 @@ answer(struct request *r)
 		tell_part(&v, &s->parts[i]);
 	v.since = since_to_wall(v.since, now);
 	v.monitor = monitor_counts(reports->monitor);
+	v.threats = monitor_threat_counts(reports->monitor);
+	metrics_guards_read(&state.guards, reports);
+	v.guards = &state.guards;
 	v.slow_lost = (int64_t)(v.monitor->slow_lost + atomic_load(&reports->commons->slow_lost));
 	v.unnamed = told.other_tenants;
 	v.clients_idle = told.level.sessions - told.level.active - told.level.waiting;
@@ -296,5 +300,6 @@ metrics_release(void)
 	metrics_tenants_release(&state.tenants);
 	while (state.applications.n > 0)
 		free(state.applications.list[--state.applications.n]);
+	state.guards = (struct metrics_guards){ .nhosts = 0 };
 	state.configured_at = state.since = state.since_wall = 0;
 }

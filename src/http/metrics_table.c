@@ -114,6 +114,85 @@ write_webhooks(struct metrics_text *t, const struct metric *m, const struct metr
 	write_one(t, "outcome", "dropped", (int64_t)v->monitor->webhook_dropped);
 }
 
+/* --- hosts, limits, bans, threats --- */
+
+static void
+write_hosts(struct metrics_text *t, const struct metric *m, const struct metrics_view *v)
+{
+	for (size_t i = 0; i <= METRICS_HOSTS; i++) {
+		const struct metrics_host *h = &v->guards->hosts[i];
+
+		if (h->seen)
+			write_one(t, "host", h->name, field(h, m->offset));
+	}
+}
+
+static void
+write_limits(struct metrics_text *t, const struct metric *m, const struct metrics_view *v)
+{
+	for (int i = 0; i < LIMIT_SCOPES; i++) {
+		for (int j = 0; j < LIMIT_KINDS; j++) {
+			const struct metrics_label labels[] = {
+				{ "scope", limit_scope_name((enum limit_scope)i) },
+				{ "kind", limit_kind_name((enum limit_kind)j) },
+			};
+
+			if (v->guards->limited[i][j])
+				metrics_text_sample(t, labels, lengthof(labels), field(&v->guards->limits[i][j], m->offset),
+					NULL);
+		}
+	}
+}
+
+static void
+write_refusals(struct metrics_text *t, const struct metric *m, const struct metrics_view *v)
+{
+	const struct ban_totals *n = &v->guards->ban_totals;
+
+	(void)m;
+	write_one(t, "reason", "ban", (int64_t)n->refused);
+	write_one(t, "reason", "accept_rate", (int64_t)n->refused_connects);
+	write_one(t, "reason", "cancel_rate", (int64_t)n->refused_cancels);
+}
+
+static void
+write_bans(struct metrics_text *t, const struct metric *m, const struct metrics_view *v)
+{
+	metrics_text_sample(t, NULL, 0, field(v->guards, m->offset), NULL);
+}
+
+static void
+write_threats(struct metrics_text *t, const struct metric *m, const struct metrics_view *v)
+{
+	(void)m;
+	write_one(t, "action", "told", (int64_t)v->threats->told);
+	write_one(t, "action", "refused", (int64_t)v->threats->refused);
+}
+
+static void
+write_threat_rules(struct metrics_text *t, const struct metric *m, const struct metrics_view *v)
+{
+	(void)m;
+	for (int i = 0; i < THREAT_RULES; i++)
+		write_one(t, "rule", threat_rule_name((enum threat_rule)i), (int64_t)v->threats->rules[i]);
+}
+
+/* Without one there is no sample. */
+static void
+write_catalogue_up(struct metrics_text *t, const struct metric *m, const struct metrics_view *v)
+{
+	(void)m;
+	if (v->guards->catalogue.configured)
+		metrics_text_sample(t, NULL, 0, v->guards->catalogue.connected, NULL);
+}
+
+static void
+write_catalogue(struct metrics_text *t, const struct metric *m, const struct metrics_view *v)
+{
+	if (v->guards->catalogue.configured)
+		metrics_text_sample(t, NULL, 0, field(&v->guards->catalogue, m->offset), NULL);
+}
+
 static void
 write_applications(struct metrics_text *t, const struct metric *m, const struct metrics_view *v)
 {
@@ -207,6 +286,13 @@ write_tenant_latency(struct metrics_text *t, const struct metric *m, const struc
 #define APPLICATION(name, unit, field, help)                                                 \
 	ROW("application_" name, COUNTER, unit, write_applications,                          \
 	    offsetof(struct application_counts, field), help ", by the application that their comment names")
+
+#define HOST(name, type, unit, field, help) \
+	ROW("host_" name, type, unit, write_hosts, offsetof(struct metrics_host, field), help)
+#define LIMIT(name, unit, field, help) \
+	ROW("limit_" name, COUNTER, unit, write_limits, offsetof(struct metrics_limit, field), help)
+#define CATALOGUE(name, type, field, help) \
+	ROW("catalogue_" name, type, NONE, write_catalogue, offsetof(struct catalogue_facts, field), help)
 
 /* A counter of all tenants, and the same by tenant: two rows. */
 #define COUNT_WITH(name, unit, field, help, all, each)                                       \
@@ -319,6 +405,35 @@ static const struct metric metrics[] = {
 		"Memory that the statistics of queries take"),
 	VALUE("query_statistics_start_time_seconds", GAUGE, SECONDS, since,
 		"When the counting of queries began (start or RESET STATS), since 1970"),
+
+	HOST("connections", GAUGE, NONE, used, "Connections to a PostgreSQL server, those being opened included"),
+	HOST("connections_limit", GAUGE, NONE, cap, "max_connections of a server; 0: no cap"),
+	HOST("up", GAUGE, NONE, up, "0: the last connection to a server could not be made"),
+	HOST("tenants", GAUGE, NONE, tenants, "Tenants that have a connection to a server"),
+	HOST("tenants_waiting", GAUGE, NONE, waiting, "Tenants that wait for a connection to a full server"),
+	HOST("longest_wait_seconds", GAUGE, SECONDS, longest_wait, "How long the tenant has waited that waits longest"),
+	HOST("grants", COUNTER, NONE, granted, "Connections that a tenant had to wait for, and got"),
+	HOST("evictions", COUNTER, NONE, evictions, "Idle connections closed for another tenant"),
+	HOST("yields", COUNTER, NONE, yielded,
+		"Connections that a busy tenant gave up for another one at the end of a transaction"),
+	HOST("refusals", COUNTER, NONE, refused, "Waits for a connection that were given up"),
+	HOST("connect_failures", COUNTER, NONE, failures, "Connections to a server that could not be made"),
+	LIMIT("delays", NONE, delayed, "Times that somebody was held back by a limit"),
+	LIMIT("delay_seconds", SECONDS, delayed_time, "How long they were held back"),
+	LIMIT("refusals", NONE, refused, "Times that somebody was refused by a limit"),
+	LIMIT("shadowed", NONE, shadowed, "Times that a limit in shadow mode would have held back or refused"),
+	ROW("bans", GAUGE, NONE, write_bans, offsetof(struct metrics_guards, bans), "Bans in force"),
+	ROW("bans_automatic", COUNTER, NONE, write_bans, offsetof(struct metrics_guards, ban_totals.banned),
+		"Bans that failed logins brought"),
+	OWN("refused_connections", COUNTER, NONE, write_refusals,
+		"Connections, logins and cancel requests of addresses that are banned or come too often"),
+	OWN("threats", COUNTER, NONE, write_threats, "Statements that the threat monitor told or refused"),
+	OWN("threat_rules", COUNTER, NONE, write_threat_rules, "Rules that such statements hit; one may hit several"),
+	OWN("catalogue_up", GAUGE, NONE, write_catalogue_up, "1: the catalogue of tenants is connected"),
+	CATALOGUE("known", GAUGE, known, "Tenants of the catalogue that are remembered"),
+	CATALOGUE("absent", GAUGE, absent, "Names of which it is remembered that the catalogue has no such tenant"),
+	CATALOGUE("questions", COUNTER, asked, "Questions to the database of the catalogue"),
+	CATALOGUE("hits", COUNTER, hits, "Tenants looked up that were remembered"),
 
 	OWN("alerts", COUNTER, NONE, write_alerts,
 		"Alerts, those held back by alert_cooldown not counted"),

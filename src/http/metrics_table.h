@@ -8,6 +8,7 @@
 #ifndef HTTP_METRICS_TABLE_H
 #define HTTP_METRICS_TABLE_H
 
+#include "http/metrics_guards.h"
 #include "http/metrics_pgbouncer.h"
 #include "http/metrics_process.h"
 #include "http/metrics_tenants.h"
@@ -34,6 +35,8 @@ struct metrics_view {
 	const struct config *config;
 	const struct metrics_told *told;
 	const struct monitor_counts *monitor;
+	const struct metrics_guards *guards;
+	const struct threat_counts *threats;
 	struct metrics_process process;
 	struct histogram latency;		/* of all queries */
 	struct metrics_traces traces;		/* of all queries */

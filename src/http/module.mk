@@ -26,6 +26,8 @@ http_sources = \
 	src/http/metrics.h \
 	src/http/metrics_collect.c \
 	src/http/metrics_collect.h \
+	src/http/metrics_guards.c \
+	src/http/metrics_guards.h \
 	src/http/metrics_pgbouncer.c \
 	src/http/metrics_pgbouncer.h \
 	src/http/metrics_process.c \

@@ -16,6 +16,11 @@ static const struct route routes[] = {
 	  performance_serve },
 	{ "/api/system/tenants", METHOD_GET, HTTP_READ, BOUND_OWN, &tenants_parameters, tenants_serve },
 	{ "/api/system/pools", METHOD_GET, HTTP_READ, BOUND_OWN, &pools_parameters, pools_serve },
+	{ "/api/system/hosts", METHOD_GET, HTTP_READ, BOUND_NOTHING, NULL, hosts_serve },
+	{ "/api/system/limits", METHOD_GET, HTTP_READ, BOUND_OWN, &some_parameters, limits_serve },
+	{ "/api/system/bans", METHOD_GET, HTTP_READ, BOUND_OWN, &some_parameters, bans_serve },
+	{ "/api/system/threats", METHOD_GET, HTTP_READ, BOUND_OWN, &some_parameters, threats_serve },
+	{ "/api/system/catalogue", METHOD_GET, HTTP_READ, BOUND_NOTHING, NULL, catalogue_serve },
 	{ "/api/system/config", METHOD_GET, HTTP_READ, BOUND_NOTHING, NULL, config_serve },
 	{ "/api/system/reset-statistics", METHOD_POST, HTTP_OPERATE, BOUND_NOTHING, NULL, reset_statistics_serve },
 };

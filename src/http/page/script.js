@@ -336,7 +336,7 @@ function judgeAlerts({ all }) {
 	}];
 }
 
-const PARTS = { ready: "readiness", all: "statistics", tenants: "tenants", pools: "pools" };
+const PARTS = { ready: "readiness", all: "statistics", tenants: "tenants", pools: "pools", hosts: "hosts" };
 
 /* What a token may not see is no gap. */
 function judgeGaps({ failures }) {
@@ -1057,6 +1057,8 @@ const growth = { tenants: new Growth(), queries: new Growth() };
 
 const ALERT_KINDS = { slow_query: "slow query", slow_share: "many slow queries", regression: "slower than before" };
 
+const hostName = (row) => `${row.host}:${row.port}`;
+
 const tables = {};
 
 function makeTables() {
@@ -1096,6 +1098,23 @@ function makeTables() {
 			numberColumn("servers", "servers", count, { minor: true }),
 		],
 		onSort: refresh,
+	});
+	tables.hosts = new Table("hosts", {
+		key: (row) => JSON.stringify([row.host, row.port]),
+		alarming: (row) => row.status === "down" || row.longest_wait_ms >= 1000,
+		sort: { column: 1, down: true },
+		columns: [
+			{ title: "host", show: hostName, value: hostName },
+			{ title: "used", hint: "connections, of those that there may be", number: true,
+				show: (row) => row.max_connections > 0 ? `${count(row.used)} of ${count(row.max_connections)}` : count(row.used),
+				value: (row) => row.used },
+			numberColumn("tenants", "tenants", count, { hint: "that have a connection", lesser: true }),
+			numberColumn("waiting", "waiting", count, { hint: "tenants that wait for a connection" }),
+			numberColumn("longest wait", "longest_wait_ms", duration, { lesser: true }),
+			numberColumn("taken away", "evictions", count, { hint: "idle connections closed for another tenant", minor: true }),
+			numberColumn("failures", "failures", count, { hint: "connections that could not be made", minor: true }),
+			{ title: "status", show: (row) => row.status, value: (row) => row.status },
+		],
 	});
 	tables.pools = new Table("pools", {
 		key: (row) => JSON.stringify([row.database, row.user]),
@@ -1160,7 +1179,8 @@ function makeTables() {
 
 const page = {
 	tenant: null, window: "5m",
-	all: null, chosen: null, tenants: null, pools: null, ready: null,	/* what was read last */
+	all: null, chosen: null, tenants: null, pools: null, ready: null,
+	hosts: null, limits: null, bans: null, threats: null,	/* what was read last */
 	failures: {},
 	admitted: false,		/* the server has told us something */
 	reading: null,			/* AbortController of a reading that is under way */
@@ -1190,6 +1210,10 @@ async function read(signal) {
 		ready: ask("readyz", {}, signal, [503]),
 		tenants: ask("api/system/tenants", { top: ROWS_MANY, sort: tables.tenants.order || "total" }, signal),
 		pools: ask("api/system/pools", {}, signal),
+		hosts: ask("api/system/hosts", {}, signal),
+		limits: ask("api/system/limits", {}, signal),
+		bans: ask("api/system/bans", {}, signal),
+		threats: ask("api/system/threats", {}, signal),
 	};
 	if (page.tenant !== null) {
 		wanted.chosen = ask("api/system/query-performance",
@@ -1250,7 +1274,7 @@ function take(got, failures) {
 		showAll();
 		return;
 	}
-	Object.assign(page, { chosen: null }, got);
+	Object.assign(page, { chosen: null, hosts: null, limits: null, bans: null, threats: null }, got);
 	if (got.all && got.all.tenant !== null && page.tenant === null)
 		boundTo(got.all);
 	page.readAt = Date.now();
@@ -1319,6 +1343,7 @@ function showAll() {
 	showSubject(pools);
 	showCharts();
 	showTenants();
+	showHosts();
 	showPools(pools);
 	showFoot();
 	showAge();
@@ -1409,6 +1434,33 @@ function showPools(pools) {
 		`in ${waiting === 0 ? "none" : count(waiting)} of them somebody waits.`);
 	note("pools", failureWords("pools") + words);
 	tables.pools.update(mine || []);
+}
+
+/* What a token may not see is left out. */
+function showHosts() {
+	const rows = page.hosts ? page.hosts.rows : [];
+	const full = rows.filter((h) => h.max_connections > 0 && h.used >= h.max_connections).length;
+	const words = listWords(page.hosts && rows, "No server has been connected to.", `${several(rows.length, "server")}, ` +
+		`${full === 0 ? "none" : count(full)} of them full.`);
+	note("hosts", failureWords("hosts") + words);
+	tables.hosts.update(rows);
+	setText($("protection"), protectionWords());
+}
+
+const atLeast = (list, n) => `${list.complete ? "" : "at least "}${n}`;
+
+function protectionWords() {
+	const said = [];
+	if (page.bans)
+		said.push(atLeast(page.bans, `${several(page.bans.count, "ban")} in force`));
+	if (page.limits) {
+		const hit = page.limits.rows.filter((l) => l.delayed + l.refused + l.shadowed > 0).length;
+		said.push(atLeast(page.limits, `${several(hit, "limit")} hit`));
+	}
+	if (page.threats)
+		said.push(atLeast(page.threats, `${several(page.threats.count, "threat")} noticed`));
+	const text = said.join("; ");
+	return text === "" ? "" : `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }
 
 function showFoot() {
