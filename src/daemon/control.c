@@ -15,6 +15,7 @@
 #include "http/http.h"
 #include "monitor/monitor.h"
 #include "reports/reports.h"
+#include "threat/habit.h"
 
 #define UPKEEP_PERIOD (200 * USEC_PER_MSEC)
 #define HTTP_RETRY 5			/* seconds */
@@ -75,6 +76,7 @@ apply_log_settings(const struct config *c)
 	if (!log_open_syslog(c->syslog ? c->syslog_ident : NULL, c->syslog_facility, &e))
 		log_error("%s", e.message);
 	log_set_verbose(c->verbose);
+	log_set_rate(c->log_rate);
 }
 
 /* An address that can't be had stops no traffic: it is tried again, as the old process of a restart may have it still. */
@@ -102,6 +104,7 @@ apply_finish(struct inquiry *q)
 	struct apply *a = container_of(q, struct apply, inquiry);
 
 	apply_log_settings(a->config);
+	workers_configure(&a->control->workers, a->config);
 	monitor_set_config(a->control->monitor, a->config);
 	a->control->http_retry_at = 0;	/* another address may have another fault */
 	open_http(a->control, a->config);
@@ -494,10 +497,19 @@ on_mail(void *arg, struct mail *m)
 		atomic_fetch_sub(&k->workers.commons.slow_waiting, 1);
 		monitor_slow_query(k->monitor, q);
 		return;
+	case MESSAGE_THREAT:
+		atomic_fetch_sub(&k->workers.commons.threats_waiting, 1);
+		monitor_threat(k->monitor, container_of(m, struct threat, mail));
+		return;
+	case MESSAGE_FIND_TENANT:
+		tenants_answer(k->tenants, container_of(m, struct tenant_question, mail));
+		return;
 	case MESSAGE_VISIT:
 	case MESSAGE_WAKE:
 	case MESSAGE_EVICT:
 	case MESSAGE_LOOK_UP:
+	case MESSAGE_TENANT_FOUND:
+	case MESSAGE_SESSION:
 	case MESSAGE_STOP:
 	case MESSAGE_KINDS:
 		log_error("the control thread got message %d, which is not for it", m->kind);
@@ -602,6 +614,7 @@ control_new(const struct config *c, const char *path, struct listener_set *tcp, 
 	console_ops.inquirer = &k->inquirer;
 	http_ops.daemon = k;
 	k->monitor = monitor_new(k->loop, k->mailbox, MESSAGE_JOB_DONE, k->workers.commons.askers, &k->inquirer, c);
+	monitor_set_habits(k->monitor, k->workers.commons.habits);
 	k->reports = (struct reports){
 		.inquirer = &k->inquirer,
 		.commons = &k->workers.commons,
@@ -622,6 +635,7 @@ control_free(struct control *k)
 	console_free(&k->console);
 	reports_release(&k->reports);
 	monitor_free(&k->monitor);
+	habits_free(&k->workers.commons.habits);
 	mailbox_free(&k->mailbox, message_discard);
 	loop_free(&k->loop);
 	config_unref(&k->config);
@@ -649,6 +663,7 @@ control_run(struct control **kp)
 	console_close(k->console, &e);
 	monitor_close(k->monitor);
 	workers_stop(&k->workers, &e);
+	monitor_save(k->monitor);
 	listener_close(k->tcp);
 	listener_close(k->local);
 	process_remove_pid(k->config->pidfile);

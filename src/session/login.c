@@ -226,6 +226,19 @@ find_route(struct shard *s, struct client *c)
 	return found;
 }
 
+static bool
+is_listened_to(struct client *c)
+{
+	const struct login *l = c->login;
+	struct bans *bans = c->env->bans;
+	struct error e;
+
+	if (bans == NULL || bans_admit_login(bans, &c->address, l->database, l->user, clock_now(), &e))
+		return true;
+	client_close(c, &e, e.message);
+	return false;
+}
+
 /* --- the door (session/authenticate.h) --- */
 
 static const struct config *
@@ -244,11 +257,16 @@ static const struct config_database *
 find_database(void *arg, const struct client *c)
 {
 	struct login *l = c->login;
+	const struct config_database *line;
 
 	/* The catalogue has said why there is none. */
 	if (l->route_error.sqlstate[0] != '\0')
 		return NULL;
-	return shard_line(arg, l->database, &l->route_error);
+	line = shard_line(arg, l->database, &l->route_error);
+	if (line == NULL || shard_lets_in(line, &c->address, &l->route_error))
+		return line;
+	client_log(c, LOG_INFO, "its address may not go to this database (allow, deny): it is told that there is none");
+	return NULL;
 }
 
 static void
@@ -306,7 +324,7 @@ login_route(struct client *c)
 	struct login *l = c->login;
 	int owner;
 
-	if (!l->routed && !find_route(s, c))
+	if (!l->routed && (!find_route(s, c) || !is_listened_to(c)))
 		return;
 	if (config_is_reserved(l->database)) {
 		s->ops->move_to_console(s, c);
@@ -425,31 +443,62 @@ login_authenticated(struct client *c)
 
 /* --- welcome --- */
 
+/* What the server does not report can't be carried along. */
 static bool
-set_parameter(void *arg, const char *name, const char *value)
+is_carried(const struct session *s, const char *name)
+{
+	return params_get(s->pool->welcome, name) != NULL && string_in_list_nocase(s->shard->server_env.tracked, name);
+}
+
+static void
+set_in(struct session *s, const struct params **set, const char *name, const char *value)
+{
+	const struct params *old = *set;
+
+	*set = params_with(s->shard->params, old, name, value);
+	params_unref(s->shard->params, &old);
+}
+
+static bool
+note_wish(void *arg, const char *name, const char *value)
 {
 	struct session *s = arg;
-	const struct params *old = s->params;
 
-	/* What the server does not report can't be carried along. */
-	if (params_get(s->pool->welcome, name) == NULL || !string_in_list_nocase(s->shard->server_env.tracked, name))
-		return true;
-	s->params = params_with(s->shard->params, old, name, value);
-	params_unref(s->shard->params, &old);
+	if (string_in_list_nocase(s->shard->server_env.tracked, name))
+		set_in(s, &s->startup, name, value);
 	return true;
 }
 
 static void
 add_host_to_name(struct session *s)
 {
-	const char *name = params_get(s->params, "application_name");
+	const char *name = params_get(s->startup, "application_name");
 	char value[256], host[ADDRESS_TEXT];
 
+	if (name == NULL)
+		name = params_get(s->pool->welcome, "application_name");
 	if (name == NULL || !shard_config(s->shard)->application_name_add_host)
 		return;
 	snprintf(value, sizeof(value), "%.128s%s%s", name[0] != '\0' ? name : "app",
 		 " - ", address_text(&s->client->address, s->client->env->port, host));
-	set_parameter(s, "application_name", value);
+	note_wish(s, "application_name", value);
+}
+
+void
+login_parameters(struct session *s)
+{
+	const struct params *welcome = s->pool->welcome;
+
+	params_unref(s->shard->params, &s->params);
+	s->params = params_empty(s->shard->params);
+	for (size_t i = 0; i < params_count(welcome); i++) {
+		if (is_carried(s, params_name(welcome, i)))
+			set_in(s, &s->params, params_name(welcome, i), params_value(welcome, i));
+	}
+	for (size_t i = 0; i < params_count(s->startup); i++) {
+		if (is_carried(s, params_name(s->startup, i)))
+			set_in(s, &s->params, params_name(s->startup, i), params_value(s->startup, i));
+	}
 }
 
 /* All that the server reports, with the client's own wishes on top. */
@@ -472,17 +521,16 @@ void
 login_welcome(struct session *s)
 {
 	const struct config *c = shard_config(s->shard);
-	const struct params *welcome = s->pool->welcome, *shown;
+	const struct params *shown;
 	char bad[64];
 	bool in_options;
 
-	for (size_t i = 0; i < params_count(welcome); i++)
-		set_parameter(s, params_name(welcome, i), params_value(welcome, i));
 	/* A tunnel's server has had all that the client asked for, and has said what came of it. */
 	if (!s->tunnel) {
-		each_parameter(s->client->login, c, set_parameter, s, bad, &in_options);
+		each_parameter(s->client->login, c, note_wish, s, bad, &in_options);
 		add_host_to_name(s);
 	}
+	login_parameters(s);
 	shown = shown_parameters(s);
 	s->pool->tenant->traffic.client_login_count++;
 	s->quiet_since = clock_now();

@@ -3,6 +3,10 @@ session_sources = \
 	src/session/arrival.h \
 	src/session/authenticate.c \
 	src/session/authenticate.h \
+	src/session/change.c \
+	src/session/change.h \
+	src/session/guard.c \
+	src/session/guard.h \
 	src/session/inquiry.h \
 	src/session/label.c \
 	src/session/label.h \

@@ -6,6 +6,8 @@
 #include "base/memory.h"
 #include "base/sqlstate.h"
 #include "pg/writer.h"
+#include "session/guard.h"
+#include "session/change.h"
 #include "session/link.h"
 
 /* A set of parameters as text: name NUL value NUL ... */
@@ -43,7 +45,10 @@ struct session_parcel {
 	char *tenant;
 	char *server_user;
 	bool counted;
-	struct buffer params;
+	bool changes_prepared;
+	char *login_tenant;
+	struct change *change;	/* it goes to another tenant; NULL: to its own, on another shard */
+	struct buffer params, startup;
 	struct buffer names;	/* name NUL, uint32 size of the body in host order, body */
 	struct buffer unnamed;	/* body; empty: none */
 	usec_t quiet_since;
@@ -80,7 +85,11 @@ session_pack(struct session *s)
 	p->tenant = memory_strdup(s->pool->tenant->name);
 	p->server_user = memory_strdup(s->pool->user->name);
 	p->counted = s->counted;
+	p->changes_prepared = s->changes_prepared;
+	p->login_tenant = s->login_tenant;
+	p->change = s->change;
 	pack_params(s->params, &p->params);
+	pack_params(s->startup, &p->startup);
 	p->quiet_since = s->quiet_since;
 	if (s->names != NULL)
 		pack_names(s->names, &p->names);
@@ -90,8 +99,10 @@ session_pack(struct session *s)
 	s->pool->nclients--;
 	if (s->counted)
 		s->pool->tenant->nclients--;
+	guard_forget(s);
 	names_free(&s->names);
 	params_unref(s->shard->params, &s->params);
+	params_unref(s->shard->params, &s->startup);
 	s->client->owner = NULL;
 	s->client->database = s->client->user = NULL;
 	shard_give_up(s->shard, s->client);
@@ -122,6 +133,7 @@ static void
 free_session_parcel(struct session_parcel *p)
 {
 	buffer_release(&p->params);
+	buffer_release(&p->startup);
 	buffer_release(&p->names);
 	buffer_release(&p->unnamed);
 	free(p->tenant);
@@ -129,40 +141,97 @@ free_session_parcel(struct session_parcel *p)
 	free(p);
 }
 
+static struct tenant *
+find_tenant(struct shard *shard, const struct session_parcel *p, struct error *e)
+{
+	return p->change != NULL ? change_find_tenant(shard, p->change, e) : shard_open_tenant(shard, p->tenant, e);
+}
+
+/* It can't be a session here. */
+static void
+refuse(struct shard *shard, struct session_parcel *p, struct error *e)
+{
+	if (p->change != NULL && change_turn_back(p->change, e)) {
+		shard->ops->move_session(shard, p, tenant_worker(change_target(p->change), shard->nworkers));
+		return;
+	}
+	shard_join(shard, p->client);
+	if (p->counted) {
+		budget_give(&shard->commons->clients);
+		budget_give(&p->user->clients);
+	}
+	users_put(shard->commons->users, &p->user);
+	e->severity = SEVERITY_FATAL;
+	client_close(p->client, e, e->message);
+	change_free(&p->change);
+	free(p->login_tenant);
+	free_session_parcel(p);
+}
+
+/* In another tenant it is another server's user, if the line wants one. */
+static const char *
+server_user(const struct session_parcel *p, const struct tenant *t)
+{
+	if (p->change == NULL)
+		return p->server_user;
+	return t->conf->user != NULL ? t->conf->user : p->user->name;
+}
+
+static struct session *
+unpack(struct shard *shard, struct session_parcel *p, struct tenant *t)
+{
+	struct session *s = session_new(p->client, pool_open(&shard->pools, t, server_user(p, t)), p->user);
+
+	s->counted = p->counted;
+	if (s->counted)
+		t->nclients++;
+	params_unref(shard->params, &s->params);
+	params_unref(shard->params, &s->startup);
+	s->params = unpack_params(shard->params, &p->params);
+	s->startup = unpack_params(shard->params, &p->startup);
+	unpack_names(s, &p->names);
+	if (buffer_left(&p->unnamed) > 0)
+		s->unnamed = statement_intern(t, buffer_head(&p->unnamed), buffer_left(&p->unnamed), 0);
+	s->changes_prepared = p->changes_prepared;
+	s->login_tenant = p->login_tenant;
+	s->change = p->change;
+	s->quiet_since = p->quiet_since;
+	return s;
+}
+
 void
 session_unpack(struct shard *shard, struct session_parcel **pp)
 {
 	struct session_parcel *p = *pp;
-	struct client *c = p->client;
 	struct session *s;
 	struct tenant *t;
 	struct error e;
 
 	*pp = NULL;
-	shard_join(shard, c);
-	t = shard_open_tenant(shard, p->tenant, &e);
+	t = find_tenant(shard, p, &e);
 	if (t == NULL) {
-		if (p->counted) {
-			budget_give(&shard->commons->clients);
-			budget_give(&p->user->clients);
-		}
-		users_put(shard->commons->users, &p->user);
-		client_close(c, &e, e.message);
-		free_session_parcel(p);
+		refuse(shard, p, &e);
 		return;
 	}
-	s = session_new(c, pool_open(&shard->pools, t, p->server_user), p->user);
-	s->counted = p->counted;
-	if (s->counted)
-		t->nclients++;
-	params_unref(shard->params, &s->params);
-	s->params = unpack_params(shard->params, &p->params);
-	unpack_names(s, &p->names);
-	if (buffer_left(&p->unnamed) > 0)
-		s->unnamed = statement_intern(t, buffer_head(&p->unnamed), buffer_left(&p->unnamed), 0);
-	s->quiet_since = p->quiet_since;
+	shard_join(shard, p->client);
+	s = unpack(shard, p, t);
 	free_session_parcel(p);
-	client_resume(c);
+	if (s->change != NULL)
+		change_arrive(s);
+	else
+		client_resume(s->client);
+}
+
+void
+session_discard(struct session_parcel **pp)
+{
+	struct session_parcel *p = *pp;
+
+	*pp = NULL;
+	client_discard(p->client);
+	change_free(&p->change);
+	free(p->login_tenant);
+	free_session_parcel(p);
 }
 
 /* --- servers --- */

@@ -6,7 +6,8 @@
  * names instead of pointers.  The socket is never closed and nothing is lost:
  * bytes that the client has sent meanwhile are read after joining.
  *
- * A session keeps its parameters and prepared statements; a server keeps its
+ * A session keeps its parameters and prepared statements, unless it goes to
+ * another tenant (session/change.h); a server keeps its
  * parameters and forgets its prepared statements.
  */
 #ifndef SESSION_MOVE_H
@@ -25,6 +26,9 @@ struct session_parcel *session_pack(struct session *s);
 
 /* Join: it is a session of this shard from here on.  If its database is gone meanwhile it is closed with that error. */
 void session_unpack(struct shard *shard, struct session_parcel **p);
+
+/* The end of one that joins no shard: the process ends, and with it all that it is counted in.  Any thread. */
+void session_discard(struct session_parcel **p);
 
 /* Take an idle server out of its pool; NULL: p has none that is idle. */
 struct server_parcel *server_pack(struct pool *p);

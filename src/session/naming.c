@@ -34,8 +34,8 @@
 /* --- errors at the place of a request --- */
 
 /* Send a Bind that fails; the client gets e instead of the server's words. */
-static void
-fail_request(struct batch *b, struct request *rq, enum request_kind kind, const struct error *e)
+void
+naming_fail(struct batch *b, struct request *rq, enum request_kind kind, const struct error *e)
 {
 	struct error *copy = memory_alloc(sizeof(*copy));
 	struct buffer *out = gather_write(b->gather);
@@ -55,6 +55,29 @@ fail_request(struct batch *b, struct request *rq, enum request_kind kind, const 
 	drop_all(rq);
 }
 
+/* Likewise with a text, which ends with ReadyForQuery. */
+static void
+fail_query(struct batch *b, struct request *rq, const struct error *e)
+{
+	struct error *copy = memory_alloc(sizeof(*copy));
+
+	writer_query(gather_write(b->gather), STATEMENT_PREFIX "fails");	/* no SQL */
+	gather_wrote(b->gather);
+	*copy = *e;
+	pipeline_push(pipeline_of(b), REQUEST_QUERY, REPLY_REPLACE, copy);
+	drop_all(rq);
+}
+
+void
+request_fail(struct batch *b, struct request *rq, const struct error *e)
+{
+	if (rq->frame.type == FE_QUERY)
+		fail_query(b, rq, e);
+	else
+		naming_fail(b, rq, rq->frame.type == FE_PARSE ? REQUEST_PARSE :
+			     rq->frame.type == FE_BIND ? REQUEST_BIND : REQUEST_DESCRIBE, e);
+}
+
 static void
 fail_unknown_name(struct batch *b, struct request *rq, enum request_kind kind, const char *name)
 {
@@ -62,13 +85,13 @@ fail_unknown_name(struct batch *b, struct request *rq, enum request_kind kind, c
 
 	if (name[0] == '\0') {
 		error_set(&e, SEVERITY_ERROR, SQLSTATE_INVALID_STATEMENT_NAME, "unnamed prepared statement does not exist");
-		fail_request(b, rq, kind, &e);
+		naming_fail(b, rq, kind, &e);
 		return;
 	}
 	client_log(b->session->client, LOG_WARNING, "prepared statement did not exist: '%.64s'", name);
 	error_set(&e, SEVERITY_ERROR, SQLSTATE_INVALID_STATEMENT_NAME, "prepared statement \"%.64s\" does not exist", name);
 	error_detail(&e, "In this client connection such a prepared statement did not exist.");
-	fail_request(b, rq, kind, &e);
+	naming_fail(b, rq, kind, &e);
 }
 
 /* --- prepared statements --- */
@@ -133,7 +156,7 @@ fail_duplicate_name(struct batch *b, struct request *rq, const char *name)
 	client_log(b->session->client, LOG_WARNING, "prepared statement '%.64s' was already prepared", name);
 	error_set(&e, SEVERITY_ERROR, SQLSTATE_DUPLICATE_PREPARED_STATEMENT, "prepared statement \"%.64s\" already exists",
 		  name);
-	fail_request(b, rq, REQUEST_PARSE, &e);
+	naming_fail(b, rq, REQUEST_PARSE, &e);
 }
 
 static void
@@ -145,7 +168,7 @@ fail_over_budget(struct batch *b, struct request *rq)
 	error_detail(&e, "The prepared statements of database \"%s\" would exceed prepared_text_budget.",
 		     b->session->pool->tenant->name);
 	error_hint(&e, "Close statements that are not used any more, or raise prepared_text_budget.");
-	fail_request(b, rq, REQUEST_PARSE, &e);
+	naming_fail(b, rq, REQUEST_PARSE, &e);
 }
 
 /* In a failed transaction the server has to refuse the Parse itself: it must not have the statement already. */
@@ -258,7 +281,7 @@ naming_parse(struct batch *b, struct request *rq)
 	}
 	if (s->names == NULL)
 		s->names = names_new();
-	names_add(s->names, name, st);
+	names_add(s->names, name, st)->judged = s->judged;
 	effect = effect_new(st, name);
 	if (s->link->server->transaction == TRANSACTION_FAILED)
 		close_for_failed_block(b, st);

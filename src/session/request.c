@@ -16,6 +16,8 @@
 #include "pg/message.h"
 #include "pg/reader.h"
 #include "pg/writer.h"
+#include "session/change.h"
+#include "session/guard.h"
 
 /* Requests of a client that may be outstanding at a time; then it has to wait, until half of them are done. */
 #define OUTSTANDING_MAX 1024
@@ -144,6 +146,9 @@ static const struct request_rule request_rules[256] = {
 	[FE_COPY_FAIL] = { .handle = handle_copy_end, .is_copy = true },
 };
 
+/* For what can't be at its place (session/change.h). */
+static const struct request_rule failing = { .handle = change_fail };
+
 /* --- the loop --- */
 
 /* From here on there is a server to send to; false: the session has to wait for one. */
@@ -226,6 +231,8 @@ advance(struct batch *b, const struct request *rq)
 	b->pos += rq->here;
 	s->request_left = rq->frame.size - rq->here;
 	s->request_dropped = rq->drop;
+	s->client->messages++;
+	s->client->mid_request = s->request_left > 0 && rq->frame.type != FE_COPY_DATA;
 }
 
 static void
@@ -336,7 +343,23 @@ take_request(struct batch *b)
 		throw_away(b, &rq);
 		return true;
 	}
+	switch (change_take(b, &rq)) {
+	case CHANGE_NONE:
+		break;
+	case CHANGE_TAKEN:
+		advance(b, &rq);
+		return true;
+	case CHANGE_STOP:
+		return false;
+	case CHANGE_FAIL:
+		rule = &failing;
+		break;
+	}
 	if (rule->has_names && !naming_is_readable(s, &rq)) {
+		s->client->want = rq.frame.size;
+		return false;
+	}
+	if (guard_is_on(s) && !guard_is_readable(s, &rq)) {
 		s->client->want = rq.frame.size;
 		return false;
 	}
@@ -352,6 +375,10 @@ take_request(struct batch *b)
 	}
 	if (s->link != NULL && s->link->pipeline.count >= OUTSTANDING_MAX && !make_way(b))
 		return false;
+	if (s->link == NULL && guard_is_on(s) && guard_refuses(b, &rq)) {
+		throw_away(b, &rq);
+		return true;
+	}
 	/* What has no answer of its own starts nothing. */
 	if (!rule->is_copy && rq.frame.type != FE_FLUSH)
 		start_clocks(b);
@@ -361,7 +388,7 @@ take_request(struct batch *b)
 		s->link->meter.bytes_in += rq.frame.size;
 	if (s->link->pipeline.skipping && rq.frame.type != FE_SYNC)
 		drop_all(&rq);
-	else
+	else if (!guard_is_on(s) || guard_admits(b, &rq))
 		rule->handle(b, &rq);
 	advance(b, &rq);
 	return true;
@@ -384,6 +411,8 @@ take_rest(struct batch *b)
 	}
 	b->pos += n;
 	s->request_left -= n;
+	if (s->request_left == 0)
+		s->client->mid_request = false;
 	return true;
 }
 
@@ -421,7 +450,7 @@ session_on_input(struct client *c, const uint8_t *p, size_t n)
 	struct session *s = c->owner;
 	struct batch b = { .session = s, .pos = p, .end = p + n };
 
-	if (s->wait.queued || s->leaving || is_held_up(s) || is_being_retried(s)) {
+	if (s->wait.queued || s->leaving || is_held_up(s) || is_being_retried(s) || change_is_under_way(s)) {
 		stream_pause(&c->stream);
 		return s->leaving ? n : 0;
 	}

@@ -30,6 +30,7 @@ struct request {
 	size_t here;		/* bytes of it that have come */
 	size_t handled;		/* passed on rewritten, or not at all; the rest is relayed, or with `drop` thrown away */
 	bool drop;
+	bool admitted;		/* guard.c has nothing against it */
 };
 
 /* Are statements renamed for this session?  Not in session mode, where the server is its own. */
@@ -62,10 +63,17 @@ pass(struct batch *b, enum request_kind kind)
 
 /* --- naming.c: handlers; b->gather is there --- */
 
+/* A request that may not be: have the server fail in its place, by which a transaction fails, too, and tell the client
+ * e.  For FE_QUERY, FE_PARSE, FE_BIND and FE_DESCRIBE. */
+void request_fail(struct batch *b, struct request *rq, const struct error *e);
+
 void naming_parse(struct batch *b, struct request *rq);
 void naming_bind(struct batch *b, struct request *rq);
 void naming_describe(struct batch *b, struct request *rq);
 void naming_close(struct batch *b, struct request *rq);
+
+/* Have the server fail at this request, and give the client e instead of the server's words. */
+void naming_fail(struct batch *b, struct request *rq, enum request_kind kind, const struct error *e);
 
 /* Has enough of such a message come to handle it? */
 bool naming_is_readable(const struct session *s, const struct request *rq);

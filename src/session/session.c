@@ -9,6 +9,8 @@
 #include "pg/frame.h"
 #include "pg/message.h"
 #include "pg/writer.h"
+#include "session/change.h"
+#include "session/guard.h"
 #include "session/link.h"
 
 static void on_granted(struct lease_request *r, struct server *server);
@@ -33,6 +35,7 @@ session_new(struct client *c, struct pool *p, struct user *user)
 	s->pool = p;
 	s->tunnel = p->replication != REPLICATION_NONE;
 	s->params = params_empty(shard->params);
+	s->startup = params_empty(shard->params);
 	s->wait.ops = &wait_ops;
 	s->pool->nclients++;
 	c->owner = s;
@@ -113,7 +116,10 @@ on_granted(struct lease_request *r, struct server *server)
 	struct session *s = container_of(r, struct session, wait);
 
 	if (server == NULL) {
-		login_welcome(s);
+		if (s->change != NULL)
+			change_welcomed(s);
+		else
+			login_welcome(s);
 		return;
 	}
 	if (s->tunnel) {
@@ -135,6 +141,10 @@ on_failed(struct lease_request *r, const struct error *e)
 	struct session *s = container_of(r, struct session, wait);
 	struct error fatal = *e;
 
+	if (change_is_under_way(s)) {
+		change_refused(s, e);
+		return;
+	}
 	fatal.severity = SEVERITY_FATAL;
 	client_close(s->client, &fatal, e->message);
 }
@@ -174,9 +184,19 @@ on_server_lost(struct server *server, const struct error *e)
 	client_close(s->client, told ? NULL : e, told ? "server closed the connection" : e->message);
 }
 
+/* Nothing of it is under way, or what is has to wait for a client that takes no more. */
+static bool
+waits_for_client(const struct server *server)
+{
+	const struct link *k = server->lease;
+
+	return k->meter.blocked_since != 0 || session_is_quiet(k->session);
+}
+
 const struct server_lessee session_lessee = {
 	.input = session_on_reply,
 	.drained = on_server_drained,
+	.waits_for_client = waits_for_client,
 	.lost = on_server_lost,
 };
 
@@ -226,7 +246,9 @@ session_end(struct session *s)
 	if (s->link != NULL)
 		let_go_of_server(s);
 	statement_unref(&s->unnamed);
+	guard_forget(s);
 	names_free(&s->names);	/* now: at the end of the turn its tenant may be gone */
+	change_free(&s->change);
 	s->pool->nclients--;
 	uncount(s);
 }
@@ -250,7 +272,9 @@ on_client_freed(struct client *c)
 	if (s == NULL)
 		return;
 	params_unref(s->shard->params, &s->params);
+	params_unref(s->shard->params, &s->startup);
 	users_put(s->shard->commons->users, &s->user);
+	free(s->login_tenant);
 	free(s);
 }
 

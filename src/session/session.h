@@ -36,6 +36,9 @@
 #include "session/names.h"
 #include "session/shard.h"
 
+struct change;
+struct guarded;
+struct habit;
 struct link;
 
 /* A logged-in client. */
@@ -48,6 +51,9 @@ struct session {
 	struct names *names;		/* of its prepared statements; NULL until the first */
 	struct statement *unnamed;	/* its unnamed statement, prepared but not bound when its server was given back */
 	const struct params *params;	/* its session parameters, as far as they are carried along */
+	const struct params *startup;	/* those of them that its startup packet asked for */
+	struct change *change;		/* SET pgusher.tenant is under way (session/change.h); else NULL */
+	char *login_tenant;		/* where it logged in; NULL: it never went elsewhere */
 	struct lease_request wait;
 	usec_t waited;			/* for the server that it was granted; of the next query */
 	usec_t query_since;		/* 0: no query is under way */
@@ -58,8 +64,14 @@ struct session {
 	bool refusing;			/* the next request was refused already */
 	bool skipping;			/* ... and the rest up to Sync */
 	bool leaving;			/* it sent Terminate; close when nothing is outstanding */
+	bool unread_told;		/* guard.c: of a statement that can't be read any more */
+	unsigned judged;		/* the last Parse, by guard.c, at this threat_epoch of its tenant; 0: never */
+	unsigned unnamed_judged;	/* likewise, its unnamed statement */
+	struct habit *habit;		/* what is usual for it; NULL: nobody has asked */
+	struct guarded *guarded;	/* its statements by the server's names, if a guard has looked at them */
 	bool counted;			/* in the budgets and the tenant's count */
 	bool tunnel;			/* a replication connection (tunnel.c) */
+	bool changes_prepared;		/* one of its statements sets or shows pgusher.tenant */
 };
 
 extern const struct client_ops session_client_ops;	/* from the first byte on */
@@ -71,6 +83,9 @@ extern const struct server_lessee session_lessee;
 /* Decide what to do with c->login->startup (CLIENT_HELD). */
 void login_route(struct client *c);
 void login_authenticated(struct client *c);
+
+/* Its parameters: what its startup packet asked for, on top of what the pool's server has (pool->welcome). */
+void login_parameters(struct session *s);
 
 /* Tell the client what it needs to know; it is logged in then. */
 void login_welcome(struct session *s);
@@ -99,6 +114,9 @@ void session_cancel(struct session *s, struct client *by);
 
 /* Statement pooling: the session opened a transaction; end it and the session. */
 void session_refuse_transaction(struct session *s);
+
+/* Does it have to wait before it can look at what its client sent? */
+bool session_has_to_wait(const struct session *s);
 
 /* Deadlines; may close the session. */
 void session_upkeep(struct session *s, usec_t now);

@@ -11,6 +11,8 @@ sql_sources = \
 	src/sql/preparable.c \
 	src/sql/recall.c \
 	src/sql/recall.h \
+	src/sql/setting.c \
+	src/sql/setting.h \
 	src/sql/shape.c \
 	src/sql/shape.h \
 	src/sql/trace.c \

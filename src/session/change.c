@@ -1,0 +1,805 @@
+#include "session/change.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/sqlstate.h"
+#include "base/strings.h"
+#include "pg/message.h"
+#include "pg/reader.h"
+#include "pg/writer.h"
+#include "session/arrival.h"
+#include "session/move.h"
+#include "sql/setting.h"
+#include "tenant/route.h"
+
+#define SETTING "pgusher.tenant"
+
+struct change {
+	enum setting_verb verb;
+	bool executed;			/* there is something to do at it */
+	bool failed;			/* skip to it */
+	bool under_way;
+	bool returning;			/* error says why */
+	struct buffer out;		/* what is to be told when it is over */
+	struct error error;
+	char target[TENANT_NAME];
+	char *line;			/* what the catalogue says of it, or NULL */
+	/* of the session where it came from */
+	char *home;			/* the tenant */
+	struct buffer params, shown;	/* name NUL value NUL ... */
+	bool have_keys;
+	struct scram_keys keys;
+	struct secret secret;
+};
+
+void
+change_free(struct change **cp)
+{
+	struct change *c = *cp;
+
+	if (c == NULL)
+		return;
+	*cp = NULL;
+	buffer_release(&c->out);
+	buffer_release(&c->params);
+	buffer_release(&c->shown);
+	memory_free_secret(c->line);
+	free(c->home);
+	memory_wipe(&c->keys, sizeof(c->keys));
+	secret_release(&c->secret);
+	free(c);
+}
+
+bool
+change_is_under_way(const struct session *s)
+{
+	return s->change != NULL && s->change->under_way;
+}
+
+/* --- is it one? --- */
+
+/* The text of a Query or a Parse, if all of it has come; NULL: it has not, or there is none. */
+static const char *
+text_of(const struct request *rq, size_t *n)
+{
+	struct reader r;
+
+	reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
+	if (rq->frame.type == FE_PARSE)
+		(void)reader_string(&r);
+	*n = reader_ok(&r) ? reader_left(&r) : 0;
+	return *n > 0 ? (const char *)r.pos : NULL;
+}
+
+bool
+change_is_meant(const char *text, size_t n)
+{
+	char value[TENANT_NAME];
+
+	n = strnlen(text, n);
+	return n <= CHANGE_TEXT_MAX && setting_may_begin(text, n) &&
+	       setting_read(text, n, SETTING, value, sizeof(value)) != SETTING_NONE;
+}
+
+/* The statement that a Bind or Describe is about, if it was prepared before and is one of this kind. */
+static const struct statement *
+statement_of(const struct session *s, const struct request *rq)
+{
+	const struct statement *st;
+	const char *name;
+	struct reader r;
+
+	if (!s->changes_prepared || (rq->frame.type != FE_BIND && rq->frame.type != FE_DESCRIBE))
+		return NULL;
+	reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
+	if (rq->frame.type == FE_BIND)
+		(void)reader_string(&r);
+	else if (reader_u8(&r) != 'S')
+		return NULL;
+	name = reader_string(&r);
+	if (!reader_ok(&r))
+		return NULL;
+	if (name[0] == '\0') {
+		st = s->unnamed;
+	} else {
+		const struct name *known = names_find(s->names, name);
+
+		st = known != NULL ? known->statement : NULL;
+	}
+	return st != NULL && change_is_meant((const char *)st->body, st->size) ? st : NULL;
+}
+
+/* How the session is asked; NONE: it is not. */
+static enum setting_verb
+verb_of(const struct session *s, const struct request *rq, char target[TENANT_NAME])
+{
+	const struct statement *st = statement_of(s, rq);
+	const char *text;
+	size_t n;
+
+	if (st != NULL)
+		return setting_read((const char *)st->body, st->size, SETTING, target, TENANT_NAME);
+	if (rq->frame.type != FE_QUERY && rq->frame.type != FE_PARSE)
+		return SETTING_NONE;
+	text = text_of(rq, &n);
+	if (text == NULL || rq->frame.size > CHANGE_TEXT_MAX || !setting_may_begin(text, n))
+		return SETTING_NONE;
+	return setting_read(text, n, SETTING, target, TENANT_NAME);
+}
+
+/* --- answers --- */
+
+static void
+add_empty(struct change *c, uint8_t type)
+{
+	writer_end(&c->out, writer_begin(&c->out, type));
+}
+
+static void
+add_row_shape(struct change *c)
+{
+	const char *name = SETTING;
+	uint32_t oid = 25;
+
+	writer_row_description(&c->out, 1, &name, &oid, NULL);
+}
+
+static void
+add_row(struct change *c, const char *value)
+{
+	size_t mark = writer_begin(&c->out, BE_DATA_ROW);
+
+	writer_u16(&c->out, 1);
+	writer_u32(&c->out, (uint32_t)strlen(value));
+	writer_bytes(&c->out, value, strlen(value));
+	writer_end(&c->out, mark);
+}
+
+static void
+send_out(struct session *s)
+{
+	struct buffer *out = &s->change->out;
+
+	if (buffer_left(out) > 0)
+		stream_send_bytes(&s->client->stream, buffer_head(out), buffer_left(out));
+	buffer_clear(out);
+}
+
+/* It is over: e, or what was asked for is done. */
+static void
+finish(struct session *s, const struct error *e)
+{
+	static const char *const tags[] = {
+		[SETTING_SET] = "SET",
+		[SETTING_RESET] = "RESET",
+	};
+	struct change *c = s->change;
+	bool in_transaction = s->link != NULL && s->link->server->transaction != TRANSACTION_IDLE;
+
+	if (e != NULL) {
+		struct error own = *e;
+
+		own.severity = SEVERITY_ERROR;
+		writer_error(&c->out, &own);
+	} else if (c->executed && !c->failed && c->verb != SETTING_SHOW) {
+		writer_command_complete(&c->out, tags[c->verb]);
+	}
+	writer_ready_for_query(&c->out, in_transaction ? s->link->server->transaction : TRANSACTION_IDLE);
+	send_out(s);
+	change_free(&s->change);
+	s->quiet_since = clock_recent();
+}
+
+static void
+fail_cycle(struct change *c, const struct error *e)
+{
+	writer_error(&c->out, e);
+	c->failed = true;
+}
+
+/* --- leaving --- */
+
+/* Who goes is looked for again when it is its turn: the client may have left by then. */
+struct departure {
+	struct deferred deferred;
+	struct shard *shard;
+	uint32_t client;
+};
+
+static void
+pack_params(const struct params *p, struct buffer *out)
+{
+	for (size_t i = 0; i < params_count(p); i++) {
+		writer_string(out, params_name(p, i));
+		writer_string(out, params_value(p, i));
+	}
+}
+
+/* What the client has been told of its parameters. */
+static void
+pack_shown(const struct session *s, struct buffer *out)
+{
+	const struct params *welcome = s->pool->welcome;
+
+	for (size_t i = 0; welcome != NULL && i < params_count(welcome); i++) {
+		const char *name = params_name(welcome, i), *own = params_get(s->params, name);
+
+		writer_string(out, name);
+		writer_string(out, own != NULL ? own : params_value(welcome, i));
+	}
+}
+
+/* What it proved who it is with opens servers of the new tenant, too, if it did here. */
+static void
+keep_secrets(struct change *c, const struct session *s)
+{
+	const struct pool *p = s->pool;
+
+	if (strcmp(p->user->name, s->user->name) != 0)
+		return;
+	c->have_keys = p->have_keys;
+	if (p->have_keys)
+		c->keys = p->keys;
+	secret_copy(&c->secret, &p->secret);
+}
+
+static void
+move_on(struct session *s)
+{
+	struct shard *shard = s->shard;
+	struct change *c = s->change;
+
+	shard->ops->move_session(shard, session_pack(s), tenant_worker(change_target(c), shard->nworkers));
+}
+
+static void
+leave(struct deferred *d)
+{
+	struct departure *departure = container_of(d, struct departure, deferred);
+	struct client *client = shard_find_client(departure->shard, departure->client);
+	struct session *s = client != NULL && client->state == CLIENT_READY ? client->owner : NULL;
+
+	free(departure);
+	if (s == NULL || !change_is_under_way(s))
+		return;
+	if (s->link != NULL)
+		session_unlink(s, true);
+	move_on(s);
+}
+
+static void
+depart(struct session *s)
+{
+	struct departure *departure = memory_zalloc(sizeof(*departure));
+
+	departure->shard = s->shard;
+	departure->client = s->client->id;
+	loop_defer(s->shard->loop, &departure->deferred, leave);
+}
+
+static void
+set_out(struct session *s)
+{
+	struct change *c = s->change;
+
+	c->home = memory_strdup(s->pool->tenant->name);
+	pack_params(s->params, &c->params);
+	pack_shown(s, &c->shown);
+	keep_secrets(c, s);
+	depart(s);
+}
+
+/* The catalogue has told of the tenant. */
+static void
+on_known(struct client *client, const char *line, const struct error *e)
+{
+	struct session *s = client->owner;
+
+	if (client->state != CLIENT_READY || s == NULL || !change_is_under_way(s))
+		return;
+	if (line == NULL) {
+		finish(s, e);
+		client_resume(client);
+		return;
+	}
+	s->change->line = memory_strdup(line);
+	set_out(s);
+}
+
+static bool
+is_allowed(const struct session *s, const char *tenant)
+{
+	const struct config_user *u = config_find_user(shard_config(s->shard), s->user->name);
+
+	return u != NULL && u->tenants != NULL && (strcmp(u->tenants, "*") == 0 || string_in_list(u->tenants, tenant));
+}
+
+static bool
+check_target(const struct session *s, const char *tenant, struct error *e)
+{
+	if (config_is_reserved(tenant) ||
+	    (!config_is_tenant_name(tenant) && config_find_database(shard_config(s->shard), tenant) == NULL)) {
+		error_set(e, SEVERITY_ERROR, SQLSTATE_INVALID_PARAMETER, "invalid value for parameter \"" SETTING "\": \"%.64s\"",
+			  tenant);
+		error_hint(e, "A tenant's name has letters, digits, '_', '-' and '.', 63 at most.");
+		return false;
+	}
+	/* Who may not go there learns nothing of what there is. */
+	if (strcmp(tenant, s->login_tenant != NULL ? s->login_tenant : s->pool->tenant->name) != 0 && !is_allowed(s, tenant)) {
+		error_set(e, SEVERITY_ERROR, SQLSTATE_INSUFFICIENT_PRIVILEGE, "permission denied to change to tenant \"%.64s\"", tenant);
+		error_hint(e, "The operator lists the tenants of a user in its line in [users]: tenants = a,b or *.");
+		return false;
+	}
+	return true;
+}
+
+static void
+fold(const struct config *c, char *name)
+{
+	if (c->tenant_case != TENANT_CASE_LOWER || config_find_database(c, name) != NULL)
+		return;
+	for (; *name != '\0'; name++)
+		*name = string_lower(*name);
+}
+
+/* Where to; false: nowhere, and e, if its sqlstate is set, says why. */
+static bool
+choose_target(struct session *s, struct error *e)
+{
+	struct change *c = s->change;
+	const char *here = s->pool->tenant->name;
+
+	e->sqlstate[0] = '\0';
+	if (!c->executed || c->failed || c->verb == SETTING_SHOW)
+		return false;
+	if (c->verb == SETTING_RESET)
+		string_copy(c->target, s->login_tenant != NULL ? s->login_tenant : here, sizeof(c->target));
+	else
+		fold(shard_config(s->shard), c->target);
+	return check_target(s, c->target, e) && strcmp(c->target, here) != 0;
+}
+
+/* Do what the cycle has asked for; if it takes longer, its client is not read meanwhile. */
+static void
+perform(struct session *s)
+{
+	struct change *c = s->change;
+	struct config_database *made;
+	struct error e;
+
+	if (!choose_target(s, &e)) {
+		finish(s, e.sqlstate[0] != '\0' ? &e : NULL);
+	} else if (tenants_must_ask(s->shard->tenants, c->target)) {
+		c->under_way = true;
+		arrival_wait(s->shard, c->target, s->client, on_known);
+	} else if (tenants_line(s->shard->tenants, c->target, &made, &e) == NULL) {
+		finish(s, &e);
+	} else {
+		free(made);
+		c->under_way = true;
+		set_out(s);
+	}
+}
+
+/* --- the cycle --- */
+
+static void
+execute(struct session *s)
+{
+	struct change *c = s->change;
+
+	c->executed = true;
+	if (c->verb != SETTING_SHOW)
+		return;
+	add_row(c, s->pool->tenant->name);
+	writer_command_complete(&c->out, "SHOW");
+}
+
+static void
+begin(struct session *s, enum setting_verb verb, const char *target)
+{
+	struct change *c = s->change = memory_zalloc(sizeof(*c));
+
+	c->verb = verb;
+	string_copy(c->target, target, sizeof(c->target));
+}
+
+static void
+set_wrong(struct error *e)
+{
+	error_set(e, SEVERITY_ERROR, SQLSTATE_FEATURE_NOT_SUPPORTED, "\"" SETTING "\" can only be set by itself");
+	error_hint(e, "Send SET " SETTING " = 'name' as a statement of its own, outside a transaction; not SET LOCAL.");
+}
+
+/* A Query: all at once. */
+static void
+take_query(struct session *s, enum setting_verb verb, const char *target)
+{
+	begin(s, verb, target);
+	if (verb == SETTING_SHOW)
+		add_row_shape(s->change);
+	execute(s);
+	perform(s);
+}
+
+/* It may be bound in a later cycle: then it is known by its text. */
+static void
+keep_statement(struct session *s, const struct request *rq, struct error *e)
+{
+	int64_t budget = shard_config(s->shard)->prepared_text_budget;
+	struct statement *st;
+	const char *name;
+	struct reader r;
+
+	reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
+	name = reader_string(&r);
+	if (name[0] != '\0' && names_find(s->names, name) != NULL) {
+		error_set(e, SEVERITY_ERROR, SQLSTATE_DUPLICATE_PREPARED_STATEMENT, "prepared statement \"%.64s\" already exists", name);
+		return;
+	}
+	st = statement_intern(s->pool->tenant, r.pos, reader_left(&r), budget);
+	if (st == NULL || (name[0] != '\0' && !names_have_room(st, name, budget))) {
+		statement_unref(&st);
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIGURATION_LIMIT, "too much text of prepared statements");
+		return;
+	}
+	s->changes_prepared = true;
+	if (name[0] == '\0') {
+		statement_unref(&s->unnamed);
+		s->unnamed = st;
+		return;
+	}
+	if (s->names == NULL)
+		s->names = names_new();
+	names_add(s->names, name, st);
+}
+
+static void
+take_parse(struct session *s, const struct request *rq, enum setting_verb verb)
+{
+	struct error e = { .sqlstate = "" };
+
+	if (verb == SETTING_WRONG)
+		set_wrong(&e);
+	else
+		keep_statement(s, rq, &e);
+	if (e.sqlstate[0] != '\0')
+		fail_cycle(s->change, &e);
+	else
+		add_empty(s->change, BE_PARSE_COMPLETE);
+}
+
+static void
+take_describe(struct change *c, const struct request *rq)
+{
+	if (rq->here > FRAME_HEADER && rq->start[FRAME_HEADER] == 'S') {
+		size_t mark = writer_begin(&c->out, BE_PARAMETER_DESCRIPTION);
+
+		writer_u16(&c->out, 0);
+		writer_end(&c->out, mark);
+	}
+	if (c->verb == SETTING_SHOW)
+		add_row_shape(c);
+	else
+		add_empty(c, BE_NO_DATA);
+}
+
+static void
+take_close(struct session *s, const struct request *rq)
+{
+	struct name *name;
+	struct reader r;
+
+	reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
+	if (reader_u8(&r) == 'S') {
+		const char *text = reader_string(&r);
+
+		name = text[0] != '\0' ? names_find(s->names, text) : NULL;
+		if (name != NULL) {
+			names_take(s->names, name);
+			name_free(&name);
+		}
+	}
+	add_empty(s->change, BE_CLOSE_COMPLETE);
+}
+
+/* The next message of the cycle. */
+static void
+take_step(struct session *s, const struct request *rq, enum setting_verb verb)
+{
+	struct change *c = s->change;
+	struct error e;
+
+	if (rq->frame.type == FE_SYNC) {
+		perform(s);
+	} else if (rq->frame.type == FE_FLUSH) {
+		send_out(s);
+	} else if (c->failed) {
+		return;
+	} else if (rq->frame.type == FE_PARSE && !c->executed && verb != SETTING_NONE) {
+		take_parse(s, rq, verb);
+	} else if (rq->frame.type == FE_BIND) {
+		add_empty(c, BE_BIND_COMPLETE);
+	} else if (rq->frame.type == FE_DESCRIBE) {
+		take_describe(c, rq);
+	} else if (rq->frame.type == FE_EXECUTE) {
+		execute(s);
+	} else if (rq->frame.type == FE_CLOSE) {
+		take_close(s, rq);
+	} else {
+		set_wrong(&e);
+		fail_cycle(c, &e);
+	}
+}
+
+/* What is outstanding are answers of ours only: they can be given now, and then nothing is. */
+static bool
+is_only_answers(const struct pipeline *p)
+{
+	for (uint32_t i = 0; i < p->count; i++) {
+		if (pipeline_at(p, i)->action != REPLY_ANSWER)
+			return false;
+	}
+	return true;
+}
+
+/* Is nothing of this session's under way, so that it can go?  In a transaction only SHOW can be answered. */
+static enum change_step
+find_step(struct session *s, enum setting_verb verb, const struct request *rq)
+{
+	struct link *k = s->link;
+
+	if (k == NULL)
+		return CHANGE_TAKEN;
+	if (!k->pipeline.open && k->pipeline.count > 0 && is_only_answers(&k->pipeline))
+		session_answer(s);
+	if (k->pipeline.open || k->pipeline.skipping)
+		return CHANGE_FAIL;
+	if (!session_is_quiet(s))
+		return CHANGE_STOP;
+	if (k->server->transaction == TRANSACTION_IDLE || (verb == SETTING_SHOW && rq->frame.type == FE_QUERY))
+		return CHANGE_TAKEN;
+	return CHANGE_FAIL;
+}
+
+static void
+begin_cycle(struct session *s, struct request *rq, enum setting_verb verb, const char *target)
+{
+	struct error e;
+
+	drop_all(rq);
+	if (rq->frame.type == FE_QUERY && verb == SETTING_WRONG) {
+		begin(s, verb, "");
+		set_wrong(&e);
+		finish(s, &e);
+	} else if (rq->frame.type == FE_QUERY) {
+		take_query(s, verb, target);
+	} else {
+		begin(s, verb, target);
+		take_step(s, rq, verb);
+	}
+}
+
+/* Longer ones are none of this: they are not waited for. */
+static bool
+is_awaited(struct session *s, const struct request *rq)
+{
+	bool awaited = rq->here < rq->frame.size && rq->frame.size <= CHANGE_TEXT_MAX;
+
+	s->client->want = awaited ? rq->frame.size : 0;
+	return awaited;
+}
+
+/* Could rq be the first of a cycle, as far as can be told from its kind and its first letters? */
+static bool
+may_be_meant(const struct session *s, const struct request *rq)
+{
+	const char *text;
+	size_t n;
+
+	if (rq->frame.size > CHANGE_TEXT_MAX)
+		return false;
+	if (rq->frame.type == FE_BIND || rq->frame.type == FE_DESCRIBE)
+		return s->changes_prepared;
+	if (rq->frame.type != FE_QUERY && rq->frame.type != FE_PARSE)
+		return false;
+	text = text_of(rq, &n);
+	return text == NULL || setting_may_begin(text, n);
+}
+
+static void
+go_on(struct session *s, struct request *rq)
+{
+	char target[TENANT_NAME] = "";
+	enum setting_verb verb = verb_of(s, rq, target);
+
+	drop_all(rq);
+	if (target[0] != '\0')
+		string_copy(s->change->target, target, sizeof(s->change->target));
+	take_step(s, rq, verb);
+}
+
+enum change_step
+change_take(struct batch *b, struct request *rq)
+{
+	struct session *s = b->session;
+	char target[TENANT_NAME] = "";
+	enum setting_verb verb;
+	enum change_step step;
+
+	if (s->change == NULL && !may_be_meant(s, rq))
+		return CHANGE_NONE;
+	if (change_is_under_way(s) || is_awaited(s, rq))
+		return CHANGE_STOP;
+	if (s->change != NULL) {
+		go_on(s, rq);
+		return CHANGE_TAKEN;
+	}
+	verb = verb_of(s, rq, target);
+	if (verb == SETTING_NONE)
+		return CHANGE_NONE;
+	step = find_step(s, verb, rq);
+	if (step == CHANGE_TAKEN)
+		begin_cycle(s, rq, verb, target);
+	else if (step == CHANGE_STOP)
+		stream_pause(&s->client->stream);
+	return step;
+}
+
+void
+change_fail(struct batch *b, struct request *rq)
+{
+	struct error e;
+
+	error_set(&e, SEVERITY_ERROR, SQLSTATE_ACTIVE_TRANSACTION, "\"" SETTING "\" cannot be used inside a transaction or among other requests");
+	error_hint(&e, "Send it by itself, outside a transaction.");
+	request_fail(b, rq, &e);
+}
+
+/* --- on the way --- */
+
+const char *
+change_target(const struct change *c)
+{
+	return c->returning ? c->home : c->target;
+}
+
+struct tenant *
+change_find_tenant(struct shard *s, const struct change *c, struct error *e)
+{
+	const char *name = change_target(c);
+	struct tenant *t;
+	int max;
+
+	if (c->line != NULL && !c->returning && tenants_must_ask(s->tenants, name))
+		tenants_put(s->tenants, name, c->line, e);
+	t = shard_open_tenant(s, name, e);
+	if (t == NULL || c->returning)
+		return t;
+	max = tenant_max_client_connections(t, shard_config(s));
+	if (t->disabled || t->conf->disabled == 1)
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CANNOT_CONNECT_NOW, "database \"%s\" is disabled", t->name);
+	else if (max > 0 && t->nclients >= max)
+		error_set(e, SEVERITY_ERROR, SQLSTATE_TOO_MANY_CONNECTIONS, "client connections exceeded (max_db_client_connections)");
+	else
+		return t;
+	return NULL;
+}
+
+bool
+change_turn_back(struct change *c, const struct error *e)
+{
+	if (c->returning)
+		return false;
+	c->returning = true;
+	c->error = *e;
+	return true;
+}
+
+/* --- there --- */
+
+static void
+restore_params(struct session *s)
+{
+	struct buffer *in = &s->change->params;
+	struct params_table *t = s->shard->params;
+
+	params_unref(t, &s->params);
+	s->params = params_empty(t);
+	while (buffer_left(in) > 0) {
+		const char *name = (const char *)buffer_head(in), *value = name + strlen(name) + 1;
+		const struct params *old = s->params;
+
+		s->params = params_with(t, old, name, value);
+		params_unref(t, &old);
+		buffer_consume(in, (size_t)(value + strlen(value) + 1 - name));
+	}
+}
+
+static void
+learn_secrets(struct session *s)
+{
+	struct change *c = s->change;
+	struct pool *p = s->pool;
+
+	if (strcmp(p->user->name, s->user->name) != 0)
+		return;
+	if (c->have_keys && !p->have_keys) {
+		p->keys = c->keys;
+		p->have_keys = true;
+	}
+	if (p->secret.kind == SECRET_NONE)
+		pool_learn(p, &c->secret);
+}
+
+static void
+go_home(struct session *s)
+{
+	struct error e = s->change->error;
+
+	restore_params(s);
+	finish(s, &e);
+	client_resume(s->client);
+}
+
+void
+change_arrive(struct session *s)
+{
+	if (s->change->returning) {
+		go_home(s);
+		return;
+	}
+	learn_secrets(s);
+	if (pool_know_welcome(s->pool, &s->wait))
+		change_welcomed(s);
+}
+
+static const char *
+old_value(const struct buffer *shown, const char *name)
+{
+	const char *at = (const char *)buffer_head(shown), *end = at + buffer_left(shown);
+
+	while (at < end) {
+		const char *value = at + strlen(at) + 1;
+
+		if (strcmp(at, name) == 0)
+			return value;
+		at = value + strlen(value) + 1;
+	}
+	return NULL;
+}
+
+static void
+tell_what_differs(struct session *s)
+{
+	const struct params *welcome = s->pool->welcome;
+	struct change *c = s->change;
+
+	for (size_t i = 0; i < params_count(welcome); i++) {
+		const char *name = params_name(welcome, i), *own = params_get(s->params, name);
+		const char *value = own != NULL ? own : params_value(welcome, i), *old = old_value(&c->shown, name);
+
+		if (old == NULL || strcmp(old, value) != 0)
+			writer_parameter_status(&c->out, name, value);
+	}
+}
+
+void
+change_welcomed(struct session *s)
+{
+	login_parameters(s);
+	if (s->login_tenant == NULL)
+		s->login_tenant = memory_strdup(s->change->home);
+	tell_what_differs(s);
+	finish(s, NULL);
+	client_resume(s->client);
+}
+
+void
+change_refused(struct session *s, const struct error *e)
+{
+	change_turn_back(s->change, e);
+	depart(s);
+}

@@ -1,0 +1,163 @@
+#include "sql/setting.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/memory.h"
+#include "base/strings.h"
+#include "sql/lexer.h"
+
+static const struct {
+	const char *word;
+	enum setting_verb verb;
+} verbs[] = {
+	{ "SET", SETTING_SET },
+	{ "RESET", SETTING_RESET },
+	{ "SHOW", SETTING_SHOW },
+};
+
+bool
+setting_may_begin(const char *text, size_t n)
+{
+	while (n > 0 && strchr(" \t\r\n/-", *text) != NULL && *text != '\0') {
+		if (*text == '/' || *text == '-')
+			return n > 1;	/* behind a comment there may be anything */
+		text++;
+		n--;
+	}
+	for (size_t i = 0; i < lengthof(verbs); i++) {
+		size_t length = strlen(verbs[i].word);
+
+		if (n > length && strncasecmp(text, verbs[i].word, length) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_word(const struct token *t, const char *word)
+{
+	return t->kind == TOKEN_WORD && t->size == strlen(word) && strncasecmp(t->start, word, t->size) == 0;
+}
+
+static enum setting_verb
+verb_of(const struct token *t)
+{
+	for (size_t i = 0; i < lengthof(verbs); i++) {
+		if (is_word(t, verbs[i].word))
+			return verbs[i].verb;
+	}
+	return SETTING_NONE;
+}
+
+/* The name in two parts, t its first token; behind it, t is the last one. */
+static bool
+take_name(struct lexer *l, struct token *t, const char *name)
+{
+	const char *dot = strchr(name, '.');
+
+	if (t->kind != TOKEN_WORD || t->size != (size_t)(dot - name) || strncasecmp(t->start, name, t->size) != 0)
+		return false;
+	lexer_next(l, t);
+	if (t->kind != TOKEN_DOT)
+		return false;
+	lexer_next(l, t);
+	return is_word(t, dot + 1);
+}
+
+/* What stands between the quotes, in which they are doubled. */
+static bool
+copy_quoted(const struct token *t, char quote, char *value, size_t size)
+{
+	size_t n = 0;
+
+	if (t->size < 2 || t->start[0] != quote || t->start[t->size - 1] != quote)
+		return false;
+	for (size_t i = 1; i + 1 < t->size; i++) {
+		if (t->start[i] == quote && t->start[++i] != quote)
+			return false;
+		if (n + 1 >= size)
+			return false;
+		value[n++] = t->start[i];
+	}
+	value[n] = '\0';
+	return true;
+}
+
+static bool
+copy_plain(const struct token *t, char *value, size_t size)
+{
+	if (t->size >= size)
+		return false;
+	for (size_t i = 0; i < t->size; i++)
+		value[i] = string_lower(t->start[i]);
+	value[t->size] = '\0';
+	return true;
+}
+
+static bool
+copy_value(const struct token *t, char *value, size_t size)
+{
+	switch ((int)t->kind) {
+	case TOKEN_STRING:
+		return copy_quoted(t, '\'', value, size);
+	case TOKEN_QUOTED:
+		return copy_quoted(t, '"', value, size);
+	case TOKEN_WORD:
+	case TOKEN_NUMBER:
+		return copy_plain(t, value, size);
+	default:
+		return false;
+	}
+}
+
+static bool
+is_at_end(struct lexer *l)
+{
+	struct token t;
+
+	do
+		lexer_next(l, &t);
+	while (t.kind == TOKEN_SEMICOLON);
+	return t.kind == TOKEN_END;
+}
+
+static enum setting_verb
+take_value(struct lexer *l, char *value, size_t size)
+{
+	struct token t;
+
+	lexer_next(l, &t);
+	if (!is_word(&t, "TO") && !(t.kind == TOKEN_OPERATOR && t.size == 1 && t.start[0] == '='))
+		return SETTING_WRONG;
+	lexer_next(l, &t);
+	if (is_word(&t, "DEFAULT"))
+		return is_at_end(l) ? SETTING_RESET : SETTING_WRONG;
+	return copy_value(&t, value, size) && is_at_end(l) ? SETTING_SET : SETTING_WRONG;
+}
+
+enum setting_verb
+setting_read(const char *text, size_t n, const char *name, char *value, size_t size)
+{
+	struct lexer l;
+	struct token t;
+	enum setting_verb verb;
+	bool local;
+
+	lexer_init(&l, text, n);
+	lexer_next(&l, &t);
+	verb = verb_of(&t);
+	if (verb == SETTING_NONE)
+		return SETTING_NONE;
+	lexer_next(&l, &t);
+	local = verb == SETTING_SET && is_word(&t, "LOCAL");
+	if (local || (verb == SETTING_SET && is_word(&t, "SESSION")))
+		lexer_next(&l, &t);
+	if (!take_name(&l, &t, name))
+		return SETTING_NONE;
+	if (local)
+		return SETTING_WRONG;
+	if (verb == SETTING_SET)
+		return take_value(&l, value, size);
+	return is_at_end(&l) ? verb : SETTING_WRONG;
+}

@@ -1,0 +1,31 @@
+/*
+ * setting: is a text a command about one setting, and nothing else?
+ *
+ *	SET [SESSION] pgusher.tenant { = | TO } { 'acme' | acme | "acme" | DEFAULT }
+ *	RESET pgusher.tenant
+ *	SHOW pgusher.tenant
+ *
+ * Pure function, any thread; no allocation.
+ */
+#ifndef SQL_SETTING_H
+#define SQL_SETTING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum setting_verb {
+	SETTING_NONE,	/* it is about something else */
+	SETTING_SET,
+	SETTING_RESET,	/* SET ... = DEFAULT, too */
+	SETTING_SHOW,
+	SETTING_WRONG,	/* it is, but in no form that is understood: SET LOCAL, a list, more than one statement */
+};
+
+/* Can a text that begins so be one?  A few compares. */
+bool setting_may_begin(const char *text, size_t n);
+
+/* name: of two parts, "pgusher.tenant", in lower case.  value: of SETTING_SET, without its quotes; size holds it with a
+ * NUL, or it is SETTING_WRONG. */
+enum setting_verb setting_read(const char *text, size_t n, const char *name, char *value, size_t size);
+
+#endif
