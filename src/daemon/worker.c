@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "client/attempts.h"
 #include "daemon/message.h"
+#include "pool/pace.h"
 
 #define UPKEEP_PERIOD (200 * USEC_PER_MSEC)
 #define HELPER_THREADS 2
@@ -413,6 +414,7 @@ workers_init(struct workers *ws, int n, const struct config *c, struct mailbox *
 	ws->control = control;
 	ws->commons.users = users_new();
 	ws->commons.attempts = attempts_new();
+	ws->commons.paces = paces_new(n);
 	ws->commons.helpers = helpers_new(HELPER_THREADS);
 	ws->commons.askers = helpers_new(ASKER_THREADS);
 	atomic_store(&ws->commons.next_id, 1);
@@ -503,4 +505,5 @@ workers_stop(struct workers *ws, const struct error *e)
 	free(ws->list);
 	users_free(&ws->commons.users);
 	attempts_free(&ws->commons.attempts);
+	paces_free(&ws->commons.paces);
 }

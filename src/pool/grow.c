@@ -7,24 +7,26 @@
 
 #include "base/memory.h"
 #include "base/sqlstate.h"
+#include "base/strings.h"
 #include "pool/inside.h"
 
 #define BACKOFF_FIRST (50 * USEC_PER_MSEC)
 #define BACKOFF_MAX USEC_PER_SEC
+#define LOOK_AGAIN (10 * USEC_PER_MSEC)
 
 /* Does somebody wait for whom no server is on its way (from a check or a reset)? */
-static bool
-is_waited_for(const struct pool *p)
+bool
+pool_is_waited_for(const struct pool *p)
 {
 	return p->nwaiters > p->count[PLACE_TESTED] || (p->welcome == NULL && !TAILQ_EMPTY(&p->newcomers));
 }
 
-static bool
-is_wanted(const struct pool *p)
+bool
+pool_is_short(const struct pool *p)
 {
 	const struct config *c = pool_config(p);
 
-	if (is_waited_for(p))
+	if (pool_is_waited_for(p) && (p->pace == NULL || pool_has_use(p)))
 		return true;
 	return !p->is_private && pool_total(p) < tenant_min_pool_size(p->tenant, c) && p->tenant->conf != NULL &&
 	       (p->nclients > 0 || p->tenant->conf->user != NULL);
@@ -75,7 +77,7 @@ evict_of_user(const struct pool *p)
 {
 	const struct pool *other = pool_find(p->tenant, p->user->name);
 
-	return is_waited_for(p) && other != NULL && evict(p->pools, longest_idle(other));
+	return pool_is_waited_for(p) && other != NULL && evict(p->pools, longest_idle(other));
 }
 
 /* May the pool itself have one more? */
@@ -87,6 +89,8 @@ has_room(struct pool *p)
 	int reserve = tenant_reserve_pool_size(p->tenant, c, p->user_conf);
 	int total = total_of_user(p);
 
+	if (size == POOL_SIZE_AUTO)
+		size = pool_auto_size(p);
 	p->from_reserve = false;
 	if (size == 0 || total < size)
 		return true;
@@ -117,21 +121,45 @@ bool
 pools_evict_user(struct pools *ps, const char *user)
 {
 	struct server *found = NULL;
-	struct tenant *t = NULL;
 	struct pool *p;
 
-	while ((t = tenants_next(ps->tenants, t)) != NULL) {
-		LIST_FOREACH(p, &t->pools, link) {
-			struct server *s;
+	TAILQ_FOREACH(p, &ps->kept, kept_link) {
+		struct server *s;
 
-			if (strcmp(p->user->name, user) != 0)
-				continue;
-			s = longest_idle(p);
-			if (s != NULL && (found == NULL || s->free_since < found->free_since))
+		if (strcmp(p->user->name, user) != 0)
+			continue;
+		s = longest_idle(p);
+		if (s != NULL && (found == NULL || s->free_since < found->free_since))
+			found = s;
+	}
+	return evict(ps, found);
+}
+
+static bool
+evict_seat(void *arg, struct seat *seat)
+{
+	struct server *s, *found = NULL;
+	struct tenant *t = seat->owner;
+	struct pool *p;
+
+	/* Without an idle server the tenant may be gone. */
+	if (atomic_load_explicit(&seat->idle, memory_order_relaxed) <= 0)
+		return false;
+	LIST_FOREACH(p, &t->pools, link) {
+		TAILQ_FOREACH(s, &p->servers[PLACE_IDLE], link) {
+			if (s->seat == seat && (found == NULL || s->free_since < found->free_since))
 				found = s;
 		}
 	}
-	return evict(ps, found);
+	if (found != NULL)
+		found->leaving = true;
+	return evict(arg, found);
+}
+
+void
+pools_collect(struct pools *ps)
+{
+	hosts_collect(ps->hosts, ps->worker, evict_seat, ps);
 }
 
 /* One of the tenant's connections. */
@@ -141,7 +169,7 @@ take_of_tenant(struct pool *p)
 	int max = tenant_max_connections(p->tenant, pool_config(p));
 
 	/* Only who waits may take a place from another; min_pool_size is content with what is free. */
-	if (max > 0 && p->tenant->nservers >= max && !(is_waited_for(p) && evict_in_tenant(p->pools, p->tenant)))
+	if (max > 0 && p->tenant->nservers >= max && !(pool_is_waited_for(p) && evict_in_tenant(p->pools, p->tenant)))
 		return false;
 	p->tenant->nservers++;
 	return true;
@@ -155,7 +183,7 @@ take_of_user(struct pool *p)
 
 	if (budget_take(&p->user->servers, max))
 		return true;
-	if (!is_waited_for(p))
+	if (!pool_is_waited_for(p))
 		return false;
 	if (pools_evict_user(p->pools, p->user->name) && budget_take(&p->user->servers, max))
 		return true;
@@ -167,25 +195,95 @@ take_of_user(struct pool *p)
 	return false;
 }
 
-/* The host to try now: one of a list, in turn; after a failure the next. */
-static const char *
-choose_host(struct tenant *t, char *buf, size_t size)
+static void
+give_of_user(struct pool *p)
 {
-	const char *list = t->conf->host != NULL ? t->conf->host : "", *start = list, *comma;
-	unsigned n = 1, i;
+	uint64_t workers = budget_give(&p->user->servers);
 
-	for (comma = strchr(list, ','); comma != NULL; comma = strchr(comma + 1, ','))
-		n++;
-	if (n == 1)
-		return list;
-	i = t->next_host % n;
-	if (t->conf->load_balance_hosts == LOAD_BALANCE_ROUND_ROBIN)
-		t->next_host++;
-	while (i-- > 0)
-		start = strchr(start, ',') + 1;
-	comma = strchr(start, ',');
-	snprintf(buf, size, "%.*s", comma != NULL ? (int)(comma - start) : (int)strlen(start), start);
-	return buf;
+	if (workers != 0)
+		p->pools->ops->wake(p->pools, workers);
+}
+
+struct wish
+pool_wish(const struct pool *p, const char *host)
+{
+	const struct config_database *conf = p->tenant->conf;
+
+	return (struct wish){
+		.host = host,
+		.port = conf->port,
+		.tenant = p->tenant->name,
+		.weight = conf->weight,
+		.worker = p->pools->worker,
+		.owner = p->tenant,
+		.side = p->is_private && p->replication == REPLICATION_NONE,
+	};
+}
+
+static void
+look_again(void *arg)
+{
+	struct pools *ps = arg;
+
+	ps->looking = false;
+	hosts_look_again(ps->hosts);
+	pools_look_again_later(ps);
+}
+
+void
+pools_look_again_later(struct pools *ps)
+{
+	if (ps->looking || ps->nclaiming == 0)
+		return;
+	ps->looking = true;
+	loop_after(ps->env->loop, LOOK_AGAIN, look_again, ps);
+}
+
+static void
+on_granted(struct claim *c)
+{
+	struct pool *p = container_of(c, struct pool, claim);
+
+	p->claiming = false;
+	p->pools->nclaiming--;
+	pool_grow(p);
+	/* Whoever waited may have left, or another limit be in the way: the place is for somebody else. */
+	pool_withdraw(p, false);
+}
+
+void
+pool_withdraw(struct pool *p, bool refused)
+{
+	if (p->claiming)
+		p->pools->nclaiming--;
+	p->claiming = false;
+	if (p->claim.seat != NULL)
+		hosts_withdraw(p->pools->hosts, &p->claim, refused);
+}
+
+/* A place at the host, at once or when the claim for it is granted. */
+static bool
+take_place(struct pool *p, const char *host)
+{
+	enum claim_kind kind = string_in_list(pool_config(p)->admin_users, p->user->name) ? CLAIM_ADMIN : CLAIM_ORDINARY;
+	struct wish w = pool_wish(p, host);
+	struct host_health health;
+
+	if (p->claim.seat != NULL)
+		return true;
+	/* min_pool_size is content with what is free. */
+	if (!pool_is_waited_for(p)) {
+		hosts_health(p->pools->hosts, w.host, w.port, &health);
+		if (health.full)
+			return false;
+	}
+	p->claim.granted = on_granted;
+	if (hosts_claim(p->pools->hosts, &p->claim, kind, &w) == CLAIM_GRANTED)
+		return true;
+	p->claiming = true;
+	p->pools->nclaiming++;
+	pools_look_again_later(p->pools);
+	return false;
 }
 
 struct startup_parameters {
@@ -228,6 +326,7 @@ insert(struct pool *p, struct server *s, enum server_place place)
 	s->place = place;
 	p->count[place]++;
 	TAILQ_INSERT_TAIL(&p->servers[place], s, link);
+	pool_keep(p);
 }
 
 /* The password in a database's line is that of its user=, if it has one. */
@@ -289,13 +388,12 @@ asks_for_secret(struct pool *p)
 }
 
 static void
-open_server(struct pool *p)
+open_server(struct pool *p, const char *host)
 {
 	const struct config_database *conf = p->tenant->conf;
 	struct startup_parameters sp = { .list = NULL };
 	struct secret own = { .kind = SECRET_NONE };
 	struct server_login_as as = { .user = p->user->name, .database = conf->dbname };
-	char host[256];
 	struct server *s;
 
 	add_parameters(&sp, p);
@@ -306,10 +404,11 @@ open_server(struct pool *p)
 	as.tls = config_server_tls(pool_config(p), conf, &as.tls_mode);
 	as.tls_negotiation = config_server_tls_negotiation(pool_config(p), conf);
 	as.demands = config_server_demands(pool_config(p), conf);
-	s = server_open(p->pools->env, choose_host(p->tenant, host, sizeof(host)), conf->port, &as,
+	s = server_open(p->pools->env, host != NULL ? host : pool_config(p)->unix_socket_dir, conf->port, &as,
 			atomic_fetch_add(p->pools->next_id, 1), &pool_keeper, p);
 	secret_release(&own);
 	free(sp.list);
+	s->seat = hosts_take(p->pools->hosts, &p->claim);
 	insert(p, s, PLACE_LOGIN);
 	if (p->from_reserve)
 		server_log(s, LOG_WARNING, "taking connection from reserve_pool");
@@ -324,6 +423,7 @@ pool_give_up(struct pool *p)
 		return NULL;
 	TAILQ_REMOVE(&p->servers[PLACE_IDLE], s, link);
 	p->count[PLACE_IDLE]--;
+	pool_count_idle(s, -1);
 	p->tenant->nservers--;
 	return s;
 }
@@ -331,7 +431,10 @@ pool_give_up(struct pool *p)
 void
 pool_adopt(struct pool *p, struct server *s, const char *first)
 {
+	struct wish w = { .tenant = p->tenant->name, .worker = p->pools->worker, .owner = p->tenant };
+
 	p->tenant->nservers++;
+	s->seat = hosts_move(p->pools->hosts, s->seat, &w);
 	s->keeper = &pool_keeper;
 	insert(p, s, PLACE_TESTED);
 	if (p->welcome == NULL)
@@ -343,19 +446,38 @@ pool_adopt(struct pool *p, struct server *s, const char *first)
 }
 
 void
+pools_discard(struct pools *ps, struct server *s, const struct error *e)
+{
+	pool_part(ps, &s->stream, &s->seat, false);
+	server_close(s, e, e->message);
+}
+
+static bool
+may_grow(struct pool *p)
+{
+	if (p->serving || p->claiming || p->count[PLACE_LOGIN] > 0 || p->tenant->paused || p->tenant->conf == NULL)
+		return false;
+	return pool_is_short(p) && clock_now() >= p->retry_at && has_room(p) && !asks_for_secret(p);
+}
+
+/* The place comes last: it may take a while, and the others must not be kept from what this pool does not use yet. */
+void
 pool_grow(struct pool *p)
 {
-	if (p->serving || p->count[PLACE_LOGIN] > 0 || p->tenant->paused || p->tenant->conf == NULL)
+	char buf[256];
+	const char *host;
+
+	if (!may_grow(p) || !take_of_tenant(p))
 		return;
-	if (!is_wanted(p) || clock_now() < p->retry_at || !has_room(p) || asks_for_secret(p))
-		return;
-	if (!take_of_tenant(p))
-		return;
-	if (!take_of_user(p)) {
-		p->tenant->nservers--;
-		return;
+	if (take_of_user(p)) {
+		host = pool_choose_host(p, buf, sizeof(buf));
+		if (take_place(p, host)) {
+			open_server(p, host);
+			return;
+		}
+		give_of_user(p);
 	}
-	open_server(p);
+	p->tenant->nservers--;
 }
 
 void
@@ -403,8 +525,10 @@ pool_connect_failed(struct pool *p, const struct error *e)
 
 	p->failures++;
 	p->retry_at = now + backoff(p->failures);
-	if (p->tenant->conf != NULL && p->tenant->conf->load_balance_hosts == LOAD_BALANCE_DISABLE)
-		p->tenant->next_host++;
+	/* Of a list, the others are tried first. */
+	p->next_host++;
+	if (p->failures % pool_count_hosts(p) != 0)
+		p->retry_at = 0;
 	if (p->failing_since == 0)
 		p->failing_since = now;
 	p->unreachable = !is_refusal(e);
@@ -426,10 +550,8 @@ void
 pool_gave_back(struct pool *p)
 {
 	struct pool *other;
-	uint64_t workers = budget_give(&p->user->servers);
 
-	if (workers != 0)
-		p->pools->ops->wake(p->pools, workers);
+	give_of_user(p);
 	if (p->pools->evicting)
 		return;
 	pool_serve_cancels(p);

@@ -16,6 +16,29 @@ struct pool *pool_find(const struct tenant *t, const char *user);
 /* Move s to another list of its pool. */
 void pool_place(struct server *s, enum server_place place);
 
+/* --- pool_size = auto (auto.c); all but the first only while p->pace is there --- */
+
+/* Is p one whose size is found out, and by which pace? */
+void pool_choose_pace(struct pool *p);
+
+/* As many servers as it may have at most. */
+int pool_auto_size(const struct pool *p);
+
+/* Could it use one more? */
+bool pool_has_use(const struct pool *p);
+
+/* s, lent or not, goes from one place to another; PLACES: it is gone. */
+void pool_pace_moves(struct server *s, enum server_place from, enum server_place to);
+
+/* May an idle server be lent to who has not waited? */
+bool pool_pace_allows(const struct pool *p);
+
+/* Which servers take up no place of the pace. */
+void pool_look_aside(struct pool *p, usec_t now);
+
+/* Sessions that began (1) or ceased (-1) to wait; without a pace, too. */
+void pool_count_waiters(struct pool *p, int n);
+
 /* Lend idle servers to waiters; grow if somebody still waits. */
 void pool_serve(struct pool *p);
 
@@ -24,6 +47,44 @@ bool pool_wants_secret(const struct pool *p);
 
 /* Open one more connection if somebody needs it and every limit allows it. */
 void pool_grow(struct pool *p);
+
+/* Leave the queue of a full host, or give back what it granted; fine if there is no claim. */
+void pool_withdraw(struct pool *p, bool refused);
+
+/* Does somebody wait for whom no server is on its way (from a check or a reset)? */
+bool pool_is_waited_for(const struct pool *p);
+
+/* Is a server wanted, for somebody who waits or for min_pool_size? */
+bool pool_is_short(const struct pool *p);
+
+/* Has s to be given up for a tenant that waits for its host? */
+bool pool_yields(const struct server *s);
+
+/* What this worker asks of a host for p. */
+struct wish pool_wish(const struct pool *p, const char *host);
+
+/* While claims of this worker are queued, time alone may bring somebody who has to give. */
+void pools_look_again_later(struct pools *ps);
+
+/* Close s, and give back its place when the server has closed, too.  *seat may be NULL: then nothing happens. */
+void pool_part(struct pools *ps, struct stream *s, struct seat **seat, bool leaving);
+
+/* Its seat knows how many servers are idle. */
+void pool_count_idle(const struct server *s, int n);
+
+/* The host to try now, of a list perhaps: its name is in buf then. */
+const char *pool_choose_host(struct pool *p, char *buf, size_t size);
+int pool_count_hosts(const struct pool *p);
+
+enum role_check {
+	ROLE_FITS,
+	ROLE_ASKED,		/* it is ready once more when it has answered */
+	ROLE_WRONG,		/* e says so */
+};
+
+/* s has logged in: is it what target_session_attrs wants? */
+enum role_check pool_check_role(struct server *s, struct error *e);
+void pool_take_role(struct server *s, const uint8_t *row, size_t n);
 
 /* An attempt to connect ended. */
 void pool_connected(struct pool *p);

@@ -7,6 +7,7 @@
 #include "base/sqlstate.h"
 #include "pg/message.h"
 #include "pool/inside.h"
+#include "pool/pace.h"
 
 /* A check that succeeded just now need not be repeated for the one it was made for. */
 #define CHECK_GOOD_FOR USEC_PER_SEC
@@ -96,7 +97,11 @@ pool_open(struct pools *ps, struct tenant *t, const char *user)
 {
 	struct pool *p = find(t, user, false);
 
-	return p != NULL ? p : add(ps, t, user);
+	if (p == NULL) {
+		p = add(ps, t, user);
+		pool_choose_pace(p);
+	}
+	return p;
 }
 
 struct pool *
@@ -182,6 +187,8 @@ pool_close(struct pool **pp, const struct error *e, const char *reason)
 
 	*pp = NULL;
 	p->serving = true;	/* nothing is lent or opened from here on */
+	if (p->pace != NULL)
+		pace_quit(p->pace, p);
 	pool_refuse_all(p, e);
 	pool_drop_cancels(p);
 	for (int i = 0; i < PLACES; i++) {
@@ -204,6 +211,8 @@ pool_place(struct server *s, enum server_place place)
 	struct pool *p = s->pool;
 	bool at_end = place != PLACE_IDLE || pool_config(p)->server_round_robin;
 
+	if (p->pace != NULL)
+		pool_pace_moves(s, s->place, place);
 	TAILQ_REMOVE(&p->servers[s->place], s, link);
 	p->count[s->place]--;
 	s->place = (uint8_t)place;
@@ -295,14 +304,14 @@ pool_acquire(struct pool *p, struct lease_request *r)
 {
 	struct server *s = NULL;
 
-	if (p->nwaiters == 0 && !p->serving)
+	if (p->nwaiters == 0 && !p->serving && (p->pace == NULL || pool_pace_allows(p)))
 		s = take_idle(p);
 	if (s != NULL) {
 		lend(s, clock_recent());
 		return s;
 	}
 	enqueue(&p->waiters, r);
-	p->nwaiters++;
+	pool_count_waiters(p, 1);
 	pool_grow(p);
 	return NULL;
 }
@@ -350,8 +359,43 @@ pool_forget(struct pool *p, struct lease_request *r)
 			return;
 		}
 	}
-	p->nwaiters--;
+	pool_count_waiters(p, -1);
 	dequeue(&p->waiters, r);
+}
+
+static void
+grant(struct pool *p, struct lease_request *r, struct server *s)
+{
+	pool_count_waiters(p, -1);
+	dequeue(&p->waiters, r);
+	lend(s, r->since);
+	r->ops->granted(r, s);
+}
+
+/* Of the pools of p's host that wait, one lease each by turns, as long as there are places.  Who has nothing to lend
+ * leaves the line until it has. */
+static void
+serve_in_turn(struct pool *p)
+{
+	struct pace *pace = p->pace;
+	struct pool *next;
+	struct server *s;
+
+	if (p->nwaiters > 0 && !p->serving)
+		pace_join(pace, p);
+	if (pace->serving)
+		return;
+	pace->serving = true;
+	while (pace_has_place(pace) && (next = pace_first(pace)) != NULL) {
+		if (next->nwaiters == 0 || (s = take_idle(next)) == NULL) {
+			pace_quit(pace, next);
+			pool_grow(next);
+			continue;
+		}
+		pace_took(pace, next, next->tenant->conf->weight);
+		grant(next, TAILQ_FIRST(&next->waiters), s);
+	}
+	pace->serving = false;
 }
 
 void
@@ -363,13 +407,14 @@ pool_serve(struct pool *p)
 	/* Whoever is granted a server may give it back at once, and end up here again: the outer loop sees to it. */
 	if (p->serving)
 		return;
-	p->serving = true;
-	while ((r = TAILQ_FIRST(&p->waiters)) != NULL && (s = take_idle(p)) != NULL) {
-		p->nwaiters--;
-		dequeue(&p->waiters, r);
-		lend(s, r->since);
-		r->ops->granted(r, s);
+	if (p->pace != NULL) {
+		serve_in_turn(p);
+		pool_grow(p);
+		return;
 	}
+	p->serving = true;
+	while ((r = TAILQ_FIRST(&p->waiters)) != NULL && (s = take_idle(p)) != NULL)
+		grant(p, r, s);
 	p->serving = false;
 	pool_grow(p);
 }
@@ -395,7 +440,7 @@ pool_refuse_all(struct pool *p, const struct error *e)
 		r->ops->failed(r, e);
 	}
 	while ((r = TAILQ_FIRST(&p->waiters)) != NULL) {
-		p->nwaiters--;
+		pool_count_waiters(p, -1);
 		dequeue(&p->waiters, r);
 		r->ops->failed(r, e);
 	}
@@ -529,9 +574,11 @@ pool_release(struct server *s, bool reset)
 	if (s->transaction != TRANSACTION_IDLE) {
 		pool_place(s, PLACE_TESTED);
 		server_run(s, "ROLLBACK");
-		return;
+	} else {
+		pool_settle(s);
 	}
-	pool_settle(s);
+	if (p->pace != NULL)
+		serve_in_turn(p);	/* whoever's turn it is */
 }
 
 static void
@@ -598,6 +645,8 @@ on_closed(struct server *s, const struct error *e)
 
 	if (p == NULL)
 		return;		/* it was on its way from one shard to another */
+	if (p->pace != NULL)
+		pool_pace_moves(s, s->place, PLACES);
 	TAILQ_REMOVE(&p->servers[s->place], s, link);
 	p->count[s->place]--;
 	p->tenant->nservers--;

@@ -14,7 +14,8 @@
  * long as somebody waits and every limit allows it: pool_size (and the
  * reserve), max_db_connections, max_user_connections.  When a limit that is
  * shared with other pools stops it, the longest idle connection there is
- * asked to go.
+ * asked to go.  If the host has no place to spare (tenant/host.h), the pool claims one
+ * and goes on when it is granted.
  *
  * While a server can't be reached, attempts go on with growing, jittered
  * pauses of at most a second, and requests wait; only when it has failed for
@@ -33,10 +34,14 @@
 
 #include "pg/startup.h"
 #include "server/server.h"
+#include "tenant/host.h"
 #include "tenant/tenant.h"
 #include "tenant/user.h"
 
+struct farewell;
 struct lease_request;
+struct pace;
+struct paces;
 struct pool;
 struct pools;
 
@@ -67,8 +72,17 @@ struct lease_request {
 	bool told;		/* ops->waiting was called */
 };
 
+enum pool_keeping {
+	KEEPING_NOT,		/* there is nothing to be done for it: it has neither servers nor waiters */
+	KEEPING,		/* upkeep looks at it */
+	KEEPING_EMPTY,		/* nobody uses it: it is forgotten after pool_idle_timeout */
+};
+
+TAILQ_HEAD(kept_pools, pool);
+
 struct pool {
 	LIST_ENTRY(pool) link;			/* tenant->pools */
+	TAILQ_ENTRY(pool) kept_link;		/* pools->kept, or pools->empty */
 	struct pools *pools;
 	struct tenant *tenant;
 	struct user *user;			/* of the server connections; a reference */
@@ -96,7 +110,18 @@ struct pool {
 	bool unreachable;			/* it failed, and not because a server refused it */
 	usec_t retry_at;
 	int failures;
+	struct pace *pace;			/* pool_size = auto: of its host; NULL: it has a size of its own */
+	TAILQ_ENTRY(pool) turn;			/* pool/pace.h: pace->line, if in_line */
+	bool in_line;
+	int turns;				/* leases that it still has, before it is another's turn */
+	uint8_t keeping;			/* enum pool_keeping: in which list it is */
 	bool serving;				/* pool_serve is on the stack */
+	bool claiming;				/* claim is queued: the host is full */
+	uint8_t next_host;			/* of host=a,b: which is tried now */
+	uint8_t wrong_roles;			/* servers that were not what target_session_attrs wants, in a row */
+	struct claim claim;
+	usec_t pause;				/* how long a server that came back is idle, mostly; 0: not known */
+	usec_t freed_at;			/* when one became idle last */
 	bool from_reserve;
 };
 
@@ -112,10 +137,22 @@ struct pools {
 	struct tenants *tenants;
 	struct users *users;
 	const struct pools_ops *ops;
+	struct hosts *hosts;		/* of the process */
 	atomic_uint *next_id;		/* of the process: ids of connections */
+	struct kept_pools kept, empty;	/* empty: longest first */
+	LIST_HEAD(, farewell) farewells;	/* pool/farewell.c */
+	int nclaiming;			/* claims of this worker that are queued */
+	bool looking;			/* hosts_look_again is due */
+	struct paces *paces;		/* of the process; NULL: no pool has its size found out */
 	bool evicting;			/* what is given back now is meant for somebody */
 	int worker;
 };
+
+/* The rest of ps is filled in. */
+void pools_init(struct pools *ps);
+
+/* When all pools are closed: do not wait any longer for servers to end. */
+void pools_release(struct pools *ps);
 
 /* The pool of a tenant for a server user, made if need be. */
 struct pool *pool_open(struct pools *ps, struct tenant *t, const char *user);
@@ -170,6 +207,9 @@ bool pool_is_outdated(const struct server *s);
 /* Is s not to be lent again (that, or age)? */
 bool pool_must_close(const struct server *s);
 
+/* A server that pool_give_up took out finds no pool: close it; its place at its host is given back. */
+void pools_discard(struct pools *ps, struct server *s, const struct error *e);
+
 /* Take the longest idle server out of the pool, to move it; NULL: none is idle.  The user's budget stays taken. */
 struct server *pool_give_up(struct pool *p);
 
@@ -189,6 +229,12 @@ void pools_config_changed(struct pools *ps);
 
 /* A budget may have room: try again to serve whoever waits. */
 void pools_retry(struct pools *ps);
+
+/* The registry of hosts has something for this worker (hosts_ops.tell): places, or wishes for some. */
+void pools_collect(struct pools *ps);
+
+/* A session has left p, or joined it, without a word to it: upkeep shall look what p needs now. */
+void pool_keep(struct pool *p);
 
 /* Drop the longest idle server of a user (limits across pools). false: none is idle. */
 bool pools_evict_user(struct pools *ps, const char *user);

@@ -154,6 +154,8 @@ keep_up(struct pool *p, usec_t now)
 	refuse_tired(p, now);
 	notify_waiting(p, now);
 	pool_serve_cancels(p);
+	if (p->pace != NULL)
+		pool_look_aside(p, now);
 	pool_serve(p);
 }
 
@@ -195,6 +197,7 @@ refresh(struct pool *p, usec_t now)
 	(void)now;
 	p->user_conf = config_find_user(pool_config(p), p->user->name);
 	p->retry_at = 0;	/* the cause of failures may be mended */
+	pool_choose_pace(p);
 }
 
 void

@@ -66,6 +66,7 @@ struct server_keeper {
 struct server_lessee {
 	size_t (*input)(struct server *s, const uint8_t *p, size_t n);	/* returns how many bytes were used */
 	void (*drained)(struct server *s);
+	bool (*waits_for_client)(const struct server *s);	/* it has nothing to do, or is not heard; NULL: not known */
 	void (*lost)(struct server *s, const struct error *e);		/* before keeper->closed */
 };
 
@@ -114,6 +115,7 @@ struct server {
 	struct deferred deferred;
 	usec_t connected_at;			/* connecting began */
 	usec_t request_at;			/* last lent */
+	usec_t ended_at;			/* pool/pace.h: the last statement that it ran */
 	usec_t free_since;
 	usec_t checked_at;			/* when it was last known to answer */
 	usec_t run_at;				/* when server_run was called last */
@@ -135,6 +137,7 @@ struct server {
 	bool forgiving;				/* the keeper's: what runs may fail */
 	bool checked;				/* the keeper's: checked_at is of a check, not of use */
 	bool used;				/* the keeper's: was lent at least once */
+	bool aside;				/* pool/pace.h: takes up no place */
 	bool feeding;
 };
 

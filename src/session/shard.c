@@ -106,6 +106,7 @@ shard_init(struct shard *s, int index, int nworkers, struct loop *l, struct mail
 		.users = commons->users,
 		.ops = pools_ops,
 		.next_id = &commons->next_id,
+		.paces = commons->paces,
 		.worker = index,
 	};
 	query_store_init(&s->queries, &(struct query_limits){ .on = false }, clock_now());

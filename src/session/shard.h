@@ -43,6 +43,7 @@ struct commons {
 	atomic_ullong slow_lost;	/* too many of them were */
 	atomic_llong longest_visit;	/* us that an inquiry has held up a worker at most */
 	struct hosts *hosts;		/* budgets of PostgreSQL servers */
+	struct paces *paces;		/* how many of them work at a time */
 	struct limits *limits;
 	struct bans *bans;
 	atomic_int threats_waiting;	/* on their way to the monitor */

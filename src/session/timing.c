@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/sqlstate.h"
 #include "pg/reader.h"
+#include "pool/pace.h"
 #include "session/learn.h"
 #include "session/request.h"
 #include "session/slow.h"
@@ -525,6 +526,11 @@ count(struct link *k, struct timing *t, struct query_sample *q, usec_t now)
 static void
 conclude(struct link *k, struct timing *t, struct query_sample *q, usec_t now)
 {
+	struct pool *p = k->session->pool;
+
+	if (p->pace != NULL)
+		pace_observe(p->pace, k->server, t->what.entry != NULL ? &t->what.entry->baseline : NULL,
+			     (usec_t)(q->total - q->blocked), now);
 	if (counts(k->session->shard))
 		count(k, t, q, now);
 	timing_drop(k, t);

@@ -68,6 +68,12 @@ struct query_digest {
 	struct query_digest *next;	/* private: in the attic */
 };
 
+/* What a statement takes when nothing is in its way, as far as was seen (pool/pace.h); zero-filled: not known yet. */
+struct query_baseline {
+	uint32_t usec;
+	uint32_t age;		/* it last grew at this time / 2^20 us */
+};
+
 /* A statement of one tenant. */
 struct query_entry {
 	uint64_t hash;		/* of the digest; 0: what `other` counts */
@@ -76,6 +82,7 @@ struct query_entry {
 	int running;		/* queries that will be counted here */
 	unsigned index;		/* private: in tenant->entries */
 	struct query_weight weight;
+	struct query_baseline baseline;
 	struct query_sum sum;
 	struct query_trend trend;
 	struct query_entry *next;	/* private: in the attic */
