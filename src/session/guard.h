@@ -1,0 +1,47 @@
+/*
+ * guard: looks at what a client asks before it is sent, where a threat_mode is on.
+ *
+ *	take_request ── guard_is_on ── guard_is_readable      a text is judged whole: up to TIMING_TEXT is waited for
+ *	                            ├─ guard_refuses          PROTECT, and no server is lent: our error, no server needed
+ *	                            └─ guard_admits           learn, tell; PROTECT: the server fails in its place
+ *
+ * What is looked at: Query, Parse, FunctionCall, and Bind of a statement that was prepared
+ * before the mode came into force.  So nothing slips by: pieces are waited for, each message
+ * of a pipeline is looked at in its place, SQL's PREPARE and EXECUTE are texts as others, and
+ * what comes as CopyData is no text.  A cycle that is sent once more (session/retry.h) was
+ * judged the first time.  A portal that was bound goes on.  Replication connections are not
+ * looked at.
+ *
+ * A text that is longer than TIMING_TEXT, or that the server reads otherwise than we do
+ * (backslashes with standard_conforming_strings off; encodings in which a letter may have an
+ * ASCII byte), is `unread`: told, and in PROTECT refused.
+ *
+ * A refusal is 42501 by PostgreSQL's rules: the transaction fails, the extended protocol is
+ * skipped to Sync, the session lives on.
+ *
+ * Where no mode is on it costs one look at the tenant.
+ */
+#ifndef SESSION_GUARD_H
+#define SESSION_GUARD_H
+
+#include "session/request.h"
+
+static inline bool
+guard_is_on(const struct session *s)
+{
+	return s->pool->tenant->threat_mode != THREAT_OFF;
+}
+
+/* Has enough of a message come?  If not, it is waited for (want), with what the rest of the session does meanwhile. */
+bool guard_is_readable(const struct session *s, const struct request *rq);
+
+/* There is no server yet: is it refused?  Then the client has the error, and the message is to be thrown away. */
+bool guard_refuses(struct batch *b, struct request *rq);
+
+/* There is one: may the message be handled?  If not, it has been dealt with. */
+bool guard_admits(struct batch *b, struct request *rq);
+
+/* The session ends. */
+void guard_forget(struct session *s);
+
+#endif
