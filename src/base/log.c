@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -46,6 +47,83 @@ struct line {
 	size_t len;
 	size_t message; /* where prefix and message start */
 };
+
+/* --- lines of one kind --- */
+
+/*
+ * A slot per format string, found by its address; there is no lock, and a line that comes while another thread turns to
+ * the next second may be counted for either.
+ */
+struct kind {
+	_Atomic(const char *) fmt;	/* NULL: free; once taken, it stays */
+	atomic_int level;
+	atomic_llong second;		/* that `lines` are of */
+	atomic_int lines;
+};
+
+/* More than there are formats in the program; those that find no room are not bounded. */
+#define KINDS 2048
+#define PROBES 16
+
+static struct kind kinds[KINDS];
+static atomic_int rate;
+
+static struct kind *
+kind_of(const char *fmt)
+{
+	size_t at = ((uintptr_t)fmt >> 3) * 2654435761u;
+
+	for (size_t i = 0; i < PROBES; i++) {
+		struct kind *k = &kinds[(at + i) % KINDS];
+		const char *known = atomic_load_explicit(&k->fmt, memory_order_relaxed);
+
+		if (known == fmt || (known == NULL && atomic_compare_exchange_strong(&k->fmt, &known, fmt)) ||
+		    known == fmt)
+			return k;
+	}
+	return NULL;
+}
+
+static long long
+this_second(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return now.tv_sec;
+}
+
+/* Turn to another second: how many lines of the last one were left out. */
+static int
+turn(struct kind *k, long long last, long long second)
+{
+	int lines;
+
+	if (last == second || !atomic_compare_exchange_strong(&k->second, &last, second))
+		return 0;
+	lines = atomic_exchange(&k->lines, 0) - atomic_load_explicit(&rate, memory_order_relaxed);
+	return lines > 0 ? lines : 0;
+}
+
+static void tell_more(struct kind *k, int n);
+
+/* Count a line of this kind.  false: it is to be left out. */
+static bool
+passes(enum log_level level, const char *fmt)
+{
+	int most = atomic_load_explicit(&rate, memory_order_relaxed), more;
+	long long second;
+	struct kind *k;
+
+	if (most == 0 || level == LOG_FATAL || level > LOG_INFO || (k = kind_of(fmt)) == NULL)
+		return true;
+	second = this_second();
+	more = turn(k, atomic_load_explicit(&k->second, memory_order_relaxed), second);
+	if (more > 0)
+		tell_more(k, more);
+	atomic_store_explicit(&k->level, (int)level, memory_order_relaxed);
+	return atomic_fetch_add(&k->lines, 1) < most;
+}
 
 static void
 update_highest_level(void)
@@ -139,17 +217,11 @@ emit_line(struct line *l, enum log_level level)
 		write_line(STDERR_FILENO, l);
 }
 
-void
-log_vline(enum log_level level, const char *prefix, const char *fmt, va_list ap)
+static void
+write_message(enum log_level level, const char *prefix, const char *message)
 {
-	int saved_errno = errno;
-	char message[LINE_SIZE];
 	struct line l;
 
-	if (!log_wants(level))
-		return;
-	if (vsnprintf(message, sizeof(message), fmt, ap) < 0)
-		string_copy(message, "(a message that can't be formatted)", sizeof(message));
 	start_line(&l, level);
 	if (prefix != NULL) {
 		add_escaped(&l, prefix);
@@ -157,6 +229,48 @@ log_vline(enum log_level level, const char *prefix, const char *fmt, va_list ap)
 	}
 	add_escaped(&l, message);
 	emit_line(&l, level);
+}
+
+static void
+tell_more(struct kind *k, int n)
+{
+	char message[512];
+
+	snprintf(message, sizeof(message), "%d more lines like this in the last second: \"%.300s\"", n,
+		 atomic_load(&k->fmt));
+	write_message((enum log_level)atomic_load(&k->level), NULL, message);
+}
+
+void
+log_tell_more(void)
+{
+	long long second = this_second();
+
+	if (atomic_load(&rate) == 0)
+		return;
+	for (size_t i = 0; i < KINDS; i++) {
+		struct kind *k = &kinds[i];
+		int more;
+
+		if (atomic_load_explicit(&k->lines, memory_order_relaxed) == 0)
+			continue;
+		more = turn(k, atomic_load(&k->second), second);
+		if (more > 0)
+			tell_more(k, more);
+	}
+}
+
+void
+log_vline(enum log_level level, const char *prefix, const char *fmt, va_list ap)
+{
+	int saved_errno = errno;
+	char message[LINE_SIZE];
+
+	if (!log_wants(level) || !passes(level, fmt))
+		return;
+	if (vsnprintf(message, sizeof(message), fmt, ap) < 0)
+		string_copy(message, "(a message that can't be formatted)", sizeof(message));
+	write_message(level, prefix, message);
 	errno = saved_errno;
 }
 
@@ -254,6 +368,12 @@ log_set_verbose(int verbose)
 {
 	verbose_level = verbose;
 	update_highest_level();
+}
+
+void
+log_set_rate(int lines)
+{
+	atomic_store(&rate, lines);
 }
 
 void

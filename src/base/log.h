@@ -12,7 +12,15 @@
  * Control characters of a message are written as \xNN: nothing that a peer
  * sends can forge a line.
  *
- * Any thread.  log_open_*, log_set_* and log_reopen: the control thread.
+ * log_set_rate bounds how many lines of one kind there are a second; the kind is the
+ * format string.  What is beyond is counted, and told in one line as soon as the second is
+ * over:
+ *
+ *	... WARNING 1234 more lines like this in the last second: "prepared statement did not exist: '%.64s'"
+ *
+ * FATAL, and what verbose asks for, is never left out.
+ *
+ * Any thread.  log_open_*, log_set_*, log_reopen and log_tell_more: the control thread.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -57,6 +65,10 @@ void log_reopen(void);
 bool log_open_syslog(const char *ident, const char *facility, struct error *e);
 
 void log_set_verbose(int verbose);	/* 0: up to LOG_INFO */
+void log_set_rate(int lines);		/* of one kind a second; 0: no bound */
+
+/* Several times a second: tell of lines that were left out in a second that is over, and have not been told of. */
+void log_tell_more(void);
 void log_set_stderr(bool on);
 
 #endif

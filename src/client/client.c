@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "base/sqlstate.h"
 #include "client/login.h"
+#include "config/config.h"
 #include "net/gather.h"
 #include "pg/cancel.h"
 #include "pg/message.h"
@@ -16,9 +17,13 @@
 /* A client may send ahead so much while it waits for us; then it has to wait too. */
 #define HELD_MAX (64 * 1024)
 
+/* Whoever sends so much of a message does not dawdle. */
+#define MESSAGE_BLOCK (64 * 1024)
+
 SPLAY_GENERATE(client_set, client, by_id, client_compare)
 
 static const char *const state_names[] = {
+	[CLIENT_PROXIED] = "proxied",
 	[CLIENT_STARTUP] = "startup",
 	[CLIENT_SECURING] = "securing",
 	[CLIENT_HELD] = "held",
@@ -53,6 +58,8 @@ client_enter(struct client *c, enum client_state state)
 	if (log_wants(LOG_NOISE))
 		client_log(c, LOG_NOISE, "state: %s -> %s", state_names[c->state], state_names[state]);
 	c->state = state;
+	c->messages++;
+	c->message_since = 0;
 }
 
 static size_t
@@ -62,6 +69,9 @@ feed_by_state(struct client *c, const uint8_t *p, size_t n)
 
 	while (used < n && step > 0) {
 		switch ((enum client_state)c->state) {
+		case CLIENT_PROXIED:
+			step = login_proxy_input(c, p + used, n - used);
+			break;
 		case CLIENT_STARTUP:
 			step = login_startup_input(c, p + used, n - used);
 			break;
@@ -84,15 +94,27 @@ feed_by_state(struct client *c, const uint8_t *p, size_t n)
 	return used;
 }
 
+/* Another message than before is unfinished now, or a good piece of it has come: client_upkeep counts anew. */
+static void
+note_progress(struct client *c, uint32_t messages_before)
+{
+	if (c->messages == messages_before && c->message_bytes < MESSAGE_BLOCK)
+		return;
+	c->message_since = 0;
+	c->message_bytes = 0;
+}
+
 /* Bytes go to whoever the state says, until nobody uses any. */
 static void
 feed(struct client *c, const uint8_t *p, size_t n)
 {
 	bool in_login = c->login != NULL;
+	uint32_t messages = c->messages;
 
 	c->feeding = true;
 	inbox_keep(&c->inbox, p, n, feed_by_state(c, p, n));
 	c->feeding = false;
+	note_progress(c, messages);
 	if (in_login)
 		inbox_wipe_scratch(c->env->loop, p, n);
 }
@@ -111,6 +133,7 @@ client_on_readable(struct stream *s)
 {
 	struct client *c = container_of(s, struct client, stream);
 	const uint8_t *p;
+	size_t kept = inbox_kept(&c->inbox, &p);
 	ssize_t n = inbox_read(&c->inbox, s, c->want, &p);
 
 	if (n == -1)
@@ -119,6 +142,7 @@ client_on_readable(struct stream *s)
 		on_gone(c, n);
 		return;
 	}
+	c->message_bytes += (uint32_t)((size_t)n - kept);
 	feed(c, p, (size_t)n);
 }
 
@@ -146,6 +170,41 @@ static const struct stream_ops stream_ops = {
 	.secured = client_on_secured,
 };
 
+/* --- arriving --- */
+
+static bool
+is_proxy(const struct client_env *env, const struct address *a)
+{
+	return config_in_networks(env->proxy_protocol, a->family, a->ip);
+}
+
+bool
+client_is_welcome(struct client_env *env, const struct address *a)
+{
+	usec_t now = clock_now();
+	char text[ADDRESS_TEXT];
+	const char *why = NULL;
+
+	if (env->bans == NULL)
+		return true;
+	if (!bans_admit(env->bans, a, now))
+		why = "it is banned";
+	else if (!bans_may_connect(env->bans, a, now))
+		why = "too many connections a second (accept_rate)";
+	if (why != NULL && env->log_errors)
+		log_info("refused a connection from %s: %s", address_text(a, env->port, text), why);
+	return why == NULL;
+}
+
+bool
+client_may_connect(struct client_env *env, int fd)
+{
+	struct address a;
+
+	address_of_peer(&a, fd);
+	return is_proxy(env, &a) || client_is_welcome(env, &a);
+}
+
 struct client *
 client_new(struct client_env *env, int fd, uint32_t id, const struct client_ops *ops)
 {
@@ -155,8 +214,8 @@ client_new(struct client_env *env, int fd, uint32_t id, const struct client_ops 
 	c->ops = ops;
 	c->id = id;
 	c->connected_at = c->request_at = clock_now();
-	c->state = CLIENT_STARTUP;
 	address_of_peer(&c->address, fd);
+	c->state = is_proxy(env, &c->address) ? CLIENT_PROXIED : CLIENT_STARTUP;
 	stream_open(&c->stream, fd, &stream_ops);
 	stream_attach(&c->stream, env->loop);
 	c->login = login_new(c);
@@ -345,6 +404,58 @@ client_discard(struct client *c)
 	stream_close(&c->stream);
 	inbox_release(&c->inbox);
 	free(c);
+}
+
+/* Has it begun what it is to end?  In a COPY libpq sends its data in blocks, whatever is cut by that, so there it may take
+ * its time; and so it may with the first byte of one, which costs nothing. */
+static bool
+is_mid_message(const struct client *c)
+{
+	const uint8_t *p;
+	bool begun = inbox_kept(&c->inbox, &p) > 0;
+
+	switch ((enum client_state)c->state) {
+	case CLIENT_SECURING:
+		return true;
+	case CLIENT_PROXIED:
+	case CLIENT_STARTUP:
+	case CLIENT_PASSWORD:
+		return begun;
+	case CLIENT_READY:
+		return c->mid_request || (begun && p[0] != FE_COPY_DATA);
+	case CLIENT_HELD:
+	case CLIENT_CLOSING:
+		break;
+	}
+	return false;
+}
+
+static bool
+dawdles(struct client *c, usec_t now, bool waits)
+{
+	if (c->env->message_timeout == 0)
+		return false;
+	if (waits || c->stream.paused || !stream_is_drained(&c->stream) || !is_mid_message(c)) {
+		c->message_since = 0;
+		return false;
+	}
+	if (c->message_since == 0)
+		c->message_since = now;
+	return now - c->message_since > c->env->message_timeout;
+}
+
+void
+client_upkeep(struct client *c, usec_t now, bool waits)
+{
+	usec_t write_timeout = c->env->write_timeout;
+
+	if (c->state == CLIENT_CLOSING)
+		return;
+	if (write_timeout > 0 && !stream_is_drained(&c->stream) && stream_stalled(&c->stream, now) > write_timeout)
+		client_close(c, NULL, "client_write_timeout");
+	else if (dawdles(c, now, waits))
+		client_reject(c, SQLSTATE_PROTOCOL_VIOLATION,
+			      "the rest of a message did not come in time (client_message_timeout)");
 }
 
 void

@@ -2,6 +2,7 @@
  * client: a connection to an application; speaks PostgreSQL's side of the
  * protocol up to the end of login, then hands every byte to its owner.
  *
+ *	CLIENT_PROXIED   ── PROXY header ────> CLIENT_STARTUP; only from proxy_protocol's addresses
  *	CLIENT_STARTUP   ── SSLRequest, direct TLS ──> CLIENT_SECURING
  *	CLIENT_SECURING  ── handshake ───────> CLIENT_STARTUP
  *	CLIENT_STARTUP   ── startup packet ──> ops->startup (or ops->cancel)
@@ -32,6 +33,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "client/attempts.h"
+#include "client/bans.h"
 #include "client/verifiers.h"
 #include "net/address.h"
 #include "net/helpers.h"
@@ -44,6 +46,7 @@
 struct client;
 
 enum client_state {
+	CLIENT_PROXIED,		/* a proxy has connected, and is to tell for whom */
 	CLIENT_STARTUP,		/* no startup packet yet */
 	CLIENT_SECURING,	/* the TLS handshake is under way; nothing may be read or sent */
 	CLIENT_HELD,		/* somebody else has the next word, mostly the owner; bytes wait */
@@ -92,10 +95,13 @@ struct client_env {
 	int job_mail;				/* the mail kind of finished helper jobs */
 	struct helpers *askers;			/* for what may hang: PAM, LDAP */
 	struct attempts *attempts;		/* failed logins; of the process */
+	struct bans *bans;			/* likewise; NULL: nobody is banned */
 	struct verifiers *verifiers;		/* of this loop */
 	struct tls_context *tls;		/* borrowed from the snapshot; NULL: TLS is refused */
 	enum tls_mode tls_mode;
 	int port;				/* listen_port, for the log */
+	const char *proxy_protocol;		/* who has to tell for whom it connects; borrowed from the snapshot, may be NULL */
+	usec_t message_timeout, write_timeout;	/* 0: none */
 	int scram_iterations;			/* of verifiers that are made here */
 	TAILQ_HEAD(login_list, login) logins;	/* in the order of connecting */
 	int nlogins;
@@ -156,6 +162,9 @@ struct client {
 	struct deferred deferred;
 	usec_t connected_at;
 	usec_t request_at;
+	usec_t message_since;		/* the unfinished message was seen first; 0: none was */
+	uint32_t message_bytes;		/* that came since it began */
+	uint32_t messages;		/* that it began so far; the owner counts those that are offered to it */
 	size_t want;			/* length of the unfinished message, 0 if unknown */
 	uint32_t id;			/* process-wide; also the pid of its cancel key */
 	struct address address;
@@ -164,7 +173,12 @@ struct client {
 	uint8_t cancel_hops;		/* shards that its cancel request has been to */
 	bool feeding;			/* its bytes are being looked at, further up the stack */
 	bool mid_message;		/* the owner's: the rest of what is being sent to it is still to come */
+	bool mid_request;		/* the owner's: it has used the beginning of a message whose rest is still to come */
 };
+
+/* May this accepted socket become a client?  false: close it, without a word: its address is banned or comes too often.
+ * A proxy is asked when it has told for whom it comes. */
+bool client_may_connect(struct client_env *env, int fd);
 
 /* Take an accepted socket and wait for its startup packet. */
 struct client *client_new(struct client_env *env, int fd, uint32_t id, const struct client_ops *ops);
@@ -199,6 +213,11 @@ void client_attach(struct client *c, struct client_env *env, const struct client
 
 /* The end of one that has left its thread, in login, and will join none: the process ends.  Any thread. */
 void client_discard(struct client *c);
+
+/* Several times a second, in login and after: close a client that does not end a message that it has begun
+ * (message_timeout), or takes nothing of what waits for it (write_timeout).  64 KB of a message are as good as its end.
+ * waits: it is not up to the client, its owner has something else to do first. */
+void client_upkeep(struct client *c, usec_t now, bool waits);
 
 /* Several times a second: close those in login that connected before `since` (0: none), and go on with those whose
  * delay is over. */

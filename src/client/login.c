@@ -107,13 +107,23 @@ login_listen(struct client *c)
 	client_resume(c);
 }
 
+static void
+note_success(struct client *c)
+{
+	struct login *l = c->login;
+
+	attempts_succeeded(c->env->attempts, &c->address, l->user);
+	if (c->env->bans != NULL)
+		bans_login_succeeded(c->env->bans, &c->address, l->database, l->user, clock_now());
+}
+
 void
 login_accept(struct client *c)
 {
 	struct login *l = c->login;
 
 	if (l->method != LOGIN_TRUST)
-		attempts_succeeded(c->env->attempts, &c->address, l->user);
+		note_success(c);
 	login_ask(c, AUTHENTICATION_OK, NULL, 0);
 	leave_logins(l);
 	client_enter(c, CLIENT_HELD);
@@ -141,13 +151,27 @@ login_refuse_with(struct client *c, const struct error *e, const char *reason)
 	stream_pause(&c->stream);
 }
 
+static void
+note_failure(struct client *c)
+{
+	struct login *l = c->login;
+	usec_t now = clock_now(), banned = 0;
+
+	attempts_failed(c->env->attempts, &c->address, l->user, now);
+	if (c->env->bans != NULL)
+		banned = bans_login_failed(c->env->bans, &c->address, l->database, l->user, now);
+	if (banned > 0)
+		client_log(c, LOG_WARNING, "too many failed logins: its address is banned from this database for %lld s",
+			   (long long)(banned / USEC_PER_SEC));
+}
+
 void
 login_refuse(struct client *c, const char *reason)
 {
 	struct login *l = c->login;
 	struct error e;
 
-	attempts_failed(c->env->attempts, &c->address, l->user, clock_now());
+	note_failure(c);
 	if (reason == NULL)
 		reason = l->reason != NULL ? l->reason : l->refusal;
 	error_set(&e, SEVERITY_FATAL, SQLSTATE_INVALID_PASSWORD, "%s", l->refusal);

@@ -29,8 +29,9 @@ void login_free(struct login **l);
 /* Do what is due at `now`. */
 void login_tick(struct client *c, usec_t now);
 
-/* --- input: bytes for CLIENT_STARTUP and CLIENT_PASSWORD.  Return how many were used. --- */
+/* --- input: bytes for CLIENT_PROXIED, CLIENT_STARTUP and CLIENT_PASSWORD.  Return how many were used. --- */
 
+size_t login_proxy_input(struct client *c, const uint8_t *p, size_t n);
 size_t login_startup_input(struct client *c, const uint8_t *p, size_t n);
 size_t login_password_input(struct client *c, const uint8_t *p, size_t n);
 
@@ -66,6 +67,9 @@ void sasl_take(struct client *c, struct reader *r);
 /* --- client.c --- */
 
 void client_enter(struct client *c, enum client_state state);
+
+/* May a client of this address connect now?  false: it was logged why not. */
+bool client_is_welcome(struct client_env *env, const struct address *a);
 
 /* Close without a word, for a peer that could not read it.  Logged like an error. */
 void client_drop(struct client *c, const char *reason);

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "base/sqlstate.h"
 #include "client/login.h"
+#include "net/proxy.h"
 #include "pg/writer.h"
 
 /* A TLS record of the kind "handshake"; a startup packet begins with the high byte of a small length. */
@@ -97,6 +98,43 @@ answer_direct_tls(struct client *c, const uint8_t *p, size_t n)
 	return n;
 }
 
+/* --- for whom a proxy comes --- */
+
+/* From here on it is the client of that address. */
+static void
+take_header(struct client *c, const struct proxy_header *h)
+{
+	bool is_local = c->address.family == AF_UNIX;
+
+	/* What comes through a proxy on this machine comes from anywhere: no Unix socket's privileges for that. */
+	if (h->told)
+		c->address = h->from;
+	else if (is_local && !h->local)
+		c->address = (struct address){ .family = AF_UNSPEC };
+	client_enter(c, CLIENT_STARTUP);
+	if (!h->local && !client_is_welcome(c->env, &c->address))
+		client_close(c, NULL, "its address is refused");
+}
+
+size_t
+login_proxy_input(struct client *c, const uint8_t *p, size_t n)
+{
+	struct proxy_header h;
+	struct error e;
+
+	switch (proxy_parse(p, n, &h, &e)) {
+	case PROXY_SHORT:
+		return 0;
+	case PROXY_INVALID:
+		client_close(c, &e, e.message);
+		return n;
+	case PROXY_OK:
+		break;
+	}
+	take_header(c, &h);
+	return h.size;
+}
+
 /* --- startup packets --- */
 
 static bool
@@ -151,6 +189,17 @@ take_names(struct login *l)
 }
 
 static void
+take_cancel(struct client *c)
+{
+	if (c->env->bans != NULL && !bans_may_cancel(c->env->bans, &c->address, clock_now())) {
+		client_drop(c, "too many cancel requests a second (cancel_rate)");
+		return;
+	}
+	client_enter(c, CLIENT_HELD);
+	c->ops->cancel(c);
+}
+
+static void
 take_startup(struct client *c, const uint8_t *p, size_t size)
 {
 	struct login *l = c->login;
@@ -162,8 +211,7 @@ take_startup(struct client *c, const uint8_t *p, size_t size)
 	l->user = l->database = "";
 	startup_parse(l->packet, size, &again, &l->startup, &e);
 	if (l->startup.kind == STARTUP_CANCEL) {
-		client_enter(c, CLIENT_HELD);
-		c->ops->cancel(c);
+		take_cancel(c);
 		return;
 	}
 	take_names(l);

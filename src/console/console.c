@@ -39,6 +39,7 @@ console_new(struct loop *l, struct mailbox *mb, int job_mail, struct reports *r,
 		.helpers = commons->helpers,
 		.askers = commons->askers,
 		.attempts = commons->attempts,
+		.bans = commons->bans,
 		.verifiers = verifiers_new(commons->helpers, mb, job_mail),
 		.mailbox = mb,
 		.job_mail = job_mail,
@@ -102,13 +103,14 @@ console_kill_client(struct console *k, uint32_t id, const struct error *e)
 
 /* One that is not read has no other way to tell that it is gone. */
 static void
-close_gone(struct console *k)
+keep_clients(struct console *k, usec_t now)
 {
 	struct client *c = SPLAY_MIN(client_set, &k->clients), *next;
 
 	for (; c != NULL; c = next) {
 		next = SPLAY_NEXT(client_set, &k->clients, c);
-		if (c->stream.paused && stream_peer_gone(&c->stream))
+		client_upkeep(c, now, c->owner != NULL && dialogue_is_busy(c));
+		if (c->state != CLIENT_CLOSING && c->stream.paused && stream_peer_gone(&c->stream))
 			client_close(c, NULL, "client unexpected eof");
 	}
 }
@@ -120,7 +122,7 @@ console_upkeep(struct console *k)
 
 	shard_configure_clients(&k->env, console_config(k));
 	clients_keep_logins(&k->env, now, timeout > 0 ? now - timeout : 0);
-	close_gone(k);
+	keep_clients(k, now);
 }
 
 void
@@ -139,7 +141,7 @@ is_ourselves(const struct client *c)
 	uid_t uid;
 
 	return (strcmp(user, "pgbouncer") == 0 || strcmp(user, "pgusher") == 0) &&
-		address_peer_uid(c->stream.fd, &uid) && uid == geteuid();
+		c->address.family == AF_UNIX && address_peer_uid(c->stream.fd, &uid) && uid == geteuid();
 }
 
 /* May the user in?  *admin: and change things? */

@@ -563,6 +563,7 @@ on_upkeep(void *arg)
 	struct control *k = arg;
 
 	console_upkeep(k->console);
+	log_tell_more();
 	if (k->http_retry_at != 0 && clock_now() >= k->http_retry_at)
 		open_http(k, k->config);
 }

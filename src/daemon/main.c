@@ -55,6 +55,7 @@ open_log(const struct options *o, const struct config *c)
 	must(log_open_file(c->logfile, &e), &e);
 	must(log_open_syslog(c->syslog ? c->syslog_ident : NULL, c->syslog_facility, &e), &e);
 	log_set_verbose(o->verbose > c->verbose ? o->verbose : c->verbose);
+	log_set_rate(c->log_rate);
 	if (o->quiet || o->daemon)
 		log_set_stderr(false);
 }

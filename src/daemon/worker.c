@@ -8,7 +8,9 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "client/attempts.h"
+#include "client/bans.h"
 #include "daemon/message.h"
+#include "threat/habit.h"
 #include "pool/pace.h"
 
 #define UPKEEP_PERIOD (200 * USEC_PER_MSEC)
@@ -129,12 +131,20 @@ move_session(struct shard *s, struct session_parcel *p, int to)
 	mailbox_post(worker_of(s)->all->list[to]->mailbox, &m->mail);
 }
 
+static void
+tell_threat(struct shard *s, struct threat *t)
+{
+	t->mail.kind = MESSAGE_THREAT;
+	mailbox_post(worker_of(s)->all->control, &t->mail);
+}
+
 static const struct shard_ops shard_ops = {
 	.move = move,
 	.move_to_console = move_to_console,
 	.look_up = look_up,
 	.found = give_back_lookup,
 	.slow = tell_slow,
+	.threat = tell_threat,
 	.find_tenant = find_tenant,
 	.move_session = move_session,
 };
@@ -333,6 +343,7 @@ message_discard(struct mail *m)
 	struct client_message *cm;
 	struct lookup *k;
 	struct slow_query *q;
+	struct threat *t;
 	struct tenant_question *tq;
 	struct session_message *sm;
 
@@ -355,6 +366,10 @@ message_discard(struct mail *m)
 	case MESSAGE_SLOW:
 		q = container_of(m, struct slow_query, mail);
 		slow_query_free(&q);
+		return;
+	case MESSAGE_THREAT:
+		t = container_of(m, struct threat, mail);
+		threat_free(&t);
 		return;
 	case MESSAGE_FIND_TENANT:
 	case MESSAGE_TENANT_FOUND:
@@ -407,6 +422,18 @@ worker_new(struct workers *ws, int index, int n, const struct config *c)
 }
 
 void
+workers_configure(struct workers *ws, const struct config *c)
+{
+	bans_configure(ws->commons.bans, &(struct ban_settings){
+		.failures = c->ban_failures,
+		.time = c->ban_time,
+		.time_max = c->ban_time_max,
+		.accept_rate = c->accept_rate,
+		.cancel_rate = c->cancel_rate,
+	});
+}
+
+void
 workers_init(struct workers *ws, int n, const struct config *c, struct mailbox *control)
 {
 	memset(ws, 0, sizeof(*ws));
@@ -414,7 +441,10 @@ workers_init(struct workers *ws, int n, const struct config *c, struct mailbox *
 	ws->control = control;
 	ws->commons.users = users_new();
 	ws->commons.attempts = attempts_new();
+	ws->commons.habits = habits_new();
 	ws->commons.paces = paces_new(n);
+	ws->commons.bans = bans_new();
+	workers_configure(ws, c);
 	ws->commons.helpers = helpers_new(HELPER_THREADS);
 	ws->commons.askers = helpers_new(ASKER_THREADS);
 	atomic_store(&ws->commons.next_id, 1);
@@ -506,4 +536,5 @@ workers_stop(struct workers *ws, const struct error *e)
 	users_free(&ws->commons.users);
 	attempts_free(&ws->commons.attempts);
 	paces_free(&ws->commons.paces);
+	bans_free(&ws->commons.bans);
 }

@@ -22,6 +22,9 @@ struct workers {
 /* Make n workers, not running yet. */
 void workers_init(struct workers *ws, int n, const struct config *c, struct mailbox *control);
 
+/* What all of them share is told of new settings.  The control thread. */
+void workers_configure(struct workers *ws, const struct config *c);
+
 /* Accept connections on these sockets from the start. Before workers_start. */
 void workers_listen(struct workers *ws, const struct listener_set *tcp, const struct listener_set *local);
 

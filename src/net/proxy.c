@@ -215,7 +215,8 @@ parse_v2(const uint8_t *p, size_t n, struct proxy_header *h, struct error *e)
 	if (n < h->size)
 		return PROXY_SHORT;
 	/* LOCAL: whatever stands there is to be skipped. */
-	return (p[12] & 15) == COMMAND_LOCAL ? PROXY_OK : parse_proxied(p, h, e);
+	h->local = (p[12] & 15) == COMMAND_LOCAL;
+	return h->local ? PROXY_OK : parse_proxied(p, h, e);
 }
 
 enum proxy_result

@@ -32,8 +32,9 @@ enum proxy_result {
 
 struct proxy_header {
 	size_t size;		/* what comes behind it is the client's */
-	bool told;		/* false: it is the proxy's own connection (LOCAL), or it does not say where from in a way
-				 * that means something here (UNKNOWN, UNIX) */
+	bool local;		/* it is the proxy's own connection, to see whether we are there */
+	bool told;		/* false: local, or it does not say where from in a way that means something here (UNKNOWN,
+				 * UNIX) */
 	struct address from;	/* if told; IPv4 in the disguise of IPv6 (::ffff:0:0/96) is IPv4 */
 };
 

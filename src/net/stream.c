@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,6 +19,9 @@
 struct stream_backlog {
 	struct event event;	/* write interest */
 	struct buffer bytes;
+	int64_t sent;		/* of it, to the kernel */
+	int64_t taken;		/* what the peer had taken of it at taken_at, which may be 0: not looked yet */
+	usec_t taken_at;
 };
 
 static void
@@ -52,6 +57,8 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 		s->broken = true;
 	else
 		buffer_consume(b, (size_t)n);
+	if (n > 0)
+		s->backlog->sent += n;
 	if (n >= 0 && buffer_left(b) > 0)
 		return;
 	drop_backlog(s);
@@ -255,11 +262,12 @@ stream_detach(struct stream *s)
 	s->loop = NULL;
 }
 
-void
-stream_close(struct stream *s)
+/* Everything but the socket. */
+static int
+let_go(struct stream *s)
 {
-	if (s->fd < 0)
-		return;
+	int fd = s->fd;
+
 	if (s->loop != NULL)
 		event_del(&s->event);
 	if (s->tls != NULL)
@@ -267,9 +275,33 @@ stream_close(struct stream *s)
 	tls_free(&s->tls);
 	if (s->backlog != NULL)
 		drop_backlog(s);
-	close(s->fd);
 	s->fd = -1;
 	s->loop = NULL;
+	return fd;
+}
+
+void
+stream_close(struct stream *s)
+{
+	if (s->fd >= 0)
+		close(let_go(s));
+}
+
+int
+stream_half_close(struct stream *s)
+{
+	static const struct stream_options watched = {
+		.keepalive = true,
+		.keepcnt = 3,
+		.keepidle = 10,
+		.keepintvl = 5,
+		.user_timeout_ms = 30000,
+	};
+	int fd = let_go(s);
+
+	stream_tune(fd, &watched);
+	shutdown(fd, SHUT_WR);
+	return fd;
 }
 
 /* --- bytes --- */
@@ -309,6 +341,24 @@ size_t
 stream_backlog_size(const struct stream *s)
 {
 	return s->backlog == NULL ? 0 : buffer_left(&s->backlog->bytes);
+}
+
+usec_t
+stream_stalled(struct stream *s, usec_t now)
+{
+	struct stream_backlog *b = s->backlog;
+	int in_kernel = 0;
+	int64_t taken;
+
+	if (b == NULL)
+		return 0;
+	(void)ioctl(s->fd, SIOCOUTQ, &in_kernel);
+	taken = b->sent - in_kernel;
+	if (b->taken_at == 0 || taken != b->taken) {
+		b->taken = taken;
+		b->taken_at = now;
+	}
+	return now - b->taken_at;
 }
 
 void

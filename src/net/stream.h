@@ -66,6 +66,10 @@ void stream_detach(struct stream *s);
 
 void stream_close(struct stream *s);	/* closed already: fine */
 
+/* Say goodbye and stop sending, but leave the socket open: it is the caller's, to read from it until the peer has closed
+ * its side, too.  A peer that does not answer any more is given up by the kernel in half a minute.  s is closed. */
+int stream_half_close(struct stream *s);
+
 /* Up to n bytes.  > 0: so many; 0: the peer closed; -1: nothing there now; < -1: -errno, the connection is dead. */
 ssize_t stream_read(struct stream *s, void *buf, size_t n);
 
@@ -81,6 +85,11 @@ stream_is_drained(const struct stream *s)
 }
 
 size_t stream_backlog_size(const struct stream *s);
+
+/* For how long the peer has taken nothing of what waits for it, as far as is known from calling this again and again
+ * while there is a backlog; 0: it took some, or nothing waits.  What its kernel has acknowledged is taken: the kernel
+ * here asks for more only when a third of its buffer is out, which may last minutes. */
+usec_t stream_stalled(struct stream *s, usec_t now);
 
 /* Stop and start reading. Nothing happens if it is so already. */
 void stream_pause(struct stream *s);

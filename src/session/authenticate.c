@@ -213,7 +213,9 @@ check_peer(const struct visit *v)
 	pj->job.owner = v->arg;
 	pj->job.reply = env->mailbox;
 	pj->job.mail.kind = env->job_mail;
-	if (address_peer_uid(v->client->stream.fd, &pj->uid) && helpers_offer(env->askers, &pj->job))
+	/* A proxy's process says nothing of whom it comes for. */
+	if (v->client->address.family == AF_UNIX && address_peer_uid(v->client->stream.fd, &pj->uid) &&
+	    helpers_offer(env->askers, &pj->job))
 		return;
 	free(pj);
 	judge_peer(v, NULL);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 #include "base/sqlstate.h"
@@ -40,6 +41,9 @@ void
 shard_configure_clients(struct client_env *env, const struct config *c)
 {
 	env->port = c->listen_port;
+	env->proxy_protocol = c->proxy_protocol;
+	env->message_timeout = c->client_message_timeout;
+	env->write_timeout = c->client_write_timeout;
 	env->scram_iterations = c->scram_iterations;
 	env->tls = c->client_tls;
 	env->tls_mode = c->client_tls_sslmode;
@@ -86,6 +90,7 @@ shard_init(struct shard *s, int index, int nworkers, struct loop *l, struct mail
 		.helpers = commons->helpers,
 		.askers = commons->askers,
 		.attempts = commons->attempts,
+		.bans = commons->bans,
 		.verifiers = verifiers_new(commons->helpers, mb, job_mail),
 		.mailbox = mb,
 		.job_mail = job_mail,
@@ -181,6 +186,10 @@ shard_find_client(struct shard *s, uint32_t id)
 void
 shard_accept(struct shard *s, int fd)
 {
+	if (!client_may_connect(&s->client_env, fd)) {
+		close(fd);
+		return;
+	}
 	make_room_for_login(s);
 	stream_tune(fd, &s->server_env.stream_options);
 	accept_client(s, client_new(&s->client_env, fd, atomic_fetch_add(&s->commons->next_id, 1),
@@ -275,6 +284,17 @@ shard_line(struct shard *s, const char *name, struct error *e)
 {
 	free(s->at_door);
 	return tenants_line(s->tenants, name, &s->at_door, e);
+}
+
+bool
+shard_lets_in(const struct config_database *line, const struct address *a, struct error *e)
+{
+	bool denied = line->deny != NULL && config_in_networks(line->deny, a->family, a->ip);
+
+	if (!denied && (line->allow == NULL || config_in_networks(line->allow, a->family, a->ip)))
+		return true;
+	error_set(e, SEVERITY_FATAL, SQLSTATE_INVALID_CATALOG_NAME, "no such database: %s", line->name);
+	return false;
 }
 
 struct tenant *
@@ -426,7 +446,8 @@ keep_sessions(struct shard *s, usec_t now)
 
 	for (; c != NULL; c = if_still_there(s, next)) {
 		next = next_client(s, c);
-		if (c->owner != NULL)
+		client_upkeep(c, now, c->owner != NULL && session_has_to_wait(c->owner));
+		if (c->owner != NULL && c->state != CLIENT_CLOSING)
 			session_upkeep(c->owner, now);
 	}
 }

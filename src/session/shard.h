@@ -28,6 +28,7 @@ struct search;
 struct session_parcel;
 struct shard;
 struct tenant_question;
+struct threat;
 struct timing;
 
 /* Of the process; any thread. */
@@ -46,6 +47,7 @@ struct commons {
 	struct paces *paces;		/* how many of them work at a time */
 	struct limits *limits;
 	struct bans *bans;
+	struct habits *habits;		/* what roles of tenants usually run (threat/habit.h) */
 	atomic_int threats_waiting;	/* on their way to the monitor */
 	atomic_ullong threats_lost;	/* too many of them were */
 };
@@ -58,6 +60,7 @@ struct shard_ops {
 	void (*look_up)(struct shard *s, struct lookup *k);
 	void (*found)(struct shard *s, struct lookup *k);
 	void (*slow)(struct shard *s, struct slow_query *q);	/* to the monitor; takes q */
+	void (*threat)(struct shard *s, struct threat *t);	/* likewise; it is counted in threats_waiting */
 	void (*find_tenant)(struct shard *s, struct tenant_question *q);	/* to the catalogue; takes q */
 	/* Take a session that has left this shard (session/move.h) to another one, perhaps this. */
 	void (*move_session)(struct shard *s, struct session_parcel *p, int worker);
@@ -152,6 +155,10 @@ bool shard_is_quiet(struct shard *s, const struct tenant *t);
 /* The line of the database that somebody asks for who has proved nothing yet: no tenant is made.  Good until the next
  * call.  NULL: e (3D000) says why. */
 const struct config_database *shard_line(struct shard *s, const char *name, struct error *e);
+
+/* May somebody at this address go to the tenant of this line (allow, deny)?  false: e (3D000): for him there is no such
+ * tenant.  Whatever is said and asked is what would be if there were none, so he can't tell. */
+bool shard_lets_in(const struct config_database *line, const struct address *a, struct error *e);
 
 /* The tenant in use of this name; made if it is configured. NULL: e (3D000) says so. */
 struct tenant *shard_open_tenant(struct shard *s, const char *name, struct error *e);

@@ -43,6 +43,12 @@ close_server(struct session *s)
 		server_close(s->link->server, NULL, reason);
 }
 
+bool
+session_has_to_wait(const struct session *s)
+{
+	return s->wait.queued || s->leaving;
+}
+
 void
 session_upkeep(struct session *s, usec_t now)
 {
