@@ -153,7 +153,7 @@ check_parameters(struct shard *s, struct client *c)
 
 /* --- which tenant --- */
 
-struct wish {
+struct wished {
 	const struct config *config;
 	char *tenant;
 };
@@ -161,7 +161,7 @@ struct wish {
 static bool
 note_tenant(void *arg, const char *name, const char *value)
 {
-	struct wish *w = arg;
+	struct wished *w = arg;
 
 	if (names_tenant(w->config, name)) {
 		free(w->tenant);
@@ -174,7 +174,7 @@ note_tenant(void *arg, const char *name, const char *value)
 static char *
 wished_tenant(const struct login *l, const struct config *c)
 {
-	struct wish w = { .config = c };
+	struct wished w = { .config = c };
 	struct startup s = l->startup;
 	const char *options = startup_get(&s, "options"), *name, *value;
 	char bad[64];
