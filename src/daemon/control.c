@@ -506,6 +506,7 @@ on_mail(void *arg, struct mail *m)
 		return;
 	case MESSAGE_VISIT:
 	case MESSAGE_WAKE:
+	case MESSAGE_HOST:
 	case MESSAGE_EVICT:
 	case MESSAGE_LOOK_UP:
 	case MESSAGE_TENANT_FOUND:

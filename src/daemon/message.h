@@ -15,6 +15,7 @@
 #include "session/lookup.h"
 #include "session/move.h"
 #include "stats/slow_query.h"
+#include "threat/threat.h"
 
 enum message_kind {
 	MESSAGE_JOB_DONE,	/* struct helper_job: helper -> who submitted it */
@@ -22,10 +23,12 @@ enum message_kind {
 	MESSAGE_VISIT,		/* struct visit_message: control -> worker, and back as MESSAGE_VISITED */
 	MESSAGE_VISITED,
 	MESSAGE_WAKE,		/* struct mail: a budget has room again, worker -> worker */
+	MESSAGE_HOST,		/* struct mail: the registry of hosts has something for this worker */
 	MESSAGE_EVICT,		/* struct evict_message: worker -> worker */
 	MESSAGE_LOOK_UP,	/* struct lookup: worker or control -> worker, and back as MESSAGE_FOUND */
 	MESSAGE_FOUND,
 	MESSAGE_SLOW,		/* struct slow_query: worker -> control */
+	MESSAGE_THREAT,		/* struct threat: worker -> control */
 	MESSAGE_FIND_TENANT,	/* struct tenant_question: worker -> control, and back as MESSAGE_TENANT_FOUND */
 	MESSAGE_TENANT_FOUND,
 	MESSAGE_SESSION,	/* struct session_message: worker -> worker */

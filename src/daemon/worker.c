@@ -168,6 +168,20 @@ wake(struct pools *p, uint64_t workers)
 }
 
 static void
+tell_of_host(void *arg, int worker)
+{
+	struct workers *ws = arg;
+	struct mail *m = memory_zalloc(sizeof(*m));
+
+	m->kind = MESSAGE_HOST;
+	mailbox_post(ws->list[worker]->mailbox, m);
+}
+
+static const struct hosts_ops hosts_ops = {
+	.tell = tell_of_host,
+};
+
+static void
 evict_elsewhere(struct pools *p, const char *user)
 {
 	struct worker *w = worker_of(container_of(p, struct shard, pools));
@@ -255,6 +269,13 @@ take_wake(struct worker *w, struct mail *m)
 }
 
 static void
+take_host(struct worker *w, struct mail *m)
+{
+	free(m);
+	pools_collect(&w->shard.pools);
+}
+
+static void
 take_evict(struct worker *w, struct mail *m)
 {
 	struct evict_message *e = container_of(m, struct evict_message, mail);
@@ -316,6 +337,7 @@ static void (*const take[MESSAGE_KINDS])(struct worker *w, struct mail *m) = {
 	[MESSAGE_CLIENT] = take_client,
 	[MESSAGE_VISIT] = take_visit,
 	[MESSAGE_WAKE] = take_wake,
+	[MESSAGE_HOST] = take_host,
 	[MESSAGE_EVICT] = take_evict,
 	[MESSAGE_LOOK_UP] = take_lookup,
 	[MESSAGE_FOUND] = take_found,
@@ -384,6 +406,7 @@ message_discard(struct mail *m)
 	case MESSAGE_VISIT:
 	case MESSAGE_VISITED:
 	case MESSAGE_WAKE:
+	case MESSAGE_HOST:
 	case MESSAGE_EVICT:
 	case MESSAGE_STOP:
 	case MESSAGE_KINDS:
@@ -424,6 +447,7 @@ worker_new(struct workers *ws, int index, int n, const struct config *c)
 void
 workers_configure(struct workers *ws, const struct config *c)
 {
+	hosts_set_config(ws->commons.hosts, c);
 	bans_configure(ws->commons.bans, &(struct ban_settings){
 		.failures = c->ban_failures,
 		.time = c->ban_time,
@@ -440,6 +464,8 @@ workers_init(struct workers *ws, int n, const struct config *c, struct mailbox *
 	ws->n = n;
 	ws->control = control;
 	ws->commons.users = users_new();
+	ws->commons.hosts = hosts_new(c);
+	hosts_set_ops(ws->commons.hosts, n, &hosts_ops, ws);
 	ws->commons.attempts = attempts_new();
 	ws->commons.habits = habits_new();
 	ws->commons.paces = paces_new(n);
@@ -534,6 +560,7 @@ workers_stop(struct workers *ws, const struct error *e)
 		worker_free(ws->list[i]);
 	free(ws->list);
 	users_free(&ws->commons.users);
+	hosts_free(&ws->commons.hosts);
 	attempts_free(&ws->commons.attempts);
 	paces_free(&ws->commons.paces);
 	bans_free(&ws->commons.bans);

@@ -1,7 +1,7 @@
 /*
  * cancel: carries cancel requests to PostgreSQL, each on a connection of its own.
  *
- *	pool_cancel ── room? ──> dial ──> TLS, if its target has it ──> is it still the same lease? ──> send
+ *	pool_cancel ── room? ──> a place at the host ──> dial ──> TLS, if its target has it ──> is it still the same lease? ──> send
  *	                 │                ──> server closes ──> done
  *	                 └ no: wait for a connection to become free (cancel_wait_timeout)
  *
@@ -20,7 +20,12 @@ struct canceller {
 	struct pool *pool;
 	struct server *target;		/* NULL: it is gone */
 	bool certain;			/* send it even though the target is gone */
-	bool active;			/* dialing, or connected; else it waits for room */
+	bool active;			/* claiming, dialing, or connected; else it waits for room */
+	bool claiming;			/* the host is full: it is next */
+	struct claim claim;
+	struct seat *seat;		/* its own place there */
+	const char *at_host;		/* what hosts_name said of the target's; NULL: it had no place */
+	int at_port;
 	usec_t since;
 	struct dial *dial;
 	struct stream stream;		/* fd -1: not connected */
@@ -45,6 +50,17 @@ on_end(struct deferred *d)
 }
 
 static void
+withdraw(struct canceller *k)
+{
+	struct pools *ps = k->pool->pools;
+
+	ps->nclaiming -= k->claiming;
+	k->claiming = false;
+	if (k->claim.seat != NULL)
+		hosts_withdraw(ps->hosts, &k->claim, false);
+}
+
+static void
 finish(struct canceller *k, const char *outcome)
 {
 	struct pool *p = k->pool;
@@ -56,6 +72,8 @@ finish(struct canceller *k, const char *outcome)
 	else
 		p->cancels_waiting--;
 	dial_cancel(&k->dial);
+	withdraw(k);
+	pool_part(p->pools, &k->stream, &k->seat, false);
 	stream_close(&k->stream);
 	buffer_wipe(&k->request);
 	k->done(k->arg, outcome);
@@ -162,13 +180,54 @@ on_dialed(void *arg, int fd, const struct address *at, const struct error *e)
 }
 
 static void
+dial(struct canceller *k)
+{
+	struct pools *ps = k->pool->pools;
+	struct server_env *env = ps->env;
+
+	if (k->claim.seat != NULL)
+		k->seat = hosts_take(ps->hosts, &k->claim);
+	k->dial = dial_start(env->loop, k->host, k->port, &env->stream_options, on_dialed, k);
+}
+
+static void
+on_granted(struct claim *c)
+{
+	struct canceller *k = container_of(c, struct canceller, claim);
+
+	k->claiming = false;
+	k->pool->pools->nclaiming--;
+	if (is_still_due(k))
+		dial(k);
+	else
+		finish(k, "cancel request came too late");
+}
+
+/* A full host serves it before everybody else; it may use admin_reserve. */
+static void
 start(struct canceller *k)
 {
-	struct server_env *env = k->pool->pools->env;
+	struct pools *ps = k->pool->pools;
+	struct tenant *t = k->pool->tenant;
+	struct wish w = {
+		.host = k->at_host,
+		.port = k->at_port,
+		.tenant = t->name,
+		.worker = ps->worker,
+		.owner = t,
+		.side = true,
+	};
 
 	k->active = true;
 	k->pool->cancels_active++;
-	k->dial = dial_start(env->loop, k->host, k->port, &env->stream_options, on_dialed, k);
+	k->claim.granted = on_granted;
+	if (k->at_host == NULL || hosts_claim(ps->hosts, &k->claim, CLAIM_CANCEL, &w) == CLAIM_GRANTED) {
+		dial(k);
+		return;
+	}
+	k->claiming = true;
+	ps->nclaiming++;
+	pools_look_again_later(ps);
 }
 
 /* Cancels may use as many connections again as the pool has. */
@@ -205,9 +264,12 @@ pool_cancel(struct server *s, pool_cancel_done_fn *done, void *arg)
 	k->done = done;
 	k->arg = arg;
 	remember_host(k, s);
+	if (s->seat != NULL)
+		k->at_host = hosts_name(s->seat, &k->at_port);
 	security_init_like(&k->security, &s->security, stream_is_tls(&s->stream));
 	cancel_write_request(&k->request, s->backend_pid, s->key, s->key_size);
 	s->cancels++;
+	pool_keep(p);
 	LIST_INSERT_HEAD(&p->cancellers, k, link);
 	if (has_room(p))
 		start(k);
@@ -248,7 +310,7 @@ serve_one(struct pool *p, usec_t now, usec_t timeout)
 	LIST_FOREACH(k, &p->cancellers, link) {
 		bool late = timeout > 0 && now - k->since > timeout;
 
-		if (late || (!k->active && !is_still_due(k))) {
+		if (late || ((!k->active || k->claiming) && !is_still_due(k))) {
 			finish(k, late ? "cancel_wait_timeout" : "cancel request came too late");
 			return true;
 		}

@@ -455,9 +455,22 @@ pools_discard(struct pools *ps, struct server *s, const struct error *e)
 static bool
 may_grow(struct pool *p)
 {
-	if (p->serving || p->claiming || p->count[PLACE_LOGIN] > 0 || p->tenant->paused || p->tenant->conf == NULL)
+	if (p->serving || p->claiming || p->count[PLACE_LOGIN] > 0 || tenant_is_held(p->tenant) || p->tenant->conf == NULL)
 		return false;
 	return pool_is_short(p) && clock_now() >= p->retry_at && has_room(p) && !asks_for_secret(p);
+}
+
+/* The host of which there is a place already, unless the configuration knows it no more. */
+static const char *
+choose_host(struct pool *p, char *buf, size_t size)
+{
+	int port;
+	const char *granted = p->claim.seat != NULL ? hosts_name(p->claim.seat, &port) : NULL;
+
+	if (granted != NULL && port == p->tenant->conf->port && pool_names_host(p, granted))
+		return granted;
+	pool_withdraw(p, false);
+	return pool_choose_host(p, buf, size);
 }
 
 /* The place comes last: it may take a while, and the others must not be kept from what this pool does not use yet. */
@@ -470,7 +483,7 @@ pool_grow(struct pool *p)
 	if (!may_grow(p) || !take_of_tenant(p))
 		return;
 	if (take_of_user(p)) {
-		host = pool_choose_host(p, buf, sizeof(buf));
+		host = choose_host(p, buf, sizeof(buf));
 		if (take_place(p, host)) {
 			open_server(p, host);
 			return;
@@ -500,9 +513,9 @@ backoff(int failures)
 	return pause * 3 / 4 + random() % (pause / 4);
 }
 
-/* Did the server itself say no, for good? A server that starts up, stops or is full will say something else soon. */
-static bool
-is_refusal(const struct error *e)
+/* Not if the server itself said no, for good.  One that starts up, stops or is full will say something else soon. */
+bool
+pool_is_unreachable(const struct error *e)
 {
 	static const char *const passing[] = {
 		SQLSTATE_CANNOT_ESTABLISH, SQLSTATE_CONNECTION_FAILURE, SQLSTATE_CANNOT_CONNECT_NOW,
@@ -511,9 +524,9 @@ is_refusal(const struct error *e)
 
 	for (size_t i = 0; i < lengthof(passing); i++) {
 		if (strcmp(e->sqlstate, passing[i]) == 0)
-			return false;
+			return true;
 	}
-	return true;
+	return false;
 }
 
 void
@@ -531,7 +544,7 @@ pool_connect_failed(struct pool *p, const struct error *e)
 		p->retry_at = 0;
 	if (p->failing_since == 0)
 		p->failing_since = now;
-	p->unreachable = !is_refusal(e);
+	p->unreachable = pool_is_unreachable(e);
 	if (!p->unreachable) {
 		/* The password may be another by now: ask again before the next attempt. */
 		secret_release(&p->secret);

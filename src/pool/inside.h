@@ -86,6 +86,14 @@ enum role_check {
 enum role_check pool_check_role(struct server *s, struct error *e);
 void pool_take_role(struct server *s, const uint8_t *row, size_t n);
 
+/* Is it likely that another attempt brings another answer? */
+bool pool_is_unreachable(const struct error *e);
+
+void pool_stop_keeping(struct pool *p);
+
+/* Is it (one of) those that the tenant's line names? */
+bool pool_names_host(const struct pool *p, const char *host);
+
 /* An attempt to connect ended. */
 void pool_connected(struct pool *p);
 void pool_connect_failed(struct pool *p, const struct error *e);

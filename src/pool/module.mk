@@ -1,13 +1,14 @@
 pool_sources = \
 	src/pool/auto.c \
 	src/pool/cancel.c \
+	src/pool/farewell.c \
 	src/pool/grow.c \
 	src/pool/inside.h \
-	src/pool/linger.c \
 	src/pool/pace.c \
 	src/pool/pace.h \
 	src/pool/pool.c \
 	src/pool/pool.h \
+	src/pool/replica.c \
 	src/pool/steer.c \
 	src/pool/steer.h \
 	src/pool/upkeep.c

@@ -89,6 +89,7 @@ add(struct pools *ps, struct tenant *t, const char *user)
 	TAILQ_INIT(&p->newcomers);
 	LIST_INIT(&p->cancellers);
 	LIST_INSERT_HEAD(&t->pools, p, link);
+	pool_keep(p);
 	return p;
 }
 
@@ -195,6 +196,8 @@ pool_close(struct pool **pp, const struct error *e, const char *reason)
 		while (!TAILQ_EMPTY(&p->servers[i]))
 			server_close(TAILQ_FIRST(&p->servers[i]), e, reason);
 	}
+	pool_withdraw(p, false);
+	pool_stop_keeping(p);
 	LIST_REMOVE(p, link);
 	params_unref(p->pools->env->params, &p->welcome);
 	users_put(p->pools->users, &p->user);
@@ -215,6 +218,7 @@ pool_place(struct server *s, enum server_place place)
 		pool_pace_moves(s, s->place, place);
 	TAILQ_REMOVE(&p->servers[s->place], s, link);
 	p->count[s->place]--;
+	pool_count_idle(s, (place == PLACE_IDLE) - (s->place == PLACE_IDLE));
 	s->place = (uint8_t)place;
 	p->count[place]++;
 	/* Last in, first out: the few that are needed stay warm, the rest can time out. */
@@ -222,6 +226,62 @@ pool_place(struct server *s, enum server_place place)
 		TAILQ_INSERT_TAIL(&p->servers[place], s, link);
 	else
 		TAILQ_INSERT_HEAD(&p->servers[place], s, link);
+}
+
+/* --- what a full host wants to know --- */
+
+void
+pool_count_idle(const struct server *s, int n)
+{
+	atomic_int *idle;
+
+	if (n == 0 || s->seat == NULL)
+		return;
+	/* Nobody else writes it. */
+	idle = &s->seat->idle;
+	atomic_store_explicit(idle, atomic_load_explicit(idle, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+static bool
+is_capped(const struct server *s)
+{
+	return s->seat != NULL && atomic_load_explicit(&s->seat->capped, memory_order_relaxed);
+}
+
+static void
+note_idle(struct server *s, usec_t now)
+{
+	struct pool *p = s->pool;
+
+	if (!is_capped(s))
+		return;
+	p->freed_at = now;
+	atomic_store_explicit(&s->seat->idle_since, now, memory_order_relaxed);
+	atomic_store_explicit(&s->seat->pause, p->pause, memory_order_relaxed);
+}
+
+/* Somebody is back after such a pause. */
+static void
+note_return(struct pool *p, usec_t since)
+{
+	usec_t pause = clock_recent() - since;
+
+	p->pause = p->pause == 0 ? pause + 1 : p->pause + (pause - p->pause) / 4;
+}
+
+bool
+pool_yields(const struct server *s)
+{
+	const struct pool *p = s->pool;
+	bool unneeded = p->nwaiters == 0;
+
+	if (s->seat == NULL || !seat_is_wanted(s->seat) || (!s->used && !unneeded))
+		return false;
+	/* Those that are young do not ask each time, which takes a lock. */
+	if (!unneeded && atomic_load_explicit(&s->seat->wanted, memory_order_relaxed) == WANTED_OLD &&
+	    clock_recent() - s->connected_at < atomic_load_explicit(&s->seat->min_lease, memory_order_relaxed))
+		return false;
+	return hosts_yield(p->pools->hosts, s->seat, s->connected_at, unneeded);
 }
 
 /* --- lending --- */
@@ -255,7 +315,7 @@ take_idle(struct pool *p)
 	usec_t now;
 	struct server *s;
 
-	if (p->tenant->paused || p->count[PLACE_IDLE] == 0)
+	if (tenant_is_held(p->tenant) || p->count[PLACE_IDLE] == 0)
 		return NULL;
 	now = clock_recent();
 	while ((s = TAILQ_FIRST(&p->servers[PLACE_IDLE])) != NULL) {
@@ -307,9 +367,16 @@ pool_acquire(struct pool *p, struct lease_request *r)
 	if (p->nwaiters == 0 && !p->serving && (p->pace == NULL || pool_pace_allows(p)))
 		s = take_idle(p);
 	if (s != NULL) {
+		if (is_capped(s))
+			note_return(p, s->free_since);
 		lend(s, clock_recent());
 		return s;
 	}
+	if (p->freed_at != 0 && p->nwaiters == 0 && pool_total(p) == 0) {
+		note_return(p, p->freed_at);
+		p->freed_at = 0;
+	}
+	pool_keep(p);
 	enqueue(&p->waiters, r);
 	pool_count_waiters(p, 1);
 	pool_grow(p);
@@ -323,7 +390,7 @@ pool_borrow(struct pool *p)
 	usec_t now = clock_recent();
 	struct server *s;
 
-	if (p->nwaiters > 0 || p->serving || p->tenant->paused)
+	if (p->nwaiters > 0 || p->serving || tenant_is_held(p->tenant))
 		return NULL;
 	TAILQ_FOREACH(s, &p->servers[PLACE_IDLE], link) {
 		if (pool_why_close(s, now) != NULL)
@@ -342,6 +409,7 @@ pool_know_welcome(struct pool *p, struct lease_request *r)
 	if (p->welcome != NULL)
 		return true;
 	enqueue(&p->newcomers, r);
+	pool_keep(p);
 	pool_grow(p);
 	return false;
 }
@@ -351,6 +419,7 @@ pool_forget(struct pool *p, struct lease_request *r)
 {
 	struct lease_request *newcomer;
 
+	pool_keep(p);
 	if (!r->queued)
 		return;
 	TAILQ_FOREACH(newcomer, &p->newcomers, link) {
@@ -551,9 +620,15 @@ pool_settle(struct server *s)
 		server_run(s, sql);
 		return;
 	}
+	if (pool_yields(s)) {
+		s->leaving = true;
+		server_close(s, NULL, "given up for another tenant");
+		return;
+	}
 	s->free_since = now;
+	note_idle(s, now);
 	pool_place(s, PLACE_IDLE);
-	if (p->tenant->paused) {
+	if (tenant_is_held(p->tenant)) {
 		server_close(s, NULL, "pause");
 		return;
 	}
@@ -606,7 +681,17 @@ static void
 finish_login(struct server *s)
 {
 	struct pool *p = s->pool;
+	struct error e;
 
+	switch (pool_check_role(s, &e)) {
+	case ROLE_FITS:
+		break;
+	case ROLE_ASKED:
+		return;
+	case ROLE_WRONG:
+		server_close(s, &e, e.message);
+		return;
+	}
 	pool_connected(p);
 	if (p->welcome == NULL)
 		p->welcome = params_ref(s->reported);
@@ -649,8 +734,12 @@ on_closed(struct server *s, const struct error *e)
 		pool_pace_moves(s, s->place, PLACES);
 	TAILQ_REMOVE(&p->servers[s->place], s, link);
 	p->count[s->place]--;
+	pool_count_idle(s, -(s->place == PLACE_IDLE));
 	p->tenant->nservers--;
 	pool_cancels_lose(s);
+	if (was_connecting && s->role == ROLE_UNKNOWN && s->seat != NULL && pool_is_unreachable(e))
+		hosts_failed(p->pools->hosts, s->seat, e);
+	pool_part(p->pools, &s->stream, &s->seat, s->leaving);
 	if (was_connecting)
 		pool_connect_failed(p, e);
 	pool_gave_back(p);
@@ -660,6 +749,7 @@ const struct server_keeper pool_keeper = {
 	.ready = on_ready,
 	.run_failed = on_run_failed,
 	.closed = on_closed,
+	.row = pool_take_role,
 };
 
 bool

@@ -116,6 +116,7 @@ struct pool {
 	int turns;				/* leases that it still has, before it is another's turn */
 	uint8_t keeping;			/* enum pool_keeping: in which list it is */
 	bool serving;				/* pool_serve is on the stack */
+	bool due;				/* for upkeep, in this round */
 	bool claiming;				/* claim is queued: the host is full */
 	uint8_t next_host;			/* of host=a,b: which is tried now */
 	uint8_t wrong_roles;			/* servers that were not what target_session_attrs wants, in a row */

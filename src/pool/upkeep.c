@@ -61,7 +61,10 @@ refuse_older(struct pool *p, struct request_list *list, usec_t since, const char
 	while ((r = TAILQ_FIRST(list)) != NULL && r->since < since) {
 		error_set(&e, SEVERITY_FATAL, SQLSTATE_TOO_MANY_CONNECTIONS, "%s", limit);
 		error_detail(&e, "No server connection of \"%s\" became free in time.", p->tenant->name);
-		error_hint(&e, "Raise pool_size, or shorten transactions.");
+		if (p->claiming)
+			error_hint(&e, "All connections of its PostgreSQL server are in use (max_connections in [hosts]).");
+		else
+			error_hint(&e, "Raise pool_size, or shorten transactions.");
 		pool_forget(p, r);
 		r->ops->failed(r, &e);
 	}
@@ -101,21 +104,57 @@ notify_waiting(struct pool *p, usec_t now)
 	}
 }
 
-/* A pool that is used by nobody any more is forgotten (pool_idle_timeout). */
-static bool
-is_forgotten(struct pool *p, usec_t now)
-{
-	const struct config *c = pool_config(p);
-	bool kept = p->tenant->conf != NULL && p->tenant->conf->user != NULL &&
-		    tenant_min_pool_size(p->tenant, c) > 0;
+/* --- who is kept --- */
 
-	if (p->nclients > 0 || pool_total(p) > 0 || kept) {
+static struct kept_pools *
+list_of(struct pool *p)
+{
+	return p->keeping == KEEPING ? &p->pools->kept : &p->pools->empty;
+}
+
+void
+pool_stop_keeping(struct pool *p)
+{
+	if (p->keeping != KEEPING_NOT)
+		TAILQ_REMOVE(list_of(p), p, kept_link);
+	p->keeping = KEEPING_NOT;
+}
+
+static void
+enter(struct pool *p, enum pool_keeping keeping)
+{
+	pool_stop_keeping(p);
+	p->keeping = keeping;
+	if (keeping != KEEPING_NOT)
+		TAILQ_INSERT_TAIL(list_of(p), p, kept_link);
+}
+
+void
+pool_keep(struct pool *p)
+{
+	if (p->keeping != KEEPING)
+		enter(p, KEEPING);
+}
+
+static bool
+has_business(const struct pool *p)
+{
+	return pool_total(p) > 0 || p->nwaiters > 0 || !TAILQ_EMPTY(&p->newcomers) || !LIST_EMPTY(&p->cancellers) ||
+	       p->claim.seat != NULL || pool_is_short(p);
+}
+
+/* A pool without business is not looked at again before somebody calls pool_keep, or pool_idle_timeout is over. */
+static void
+let_rest(struct pool *p, usec_t now)
+{
+	bool busy = has_business(p), used = busy || p->nclients > 0;
+
+	if (used)
 		p->empty_since = 0;
-		return false;
-	}
-	if (p->empty_since == 0)
+	else if (p->empty_since == 0)
 		p->empty_since = now;
-	return c->pool_idle_timeout > 0 && now - p->empty_since > c->pool_idle_timeout;
+	if (!busy)
+		enter(p, !used && pool_config(p)->pool_idle_timeout > 0 ? KEEPING_EMPTY : KEEPING_NOT);
 }
 
 static void
@@ -138,13 +177,21 @@ end_replication(struct pool *p)
 	pool_close(&p, &e, "its client is gone");
 }
 
+/* Whoever waits for the host of p's servers has to know whether p's clients are still there. */
+static void
+tell_seats(const struct pool *p)
+{
+	struct server *s;
+
+	TAILQ_FOREACH(s, &p->servers[PLACE_IDLE], link) {
+		if (s->seat != NULL)
+			atomic_store_explicit(&s->seat->active, p->tenant->nclients > 0, memory_order_relaxed);
+	}
+}
+
 static void
 keep_up(struct pool *p, usec_t now)
 {
-	if (is_forgotten(p, now)) {
-		forget(p);
-		return;
-	}
 	if (p->replication != REPLICATION_NONE && p->nclients == 0) {
 		end_replication(p);
 		return;
@@ -154,28 +201,51 @@ keep_up(struct pool *p, usec_t now)
 	refuse_tired(p, now);
 	notify_waiting(p, now);
 	pool_serve_cancels(p);
-	if (p->pace != NULL)
-		pool_look_aside(p, now);
 	pool_serve(p);
+	if (p->claiming && !pool_is_waited_for(p))
+		pool_withdraw(p, false);
+	tell_seats(p);
+	let_rest(p, now);
+}
+
+/* Each that is kept now, once: what fn does may end others, or put them back at the end. */
+static void
+each_kept(struct pools *ps, void (*fn)(struct pool *p, usec_t now))
+{
+	usec_t now = clock_now();
+	struct pool *p;
+
+	TAILQ_FOREACH(p, &ps->kept, kept_link)
+		p->due = true;
+	while ((p = TAILQ_FIRST(&ps->kept)) != NULL && p->due) {
+		p->due = false;
+		enter(p, KEEPING);
+		fn(p, now);
+	}
 }
 
 static void
-each_pool(struct pools *ps, void (*fn)(struct pool *p, usec_t now))
+forget_empty(struct pools *ps, usec_t now)
 {
-	usec_t now = clock_now();
-	struct tenant *t = NULL;
-	struct pool *p, *next;
+	struct pool *p;
+	usec_t timeout;
 
-	while ((t = tenants_next(ps->tenants, t)) != NULL) {
-		LIST_FOREACH_SAFE(p, &t->pools, link, next)
-			fn(p, now);
+	while ((p = TAILQ_FIRST(&ps->empty)) != NULL) {
+		timeout = pool_config(p)->pool_idle_timeout;
+		if (p->nclients > 0 || timeout == 0)
+			pool_keep(p);
+		else if (now - p->empty_since > timeout)
+			forget(p);
+		else
+			return;
 	}
 }
 
 void
 pools_upkeep(struct pools *ps)
 {
-	each_pool(ps, keep_up);
+	each_kept(ps, keep_up);
+	forget_empty(ps, clock_now());
 }
 
 static void
@@ -188,20 +258,34 @@ retry(struct pool *p, usec_t now)
 void
 pools_retry(struct pools *ps)
 {
-	each_pool(ps, retry);
+	each_kept(ps, retry);
 }
 
 static void
-refresh(struct pool *p, usec_t now)
+refresh(struct pool *p)
 {
-	(void)now;
 	p->user_conf = config_find_user(pool_config(p), p->user->name);
 	p->retry_at = 0;	/* the cause of failures may be mended */
 	pool_choose_pace(p);
+	pool_keep(p);
 }
 
 void
 pools_config_changed(struct pools *ps)
 {
-	each_pool(ps, refresh);
+	struct tenant *t = NULL;
+	struct pool *p;
+
+	while ((t = tenants_next(ps->tenants, t)) != NULL) {
+		LIST_FOREACH(p, &t->pools, link)
+			refresh(p);
+	}
+}
+
+void
+pools_init(struct pools *ps)
+{
+	TAILQ_INIT(&ps->kept);
+	TAILQ_INIT(&ps->empty);
+	LIST_INIT(&ps->farewells);
 }

@@ -119,8 +119,12 @@ handle_running(struct server *s, uint8_t type, const uint8_t *body, size_t n)
 	case BE_READY_FOR_QUERY:
 		become_free(s, body, n);
 		return;
+	case BE_DATA_ROW:
+		if (s->keeper->row != NULL)
+			s->keeper->row(s, body, n);
+		return;
 	default:
-		return;		/* rows of the check query, tags: nobody wants them */
+		return;		/* tags: nobody wants them */
 	}
 }
 

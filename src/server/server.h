@@ -39,6 +39,7 @@
 #include "server/known_keys.h"
 #include "server/security.h"
 
+struct seat;
 struct server;
 
 enum server_state {
@@ -60,6 +61,7 @@ enum server_taint {
 struct server_keeper {
 	void (*ready)(struct server *s);			/* logged in, or server_run is done */
 	void (*run_failed)(struct server *s, const struct error *e);	/* server_run got an error; ready follows */
+	void (*row)(struct server *s, const uint8_t *body, size_t n);	/* of what server_run asked: the body of a DataRow; may be NULL */
 	void (*closed)(struct server *s, const struct error *e);	/* once; e: why.  Also when connecting failed */
 };
 
@@ -137,6 +139,9 @@ struct server {
 	bool forgiving;				/* the keeper's: what runs may fail */
 	bool checked;				/* the keeper's: checked_at is of a check, not of use */
 	bool used;				/* the keeper's: was lent at least once */
+	bool leaving;				/* the keeper's: its seat knows that it goes */
+	uint8_t role;				/* the keeper's: enum host_role, if it matters */
+	struct seat *seat;			/* the keeper's: its place at its host; NULL: none */
 	bool aside;				/* pool/pace.h: takes up no place */
 	bool feeding;
 };

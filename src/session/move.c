@@ -292,7 +292,7 @@ server_unpack(struct shard *shard, struct server_parcel **pp)
 		pool_adopt(pool_open(&shard->pools, t, p->user->name), p->server,
 			   p->forget_statements ? "DEALLOCATE ALL" : NULL);
 	} else {
-		server_close(p->server, &e, e.message);
+		pools_discard(&shard->pools, p->server, &e);
 		budget_give(&p->user->servers);
 	}
 	users_put(shard->commons->users, &p->user);

@@ -109,11 +109,13 @@ shard_init(struct shard *s, int index, int nworkers, struct loop *l, struct mail
 		.env = &s->server_env,
 		.tenants = s->tenants,
 		.users = commons->users,
+		.hosts = commons->hosts,
 		.ops = pools_ops,
 		.next_id = &commons->next_id,
 		.paces = commons->paces,
 		.worker = index,
 	};
+	pools_init(&s->pools);
 	query_store_init(&s->queries, &(struct query_limits){ .on = false }, clock_now());
 	sql_recall_init(&s->recall);
 	applications_init(&s->applications);
@@ -419,6 +421,7 @@ shard_release(struct shard *s, const struct error *e)
 	shard_kill_clients(s, NULL, e);
 	while ((t = tenants_next(s->tenants, NULL)) != NULL)
 		drop_tenant(s, t, e);
+	pools_release(&s->pools);
 	lookups_release(s);
 	arrivals_release(s);
 	plans_release(s);
@@ -484,7 +487,7 @@ is_forgotten(const struct tenant *t, const struct config *c, usec_t now)
 {
 	usec_t idle = now - t->idle_since;
 
-	if (t->autodb == NULL || t->paused || t->disabled)
+	if (t->autodb == NULL || tenant_is_held(t) || t->disabled)
 		return false;
 	return (c->autodb_idle_timeout > 0 && idle > c->autodb_idle_timeout) || (idle > STRANGER_MEMORY && !has_connected(t));
 }

@@ -237,6 +237,15 @@ hosts_each(struct hosts *hs, void (*fn)(void *arg, const struct host_facts *f), 
 	pthread_mutex_unlock(&hs->lock);
 }
 
+const char *
+hosts_name(const struct seat *seat, int *port)
+{
+	const struct host *h = seat->share->host;
+
+	*port = h->port;
+	return h->name;
+}
+
 int
 hosts_index(const struct seat *seat)
 {

@@ -231,6 +231,9 @@ void hosts_health(struct hosts *h, const char *host, int port, struct host_healt
 void hosts_failed(struct hosts *h, struct seat *seat, const struct error *e);
 void hosts_reached(struct hosts *h, struct seat *seat, enum host_role role);
 
+/* As it was first called; good as long as the process runs. */
+const char *hosts_name(const struct seat *seat, int *port);
+
 /* A small number that is the host's as long as the process runs. */
 int hosts_index(const struct seat *seat);
 

@@ -34,6 +34,7 @@ enum mail_kind {
 	MAIL_SERVER,
 	MAIL_LOOK_UP,
 	MAIL_FOUND,
+	MAIL_HOST,		/* hosts_ops.tell */
 };
 
 struct call {
@@ -111,6 +112,9 @@ on_mail(void *arg, struct mail *m)
 	} else if (m->kind == MAIL_CALL) {
 		struct call *call = container_of(m, struct call, mail);
 		loop_defer_past_ready(w->loop, &call->deferred, run_call);
+	} else if (m->kind == MAIL_HOST) {
+		free(m);
+		pools_collect(&w->shard.pools);
 	} else if (m->kind == MAIL_LOOK_UP) {
 		lookup_serve(&w->shard, container_of(m, struct lookup, mail));
 	} else if (m->kind == MAIL_FOUND) {
@@ -134,6 +138,10 @@ discard(struct mail *m)
 	}
 	if (m->kind == MAIL_LOOK_UP || m->kind == MAIL_FOUND) {
 		lookup_free(&k);
+		return;
+	}
+	if (m->kind == MAIL_HOST) {
+		free(m);
 		return;
 	}
 	cr_assert_fail("mail of kind %d is left", m->kind);
@@ -225,6 +233,18 @@ static const struct pools_ops pools_ops = {
 };
 
 static void
+tell_of_host(void *arg, int worker)
+{
+	struct mail *m = memory_zalloc(sizeof(*m));
+
+	(void)arg;
+	m->kind = MAIL_HOST;
+	mailbox_post(house.workers[worker].mailbox, m);
+}
+
+static const struct hosts_ops hosts_ops = { .tell = tell_of_host };
+
+static void
 on_upkeep(void *arg)
 {
 	shard_upkeep(&((struct worker *)arg)->shard);
@@ -307,6 +327,8 @@ house_open(int nworkers, const char *databases, const char *settings)
 	house.commons.askers = helpers_new(1);
 	house.commons.attempts = attempts_new();
 	house.commons.users = users_new();
+	house.commons.hosts = hosts_new(c);
+	hosts_set_ops(house.commons.hosts, nworkers, &hosts_ops, NULL);
 	atomic_store(&house.commons.next_id, 1);
 	for (int i = 0; i < nworkers; i++) {
 		struct worker *w = &house.workers[i];
@@ -453,6 +475,7 @@ house_close(void)
 	slow = house_slow_query();
 	slow_query_free(&slow);
 	users_free(&house.commons.users);
+	hosts_free(&house.commons.hosts);
 	attempts_free(&house.commons.attempts);
 	close(house.listening);
 }

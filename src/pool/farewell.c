@@ -1,0 +1,103 @@
+/*
+ * farewell: connections that we have closed and the server has not, yet.
+ *
+ * A backend outlives our close() by the time it takes it to notice, or to finish what it does.  PostgreSQL closes its
+ * side when the process has ended: only then is the place of the connection free.  There is no deadline: a backend that
+ * is busy for another minute is there for another minute, and one more than the cap would be one too many.  If the
+ * machine is gone, the kernel says so in half a minute (stream_half_close).
+ */
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "pool/inside.h"
+
+#define LONG_TIME (10 * USEC_PER_SEC)
+
+struct farewell {
+	LIST_ENTRY(farewell) link;
+	struct pools *pools;
+	struct stream stream;
+	struct seat *seat;
+	usec_t since;
+	struct deferred deferred;
+};
+
+static void
+on_end(struct deferred *d)
+{
+	free(container_of(d, struct farewell, deferred));
+}
+
+static void
+end(struct farewell *f)
+{
+	usec_t took = clock_now() - f->since;
+
+	if (took > LONG_TIME)
+		log_warning("a server that was closed took %lld s to end: its place was taken as long", (long long)(took / USEC_PER_SEC));
+	LIST_REMOVE(f, link);
+	stream_close(&f->stream);
+	hosts_give(f->pools->hosts, &f->seat, true);
+	loop_defer(f->pools->env->loop, &f->deferred, on_end);
+}
+
+/* What it still says was asked for by nobody who is left. */
+static bool
+has_ended(struct stream *s, struct loop *loop)
+{
+	ssize_t n = stream_read(s, loop_scratch(loop), LOOP_SCRATCH);
+
+	return n == 0 || n < -1;
+}
+
+static void
+farewell_on_readable(struct stream *s)
+{
+	struct farewell *f = container_of(s, struct farewell, stream);
+
+	if (has_ended(s, f->pools->env->loop))
+		end(f);
+}
+
+static void
+farewell_on_drained(struct stream *s)
+{
+	(void)s;
+}
+
+static const struct stream_ops stream_ops = {
+	.readable = farewell_on_readable,
+	.drained = farewell_on_drained,
+};
+
+void
+pool_part(struct pools *ps, struct stream *s, struct seat **seat, bool leaving)
+{
+	struct farewell *f;
+
+	if (*seat == NULL)
+		return;
+	if (s->fd < 0 || !atomic_load_explicit(&(*seat)->capped, memory_order_relaxed)) {
+		stream_close(s);
+		hosts_give(ps->hosts, seat, leaving);
+		return;
+	}
+	if (!leaving)
+		hosts_leave(ps->hosts, *seat);
+	f = memory_zalloc(sizeof(*f));
+	f->pools = ps;
+	f->seat = *seat;
+	f->since = clock_now();
+	*seat = NULL;
+	stream_open(&f->stream, stream_half_close(s), &stream_ops);
+	stream_attach(&f->stream, ps->env->loop);
+	LIST_INSERT_HEAD(&ps->farewells, f, link);
+}
+
+void
+pools_release(struct pools *ps)
+{
+	while (!LIST_EMPTY(&ps->farewells))
+		end(LIST_FIRST(&ps->farewells));
+}
