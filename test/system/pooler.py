@@ -87,10 +87,11 @@ class Pooler:
     host = "127.0.0.1"
 
     def __init__(self, pg, *, databases=None, users=None, userlist=None, certificates=None, tokens=None, args=(), start=True,
-                 admin="admin", console=None, **settings):
+                 admin="admin", console=None, sections=None, **settings):
         """databases: name -> options or None, added to a line for each database of pg; {pg} stands for its address.
         certificates: host name -> Certificate, for [tls_certificates].
         tokens: name -> value, for [http_tokens].
+        sections: further ones: name -> {line: value}; {pg} stands for its address.
         console: how to connect to it, where the Unix socket is no way in.
         settings: keys of [pgbouncer]; one that is None is left out, and so is a user whose secret is None."""
         self.pg = pg
@@ -109,6 +110,7 @@ class Pooler:
         self.users = users or {}
         self.certificates = certificates or {}
         self.tokens = tokens or {}
+        self.sections = sections or {}
         self.userlist = dict(PASSWORDS)
         self.userlist.update(userlist or {})
         self.settings = {
@@ -151,6 +153,8 @@ class Pooler:
             lines += [f"{host} = cert_file={c.cert} key_file={c.key}" for host, c in self.certificates.items()]
         if self.tokens:
             lines += ["[http_tokens]"] + [f"{name} = {value}" for name, value in self.tokens.items()]
+        for section, body in self.sections.items():
+            lines += [f"[{section}]"] + [f"{name} = {options(value).replace('{pg}', address)}" for name, value in body.items()]
         if self.users:
             lines += ["[users]"] + [f"{name} = {options(value)}" for name, value in self.users.items()]
         return "\n".join(lines) + "\n"

@@ -57,10 +57,14 @@ test_unit_config_run_SOURCES = \
 	test/unit/config/test_connstr.c \
 	test/unit/config/test_contexts.c \
 	test/unit/config/test_demands.c \
+	test/unit/config/test_hosts.c \
 	test/unit/config/test_http.c \
 	test/unit/config/test_ini.c \
 	test/unit/config/test_keys.c \
+	test/unit/config/test_limits.c \
+	test/unit/config/test_networks.c \
 	test/unit/config/test_reference.c \
+	test/unit/config/test_tenants.c \
 	test/unit/config/test_userlist.c \
 	test/unit/config/test_value.c \
 	test/unit/net/certs.c \
@@ -194,6 +198,7 @@ test_unit_sql_run_SOURCES = \
 	test/unit/sql/test_digest.c \
 	test/unit/sql/test_normalize.c \
 	test/unit/sql/test_recall.c \
+	test/unit/sql/test_setting.c \
 	test/unit/sql/test_trace.c
 
 unit_programs += test/unit/stats/run
@@ -215,6 +220,7 @@ test_unit_stats_run_SOURCES = \
 unit_programs += test/unit/tenant/run
 test_unit_tenant_run_SOURCES = \
 	test/unit/tenant/test_budget.c \
+	test/unit/tenant/test_route.c \
 	test/unit/tenant/test_tenant.c \
 	test/unit/tenant/test_user.c
 
