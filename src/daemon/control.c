@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/sqlstate.h"
 #include "console/console.h"
+#include "daemon/desk.h"
 #include "daemon/message.h"
 #include "daemon/process.h"
 #include "daemon/worker.h"
@@ -28,6 +29,7 @@ struct control {
 	struct mailbox *mailbox;
 	struct workers workers;
 	struct inquirer inquirer;
+	struct desk *desk;
 	struct monitor *monitor;
 	struct reports reports;
 	struct console *console;
@@ -128,6 +130,7 @@ apply(struct control *k, const struct config *c, console_done_fn *done, void *ar
 	/* From here on it is what the next change builds on, though the workers have not all taken it yet. */
 	config_unref(&k->config);
 	k->config = c;
+	desk_set_config(k->desk, c);	/* a worker that knows of a catalogue asks at once */
 	ask(k, &a->inquiry);
 }
 
@@ -502,7 +505,7 @@ on_mail(void *arg, struct mail *m)
 		monitor_threat(k->monitor, container_of(m, struct threat, mail));
 		return;
 	case MESSAGE_FIND_TENANT:
-		tenants_answer(k->tenants, container_of(m, struct tenant_question, mail));
+		desk_answer(k->desk, container_of(m, struct tenant_question, mail));
 		return;
 	case MESSAGE_VISIT:
 	case MESSAGE_WAKE:
@@ -538,6 +541,30 @@ look_up(void *arg, struct lookup *k)
 	workers_look_up(&((struct control *)arg)->workers, k);
 }
 
+static void
+create_tenant(void *arg, const char *name, const char *line, console_done_fn *done, void *done_arg)
+{
+	desk_create(((struct control *)arg)->desk, name, line, done, done_arg);
+}
+
+static void
+alter_tenant(void *arg, const char *name, const char *line, console_done_fn *done, void *done_arg)
+{
+	desk_alter(((struct control *)arg)->desk, name, line, done, done_arg);
+}
+
+static void
+drop_tenant(void *arg, const char *name, console_done_fn *done, void *done_arg)
+{
+	desk_drop(((struct control *)arg)->desk, name, done, done_arg);
+}
+
+static void
+move_tenant(void *arg, const char *name, const char *line, console_done_fn *done, void *done_arg)
+{
+	desk_move(((struct control *)arg)->desk, name, line, done, done_arg);
+}
+
 static bool
 is_stopping(void *arg)
 {
@@ -551,6 +578,10 @@ static struct console_ops console_ops = {
 	.reset_statistics = reset_statistics,
 	.stopping = is_stopping,
 	.look_up = look_up,
+	.create_tenant = create_tenant,
+	.alter_tenant = alter_tenant,
+	.drop_tenant = drop_tenant,
+	.move_tenant = move_tenant,
 };
 
 static struct http_ops http_ops = {
@@ -615,12 +646,15 @@ control_new(const struct config *c, const char *path, struct listener_set *tcp, 
 	};
 	console_ops.inquirer = &k->inquirer;
 	http_ops.daemon = k;
+	k->desk = desk_new(k->loop, k->mailbox, MESSAGE_JOB_DONE, MESSAGE_TENANT_FOUND, k->workers.commons.askers,
+			   k->workers.commons.hosts, &k->inquirer, c);
 	k->monitor = monitor_new(k->loop, k->mailbox, MESSAGE_JOB_DONE, k->workers.commons.askers, &k->inquirer, c);
 	monitor_set_habits(k->monitor, k->workers.commons.habits);
 	k->reports = (struct reports){
 		.inquirer = &k->inquirer,
 		.commons = &k->workers.commons,
 		.monitor = k->monitor,
+		.catalogue = desk_catalogue(k->desk),
 	};
 	k->console = console_new(k->loop, k->mailbox, MESSAGE_JOB_DONE, &k->reports, &console_ops, k);
 	k->http = http_new(k->loop, &k->reports, &http_ops);
@@ -640,6 +674,7 @@ control_free(struct control *k)
 	habits_free(&k->workers.commons.habits);
 	mailbox_free(&k->mailbox, message_discard);
 	loop_free(&k->loop);
+	desk_free(&k->desk);
 	config_unref(&k->config);
 	free(k->drain);
 	free(k->path);
@@ -664,6 +699,7 @@ control_run(struct control **kp)
 	error_set(&e, SEVERITY_FATAL, SQLSTATE_ADMIN_SHUTDOWN, "server shutting down");
 	console_close(k->console, &e);
 	monitor_close(k->monitor);
+	desk_close(k->desk);
 	workers_stop(&k->workers, &e);
 	monitor_save(k->monitor);
 	listener_close(k->tcp);

@@ -1,9 +1,15 @@
 daemon_sources = \
 	src/daemon/control.c \
 	src/daemon/control.h \
+	src/daemon/desk.c \
+	src/daemon/desk.h \
 	src/daemon/message.h \
+	src/daemon/move.c \
+	src/daemon/move.h \
 	src/daemon/options.c \
 	src/daemon/options.h \
+	src/daemon/probe.c \
+	src/daemon/probe.h \
 	src/daemon/process.c \
 	src/daemon/process.h \
 	src/daemon/worker.c \

@@ -52,13 +52,23 @@ struct tenant {
 	unsigned next_host;			/* round robin over host=a,b */
 	usec_t idle_since;			/* autodb: no client since; 0 while there is one */
 	bool paused;				/* no server is lent */
+	bool moving;				/* likewise, for MOVE TENANT (daemon/move.h) */
 	bool disabled;				/* no client is let in */
 	uint8_t source;				/* enum tenant_source: of conf */
+	uint8_t threat_mode;			/* enum threat_mode in force */
+	unsigned threat_epoch;			/* another one since the mode, or anything else, may have changed */
 	UT_hash_handle hh;
 	char name[];
 };
 
 const char *tenant_source_name(enum tenant_source source);	/* "line", "catalogue", "template", "star" */
+
+/* No server is lent, and none opened. */
+static inline bool
+tenant_is_held(const struct tenant *t)
+{
+	return t->paused || t->moving;
+}
 
 /* Which of n workers owns the tenant of this name. */
 int tenant_worker(const char *name, int n);
