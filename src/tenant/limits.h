@@ -46,6 +46,7 @@ enum limit_kind {
 /* What counts for one client; zero-filled: nothing does. */
 struct limit_set {
 	struct limited *of[LIMIT_SCOPES];	/* NULL: no limit there; references */
+	unsigned generation;			/* of the configuration that it was made by */
 	bool any;				/* one of them is not NULL */
 	bool counted;				/* it is one of their clients */
 };
@@ -60,12 +61,75 @@ struct limit_names {
 struct limits *limits_new(const struct config *c);
 void limits_free(struct limits **l);
 
-/* Control thread.  Counts go on; those that have no limit any more are let go of. */
+/* Control thread.  Counts go on; those that have no limit any more stay as they are, without one. */
 void limits_set_config(struct limits *l, const struct config *c);
+
+/* Control thread, now and then: forget those whose clients have gone and whose rates are at rest. */
+void limits_upkeep(struct limits *l, usec_t now);
+
+/* Is a set of this generation still what the configuration says?  One load. */
+unsigned limits_generation(const struct limits *l);
 
 /* A client comes.  false: e (53300 clients, 53400 connections a second) says what was hit and when to try again. */
 bool limits_enter(struct limits *l, const struct limit_names *n, usec_t now, struct limit_set *set, struct error *e);
 void limits_leave(struct limits *l, struct limit_set *set);
+
+/* The configuration, or the client's tenant, is another one: make its set anew.  Nobody is refused for that. */
+void limits_refresh(struct limits *l, const struct limit_names *n, struct limit_set *set);
+
+/* --- a query; on the client's thread, without a lock --- */
+
+enum limit_outcome {
+	LIMIT_PASS,
+	LIMIT_WAIT,
+	LIMIT_REFUSE,
+};
+
+/* The kinds of rates that a query waits for. */
+#define LIMIT_WAITS 3
+
+/* What one query has taken: zero-filled, nothing. */
+struct limit_hold {
+	int64_t place[LIMIT_SCOPES][LIMIT_WAITS];	/* on the rate's clock; those in `waits` */
+	uint32_t waits;			/* bits: scope * LIMIT_WAITS + kind */
+	uint8_t taken;			/* bits of scopes: a query of its rate */
+	uint8_t active;			/* bits of scopes: it counts as under way there */
+	usec_t since;
+};
+
+/* A query comes, outside a transaction.  WAIT: its place is taken, limit_due says when.  REFUSE: e says why (53400). */
+enum limit_outcome limit_admit(struct limit_set *set, usec_t now, struct limit_hold *h, struct error *e);
+
+/* How long it still has to wait; 0: not at all. */
+usec_t limit_due(const struct limit_set *set, const struct limit_hold *h, usec_t now);
+
+/* Its turn has come: it is under way, if there are not too many.  WAIT: there are; try again when one is over. */
+enum limit_outcome limit_start(struct limit_set *set, usec_t now, struct limit_hold *h, struct error *e);
+
+/* It is over. */
+void limit_end(struct limit_set *set, struct limit_hold *h);
+
+/* It never was: who came for it has left, or was refused. */
+void limit_withdraw(struct limit_set *set, struct limit_hold *h);
+
+/* More was used: of QUERIES (n of them), BYTES, SERVER_TIME (microseconds).  What comes next waits for it. */
+void limit_debit(struct limit_set *set, enum limit_kind kind, usec_t now, int64_t n);
+
+/* Would a query have to wait now? */
+bool limit_is_over(const struct limit_set *set, usec_t now);
+
+/* Is somebody close to a rate's end, and was not told for some seconds?  notice: says so (SEVERITY_NOTICE). */
+bool limit_warn(struct limit_set *set, usec_t now, struct error *notice);
+
+/* RESULT_SIZE, QUERY_LENGTH, TRANSACTION (microseconds): the smallest there is; 0: none. */
+int64_t limit_least(const struct limit_set *set, enum limit_kind kind);
+
+/* n is over the limit of this kind: true, and e (54000 or 25P04) tells whose.  In shadow mode it is counted, and false. */
+bool limit_exceeds(struct limit_set *set, enum limit_kind kind, int64_t n, struct error *e);
+
+/* The client waits for a server; true: too many do, it is not counted, and e (53300) says so. */
+bool limit_enqueue(struct limit_set *set, struct error *e);
+void limit_dequeue(struct limit_set *set);
 
 /* For SHOW LIMITS; a copy. */
 struct limit_facts {

@@ -1,4 +1,5 @@
 tenant_sources = \
+	src/tenant/admit.c \
 	src/tenant/budget.c \
 	src/tenant/budget.h \
 	src/tenant/catalogue.c \
@@ -8,6 +9,10 @@ tenant_sources = \
 	src/tenant/host.c \
 	src/tenant/host.h \
 	src/tenant/host_inside.h \
+	src/tenant/lease.c \
+	src/tenant/lease.h \
+	src/tenant/limited.h \
+	src/tenant/limits.c \
 	src/tenant/limits.h \
 	src/tenant/place.c \
 	src/tenant/rate.c \
