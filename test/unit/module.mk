@@ -140,6 +140,7 @@ test_unit_pg_run_SOURCES = \
 unit_programs += test/unit/pool/run
 test_unit_pool_run_SOURCES = \
 	test/unit/pool/test_cancel.c \
+	test/unit/pool/test_pace.c \
 	test/unit/pool/test_pool.c \
 	test/unit/server/front.c \
 	test/unit/session/harness.c \
