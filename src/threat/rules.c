@@ -148,6 +148,17 @@ begins_with_clause(const char *at, const char *end)
 	return t.kind == TOKEN_WORD && terms_goes_on(t.hash) && t.start == at + strspn(at, " \t");
 }
 
+/* An odd number of quotes: one of them closed a literal before the comment came. */
+static bool
+has_half_literal(const char *at, const char *end)
+{
+	bool odd = false;
+
+	for (; at < end; at++)
+		odd ^= *at == '\'';
+	return odd;
+}
+
 /* at: behind the mark of a comment to the line's end.  Behind it. */
 static const char *
 look_at_line(struct pass *p, const char *at, const char *end)
@@ -156,10 +167,10 @@ look_at_line(struct pass *p, const char *at, const char *end)
 
 	while (stop < end && *stop != '\n' && *stop != '\r')
 		stop++;
-	if (begins_with_rest(at, stop) || (stop == p->lexer.end && begins_with_clause(at, stop)))
+	if (begins_with_rest(at, stop))
 		hit(p, THREAT_RULE_COMMENT);
-	if (stop == p->lexer.end && stop == at && p->before.start != NULL)
-		hit(p, THREAT_RULE_COMMENT);	/* nothing at all is told: the rest was another literal's beginning */
+	else if (stop == p->lexer.end && (begins_with_clause(at, stop) || has_half_literal(at, stop) || stop == at))
+		hit(p, THREAT_RULE_COMMENT);
 	return stop;
 }
 
