@@ -505,8 +505,8 @@ const struct config_user *config_find_user(const struct config *c, const char *n
  * the catalogue is to be asked instead (tenant_catalogue) is not looked at. */
 struct config_database *config_make_autodb(const struct config *c, const char *name);
 
-/* The same, of the text of a line: what the catalogue says ("": nothing but the "*" line of [tenants], which stands
- * behind it; if there is none, the defaults do).  {tenant} and {shard} are replaced in it, too.  text is not kept.
+/* The same, of the text of a line, which may begin with a postgresql:// URI: what the catalogue says ("": nothing but the
+ * "*" line of [tenants], which stands behind it; if there is none, the defaults do).  {tenant} and {shard} are replaced in it, too.  text is not kept.
  * NULL: e (F0000) says what is wrong in text; no secret of it is in e. */
 struct config_database *config_make_line(const struct config *c, const char *name, const char *text, struct error *e);
 

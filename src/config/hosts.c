@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/strings.h"
-#include "config/config.h"
 #include "config/lookup.h"
 #include "config/snapshot.h"
 
@@ -84,14 +83,22 @@ host_key(const char *host, int port, char key[HOST_KEY])
 	return key;
 }
 
+size_t
+hosts_number(const struct config_host *h)
+{
+	return ((const struct hosts_line *)h)->number;
+}
+
 const struct config_host *
 config_find_host(const struct config *c, const char *host, int port)
 {
-	const struct config_host *h;
+	const struct hosts_line *h;
 	char key[HOST_KEY];
 
 	if (c->nhosts == 0)
 		return NULL;
 	h = lookup_find(&c->index->hosts, host_key(host == NULL ? c->unix_socket_dir : host, port, key));
-	return h != NULL ? h : lookup_find(&c->index->hosts, host_key("*", 0, key));
+	if (h == NULL)
+		h = lookup_find(&c->index->hosts, host_key("*", 0, key));
+	return h == NULL ? NULL : &h->host;
 }

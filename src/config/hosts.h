@@ -11,7 +11,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "config/config.h"
+
 #define HOST_KEY 400	/* a folder of a Unix socket and its port */
+
+/* What index->hosts holds. */
+struct hosts_line {
+	struct config_host host;	/* the first: config_find_host gives it out */
+	size_t number;
+};
+
+/* Where the answer of config_find_host stands in c->hosts. */
+size_t hosts_number(const struct config_host *h);
 
 /* A line's name, cut in place: *host is "*" or as databases have it. */
 bool host_parse(char *name, const char **host, int *port);

@@ -187,13 +187,14 @@ static bool
 add_host(struct lines *l, const char *name, char *value, const struct ini_place *at, struct error *e)
 {
 	struct config_arena *arena = l->index->arena;
-	struct config_host settings = l->host, *h;
+	struct config_host settings = l->host;
+	struct hosts_line *h;
 	char text[HOST_KEY], key[HOST_KEY];
 
 	if (!host_parse(string_copy(text, name, sizeof(text)), &settings.host, &settings.port)) {
 		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
-			"\"%.60s\" is no server like 10.0.0.5:5432, db1.internal, [2001:db8::5]:5432 or /run/postgresql, or * for all "
-			"others", name);
+			"\"%.60s\" is no server like 10.0.0.5:5432, db1.internal, /run/postgresql or, in quotes, "
+			"\"[2001:db8::5]:5432\", or * for all others", name);
 		return false;
 	}
 	if (strcmp(settings.host, "*") == 0)
@@ -204,12 +205,13 @@ add_host(struct lines *l, const char *name, char *value, const struct ini_place 
 	h = lookup_find(&l->index->hosts, key);
 	if (h == NULL) {
 		h = arena_alloc(arena, sizeof(*h));
+		h->number = lookup_count(&l->index->hosts);
 		lookup_add(&l->index->hosts, arena, arena_strdup(arena, key), h);
 	} else {
 		warn_of_repeat("host", name, at);
 	}
 	settings.host = arena_strdup(arena, settings.host);
-	*h = settings;
+	h->host = settings;
 	return true;
 }
 
@@ -430,8 +432,8 @@ lines_enter_section(void *arg, const char *name, const struct ini_place *at, str
 	}
 	error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
 		"unknown section [%.60s]: there are [pgbouncer], [databases], [tenants], [users], [hosts], [limits], [peers], "
-		"[tls_certificates] and [http_tokens]",
-		name);
+		"[tls_certificates] and [http_tokens]%s",
+		name, strchr(name, ':') != NULL ? "; a host like \"[::1]:5432\" stands in quotes" : "");
 	return false;
 }
 
@@ -511,9 +513,32 @@ list_tenants(struct lines *l)
 	l->index->template_signs = template_signs(l->template);
 }
 
+static bool
+has_ca(const struct config *c, const struct config_database *d)
+{
+	return d->server_tls_ca_file != NULL || c->server_tls_ca_file[0] != '\0';
+}
+
+/* What the catalogue says may have an sslmode of its own, for which contexts have to be there. */
+static void
+add_slots_of_catalogue(struct lines *l)
+{
+	struct config_database d = l->template != NULL ? *l->template : l->database;
+
+	if (l->c->tenant_catalogue[0] == '\0')
+		return;
+	d.name = "*";
+	for (const struct key_word *w = words_tls_mode; w->word != NULL; w++) {
+		d.server_tls_sslmode = (int8_t)w->value;
+		if (w->value < TLS_VERIFY_CA || has_ca(l->c, &d))
+			slots_number(&l->slots, &d, l->index->arena);
+	}
+}
+
 static void
 list_slots(struct lines *l)
 {
+	add_slots_of_catalogue(l);
 	l->index->slots = slots_list(&l->slots, l->index->arena, &l->index->nslots);
 	slots_release(&l->slots);
 }
@@ -528,8 +553,8 @@ list_hosts(struct lines *l)
 	c->nhosts = lookup_count(&l->index->hosts);
 	struct config_host *list = arena_alloc(l->index->arena, c->nhosts * sizeof(*list));
 	c->hosts = list;
-	for (const struct config_host *h; (h = lookup_next(&l->index->hosts, &at)) != NULL;)
-		list[i++] = *h;
+	for (const struct hosts_line *h; (h = lookup_next(&l->index->hosts, &at)) != NULL;)
+		list[i++] = h->host;
 }
 
 static void

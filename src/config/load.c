@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/sqlstate.h"
 #include "config/access.h"
+#include "config/check.h"
 #include "config/contexts.h"
 #include "config/file.h"
 #include "config/http.h"
@@ -57,10 +58,13 @@ needs_users(const struct config *c)
 static bool
 may_query_users(const struct config *c)
 {
-	bool may = c->auth_user[0] != '\0' || (c->autodb != NULL && c->autodb->auth_user != NULL);
+	bool may = c->auth_user[0] != '\0' || (c->autodb != NULL && c->autodb->auth_user != NULL) ||
+		   (c->template != NULL && c->template->auth_user != NULL);
 
 	for (size_t i = 0; i < c->ndatabases && !may; i++)
 		may = c->databases[i]->auth_user != NULL;
+	for (size_t i = 0; i < c->ntenants && !may; i++)
+		may = c->tenants[i]->auth_user != NULL;
 	return may;
 }
 
@@ -215,10 +219,10 @@ warn_of_late_alerts(const struct config *c)
 static void
 warn_of_tokens(const struct config *c)
 {
-	for (size_t i = 0; i < c->nhttp_tokens && c->autodb == NULL; i++) {
+	for (size_t i = 0; i < c->nhttp_tokens && c->autodb == NULL && c->template == NULL && c->tenant_catalogue[0] == '\0'; i++) {
 		const struct http_token *t = &c->http_tokens[i];
 		if (t->tenant != NULL && config_find_database(c, t->tenant) == NULL)
-			log_warning("token \"%s\" is for the database \"%s\", which is not in [databases]", t->name,
+			log_warning("token \"%s\" is for the database \"%s\", which is neither in [databases] nor in [tenants]", t->name,
 				t->tenant);
 	}
 }
@@ -255,6 +259,9 @@ load_config(struct config *c, const char *path, const struct config *running, st
 	warn_of_secret(&l);
 	warn_of_tokens(c);
 	warn_of_late_alerts(c);
+	check_tenants(c);
+	check_hosts(c);
+	check_limits(c);
 	return true;
 }
 

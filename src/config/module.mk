@@ -3,6 +3,8 @@ config_sources = \
 	src/config/access.h \
 	src/config/arena.c \
 	src/config/arena.h \
+	src/config/check.c \
+	src/config/check.h \
 	src/config/config.c \
 	src/config/config.h \
 	src/config/connstr.c \

@@ -1,17 +1,49 @@
 #include "config/settings.h"
 
+#include <libpq-fe.h>
+#include <string.h>
+
+#include "base/memory.h"
 #include "base/sqlstate.h"
 #include "config/connstr.h"
 #include "config/value.h"
+
+/* What is no word may be a part of a password that should have stood in quotes. */
+static bool
+is_word(const char *name)
+{
+	return name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.")] == '\0';
+}
 
 bool
 settings_refuse_key(const struct key_section *s, const char *name, struct error *e)
 {
 	const struct key *near = key_suggest(s, name);
 
+	if (!is_word(name)) {
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "a key of [%s] is no word: values with blanks, quotes or = stand "
+			"in single quotes", s->name);
+		return false;
+	}
+
 	error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "unknown key \"%.60s\" in [%s]%s%s%s", name, s->name,
 		near == NULL ? "" : ": do you mean ", near == NULL ? "" : near->name, near == NULL ? "" : "?");
 	return false;
+}
+
+static bool
+set_key(const struct key_section *s, const char *name, const char *value, void *base, struct config_arena *arena,
+	uint64_t *set, struct error *e)
+{
+	const struct key *k = key_find(s, name);
+
+	if (k == NULL)
+		return settings_refuse_key(s, name, e);
+	if (!value_parse(k, base, value, arena, e))
+		return false;
+	if (set != NULL)
+		*set |= UINT64_C(1) << (k - s->groups[0].keys);
+	return true;
 }
 
 bool
@@ -21,17 +53,35 @@ settings_parse(const struct key_section *s, char *text, void *base, struct confi
 	enum connstr_step step;
 	char *name, *value;
 
-	while ((step = connstr_next(&text, &name, &value, e)) == CONNSTR_PAIR) {
-		const struct key *k = key_find(s, name);
-
-		if (k == NULL)
-			return settings_refuse_key(s, name, e);
-		if (!value_parse(k, base, value, arena, e))
+	while ((step = connstr_next(&text, &name, &value, e)) == CONNSTR_PAIR)
+		if (!set_key(s, name, value, base, arena, set, e))
 			return false;
-		if (set != NULL)
-			*set |= UINT64_C(1) << (k - s->groups[0].keys);
-	}
 	return step == CONNSTR_END;
+}
+
+bool
+settings_is_uri(const char *text)
+{
+	return strncmp(text, "postgresql://", strlen("postgresql://")) == 0 || strncmp(text, "postgres://", strlen("postgres://")) == 0;
+}
+
+bool
+settings_parse_uri(const struct key_section *s, const char *uri, void *base, struct config_arena *arena, uint64_t *set,
+		   struct error *e)
+{
+	PQconninfoOption *options = PQconninfoParse(uri, NULL); /* what it says of errors may quote a password */
+	bool ok = options != NULL;
+
+	if (!ok)
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "the postgresql:// URI can't be understood");
+	for (PQconninfoOption *o = options; ok && o->keyword != NULL; o++)
+		if (o->val != NULL && o->val[0] != '\0')
+			ok = set_key(s, o->keyword, o->val, base, arena, set, e);
+	for (PQconninfoOption *o = options; o != NULL && o->keyword != NULL; o++)
+		if (o->val != NULL)
+			memory_wipe(o->val, strlen(o->val));
+	PQconninfoFree(options);
+	return ok;
 }
 
 void

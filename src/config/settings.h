@@ -18,6 +18,11 @@
 bool settings_parse(const struct key_section *s, char *text, void *base, struct config_arena *arena, uint64_t *set,
 		    struct error *e);
 
+/* A postgresql:// URI, as libpq takes it, likewise.  What has no key here, like connect_timeout, is refused. */
+bool settings_parse_uri(const struct key_section *s, const char *uri, void *base, struct config_arena *arena, uint64_t *set,
+			struct error *e);
+bool settings_is_uri(const char *text);
+
 /* "unknown key ...: do you mean ...?"  Returns false. */
 bool settings_refuse_key(const struct key_section *s, const char *name, struct error *e);
 

@@ -33,7 +33,7 @@ struct config_index {
 	struct lookup tokens;	/* struct http_token, by name */
 	struct lookup token_hashes; /* the same, by the hash in hex */
 	struct lookup tenants;	/* struct lines_tenant; without "*" */
-	struct lookup hosts;	/* struct config_host, by host_key */
+	struct lookup hosts;	/* struct hosts_line, by host_key */
 	struct lookup limits;	/* struct config_limit_line, by limit_key */
 	bool limit_bits[129];	/* lengths of networks in limits */
 	uint64_t template_signs; /* of "*" in [tenants]: config/template.h */

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/sqlstate.h"
 #include "config/keys.h"
+#include "config/scan.h"
 #include "config/settings.h"
 #include "config/snapshot.h"
 #include "config/value.h"
@@ -239,8 +240,9 @@ find_slot(const struct config *c, struct config_database *d, struct error *e)
 		return true;
 	}
 	error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
-		"a tenant's line can't have server_tls_* keys like these: give them to \"*\" in [tenants], or the tenant a line "
-		"of its own there");
+		"of the server_tls_* keys, what the catalogue says can only change sslmode, verify-ca and verify-full only if there "
+		"is a server_tls_ca_file, and only since the files were read with tenant_catalogue: give the others to \"*\" in "
+		"[tenants], or the tenant a line of its own there");
 	return false;
 }
 
@@ -260,8 +262,18 @@ parse_line(const struct config *c, const char *text, struct config_arena *arena,
 	   struct error *e)
 {
 	size_t size = strlen(text) + 1;
+	char *copy = memcpy(arena_alloc(arena, size), text, size), *rest = scan_blanks(copy);
 
-	if (!settings_parse(&section_databases, memcpy(arena_alloc(arena, size), text, size), d, arena, set, e))
+	if (settings_is_uri(rest)) {
+		char *uri = rest;
+
+		rest = scan_word(uri);
+		if (*rest != '\0')
+			*rest++ = '\0';
+		if (!settings_parse_uri(&section_databases, uri, d, arena, set, e))
+			return false;
+	}
+	if (!settings_parse(&section_databases, rest, d, arena, set, e))
 		return false;
 	return template_check(d, e) && find_slot(c, d, e);
 }

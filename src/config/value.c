@@ -1,5 +1,6 @@
 #include "config/value.h"
 
+#include <libpq-fe.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -453,6 +454,17 @@ parse_tenant(const struct key *k, const char *text, void *field, struct config_a
 }
 
 static bool
+parse_connection(const struct key *k, const char *text, void *field, struct config_arena *arena)
+{
+	PQconninfoOption *options = PQconninfoParse(text, NULL);
+
+	if (options == NULL)
+		return false;
+	PQconninfoFree(options);
+	return parse_text(k, text, field, arena);
+}
+
+static bool
 parse_redis(const struct key *k, const char *text, void *field, struct config_arena *arena)
 {
 	struct redis_address address;
@@ -602,7 +614,7 @@ static const struct value_type types[] = {
 	[KEY_NETWORKS] = { parse_networks, print_text },
 	[KEY_SUFFIX] = { parse_suffix, print_text },
 	[KEY_TENANT] = { parse_tenant, print_text },
-	[KEY_SETTINGS] = { parse_text, print_text },
+	[KEY_SETTINGS] = { parse_connection, print_text },
 	[KEY_REDIS] = { parse_redis, print_text },
 };
 

@@ -291,7 +291,7 @@ Test(http, a_token_of_an_unknown_tenant_is_warned_of)
 {
 	const struct config *c = files_load(ANY "[http_tokens]\na = sha256:" HASH " tenant=acme\n");
 
-	cr_assert_eq(files_logged("WARNING token \"a\" is for the database \"acme\", which is not in [databases]"), 1);
+	cr_assert_eq(files_logged("WARNING token \"a\" is for the database \"acme\", which is neither in [databases] nor in [tenants]"), 1);
 	config_unref(&c);
 	c = files_load(ANY "[databases]\n* =\n[http_tokens]\na = sha256:" HASH " tenant=acme\n");
 	cr_assert_eq(files_logged("WARNING"), 1);
