@@ -17,6 +17,8 @@ session_sources = \
 	src/session/login.c \
 	src/session/lookup.c \
 	src/session/lookup.h \
+	src/session/memory.c \
+	src/session/memory.h \
 	src/session/move.c \
 	src/session/move.h \
 	src/session/names.c \

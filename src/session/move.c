@@ -9,6 +9,7 @@
 #include "session/guard.h"
 #include "session/change.h"
 #include "session/link.h"
+#include "session/memory.h"
 
 /* A set of parameters as text: name NUL value NUL ... */
 static void
@@ -96,6 +97,7 @@ session_pack(struct session *s)
 	if (s->unnamed != NULL)
 		writer_bytes(&p->unnamed, s->unnamed->body, s->unnamed->size);
 	statement_unref(&s->unnamed);
+	memory_let_go(s);
 	s->pool->nclients--;
 	if (s->counted)
 		s->pool->tenant->nclients--;

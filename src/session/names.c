@@ -12,6 +12,13 @@ cost(const struct name *name)
 	return sizeof(*name) + strlen(name->text) + 1;
 }
 
+/* Of a client's own budget: its names, and the texts, as if nobody else had them. */
+static size_t
+weight(const struct name *name)
+{
+	return cost(name) + name->statement->size;
+}
+
 static int
 compare(const struct name *a, const struct name *b)
 {
@@ -53,6 +60,7 @@ names_clear(struct names *n)
 		name_free(&name);
 	}
 	n->count = 0;
+	n->bytes = 0;
 }
 
 void
@@ -106,6 +114,7 @@ names_add(struct names *n, const char *text, struct statement *st)
 	st->table->bytes += cost(name);
 	RB_INSERT(name_tree, &n->tree, name);
 	n->count++;
+	n->bytes += weight(name);
 	return name;
 }
 
@@ -114,6 +123,7 @@ names_take(struct names *n, struct name *name)
 {
 	RB_REMOVE(name_tree, &n->tree, name);
 	n->count--;
+	n->bytes -= weight(name);
 }
 
 void
@@ -124,5 +134,6 @@ names_restore(struct names *n, struct name **name)
 		return;
 	}
 	n->count++;
+	n->bytes += weight(*name);
 	*name = NULL;
 }

@@ -15,6 +15,7 @@
 struct name {
 	RB_ENTRY(name) by_name;
 	struct statement *statement;	/* a reference */
+	unsigned judged;		/* when a guard has looked at it: the tenant's threat_epoch; 0: never */
 	char text[];
 };
 
@@ -23,6 +24,7 @@ RB_HEAD(name_tree, name);
 struct names {
 	struct name_tree tree;
 	unsigned count;
+	size_t bytes;			/* of them, and of the texts that they stand for */
 };
 
 struct names *names_new(void);

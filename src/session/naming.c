@@ -23,10 +23,11 @@
 #include "pg/message.h"
 #include "pg/reader.h"
 #include "pg/writer.h"
+#include "session/memory.h"
 #include "session/request.h"
 
 /* A message that must be read up to its names before anything can be done with it may take so many bytes. */
-#define NAMES_MAX (128 * 1024)
+#define NAMES_MAX (16 * 1024)
 
 /* An unnamed statement that is longer is not carried to another server. */
 #define UNNAMED_MAX (64 * 1024)
@@ -34,8 +35,8 @@
 /* --- errors at the place of a request --- */
 
 /* Send a Bind that fails; the client gets e instead of the server's words. */
-void
-naming_fail(struct batch *b, struct request *rq, enum request_kind kind, const struct error *e)
+static void
+fail_request(struct batch *b, struct request *rq, enum request_kind kind, const struct error *e)
 {
 	struct error *copy = memory_alloc(sizeof(*copy));
 	struct buffer *out = gather_write(b->gather);
@@ -71,10 +72,10 @@ fail_query(struct batch *b, struct request *rq, const struct error *e)
 void
 request_fail(struct batch *b, struct request *rq, const struct error *e)
 {
-	if (rq->frame.type == FE_QUERY)
+	if (rq->frame.type == FE_QUERY || rq->frame.type == FE_FUNCTION_CALL)
 		fail_query(b, rq, e);
 	else
-		naming_fail(b, rq, rq->frame.type == FE_PARSE ? REQUEST_PARSE :
+		fail_request(b, rq, rq->frame.type == FE_PARSE ? REQUEST_PARSE :
 			     rq->frame.type == FE_BIND ? REQUEST_BIND : REQUEST_DESCRIBE, e);
 }
 
@@ -85,13 +86,13 @@ fail_unknown_name(struct batch *b, struct request *rq, enum request_kind kind, c
 
 	if (name[0] == '\0') {
 		error_set(&e, SEVERITY_ERROR, SQLSTATE_INVALID_STATEMENT_NAME, "unnamed prepared statement does not exist");
-		naming_fail(b, rq, kind, &e);
+		fail_request(b, rq, kind, &e);
 		return;
 	}
 	client_log(b->session->client, LOG_WARNING, "prepared statement did not exist: '%.64s'", name);
 	error_set(&e, SEVERITY_ERROR, SQLSTATE_INVALID_STATEMENT_NAME, "prepared statement \"%.64s\" does not exist", name);
 	error_detail(&e, "In this client connection such a prepared statement did not exist.");
-	naming_fail(b, rq, kind, &e);
+	fail_request(b, rq, kind, &e);
 }
 
 /* --- prepared statements --- */
@@ -156,7 +157,7 @@ fail_duplicate_name(struct batch *b, struct request *rq, const char *name)
 	client_log(b->session->client, LOG_WARNING, "prepared statement '%.64s' was already prepared", name);
 	error_set(&e, SEVERITY_ERROR, SQLSTATE_DUPLICATE_PREPARED_STATEMENT, "prepared statement \"%.64s\" already exists",
 		  name);
-	naming_fail(b, rq, REQUEST_PARSE, &e);
+	fail_request(b, rq, REQUEST_PARSE, &e);
 }
 
 static void
@@ -168,7 +169,7 @@ fail_over_budget(struct batch *b, struct request *rq)
 	error_detail(&e, "The prepared statements of database \"%s\" would exceed prepared_text_budget.",
 		     b->session->pool->tenant->name);
 	error_hint(&e, "Close statements that are not used any more, or raise prepared_text_budget.");
-	naming_fail(b, rq, REQUEST_PARSE, &e);
+	fail_request(b, rq, REQUEST_PARSE, &e);
 }
 
 /* In a failed transaction the server has to refuse the Parse itself: it must not have the statement already. */
@@ -251,6 +252,7 @@ naming_parse(struct batch *b, struct request *rq)
 	struct statement *st = NULL;
 	struct effect *effect;
 	struct reader r;
+	struct error e;
 	const char *name;
 
 	reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
@@ -269,6 +271,10 @@ naming_parse(struct batch *b, struct request *rq)
 	s->pool->tenant->traffic.client_parse_count++;
 	if (names_find(s->names, name) != NULL) {
 		fail_duplicate_name(b, rq, name);
+		return;
+	}
+	if (!memory_admits(s, rq, &e)) {
+		fail_request(b, rq, REQUEST_PARSE, &e);
 		return;
 	}
 	if (rq->here == rq->frame.size)
@@ -449,8 +455,8 @@ naming_close(struct batch *b, struct request *rq)
 bool
 naming_is_readable(const struct session *s, const struct request *rq)
 {
-	int64_t budget = shard_config(s->shard)->prepared_text_budget;
 	struct reader r;
+	struct error e;
 
 	if (rq->frame.type == FE_FUNCTION_CALL)
 		return rq->here == rq->frame.size || rq->here >= FRAME_HEADER + sizeof(uint32_t);
@@ -463,12 +469,11 @@ naming_is_readable(const struct session *s, const struct request *rq)
 		(void)reader_string(&r);
 	if (reader_string(&r)[0] == '\0' || rq->frame.type == FE_BIND || !tracks_statements(s))
 		return reader_ok(&r) || rq->here > NAMES_MAX;
-	return rq->frame.size > (size_t)budget;		/* it will be refused without its text */
+	return !memory_admits(s, rq, &e);	/* it will be refused without its text */
 }
 
-/* Is a message with names about a named statement? */
-static bool
-tells_a_name(const struct session *s, const struct request *rq)
+bool
+naming_tells_a_name(const struct session *s, const struct request *rq)
 {
 	struct reader r;
 
@@ -532,7 +537,7 @@ naming_has_to_wait(const struct session *s, const struct request *rq)
 {
 	if (s->link == NULL || !tracks_statements(s))
 		return false;
-	if (tells_a_name(s, rq))
+	if (naming_tells_a_name(s, rq))
 		return names_are_open(s->link);
 	return (rq->frame.type == FE_BIND || rq->frame.type == FE_DESCRIBE) && unnamed_is_open(s->link);
 }

@@ -18,6 +18,7 @@
 #include "pg/writer.h"
 #include "session/change.h"
 #include "session/guard.h"
+#include "session/memory.h"
 
 /* Requests of a client that may be outstanding at a time; then it has to wait, until half of them are done. */
 #define OUTSTANDING_MAX 1024
@@ -232,6 +233,8 @@ advance(struct batch *b, const struct request *rq)
 	s->request_left = rq->frame.size - rq->here;
 	s->request_dropped = rq->drop;
 	s->client->messages++;
+	if (s->held > 0)
+		memory_let_go(s);
 	s->client->mid_request = s->request_left > 0 && rq->frame.type != FE_COPY_DATA;
 }
 
@@ -313,6 +316,22 @@ make_way(struct batch *b)
 	return false;
 }
 
+/* What is too large to be kept needs no server to be refused, which would wait for all of it. */
+static bool
+refuse_large(struct session *s, const struct request *rq)
+{
+	struct buffer out = BUFFER_INIT;
+	struct error e;
+
+	if (!naming_tells_a_name(s, rq) || memory_admits(s, rq, &e))
+		return false;
+	writer_error(&out, &e);
+	stream_send_bytes(&s->client->stream, out.data, out.len);
+	buffer_release(&out);
+	s->refusing = true;
+	return true;
+}
+
 static bool
 take_request(struct batch *b)
 {
@@ -357,6 +376,8 @@ take_request(struct batch *b)
 	}
 	if (rule->has_names && !naming_is_readable(s, &rq)) {
 		s->client->want = rq.frame.size;
+		if (rq.frame.type == FE_PARSE && naming_tells_a_name(s, &rq))
+			memory_hold(s, &rq);
 		return false;
 	}
 	if (guard_is_on(s) && !guard_is_readable(s, &rq)) {
@@ -375,6 +396,10 @@ take_request(struct batch *b)
 	}
 	if (s->link != NULL && s->link->pipeline.count >= OUTSTANDING_MAX && !make_way(b))
 		return false;
+	if (s->link == NULL && rq.here < rq.frame.size && rq.frame.type == FE_PARSE && refuse_large(s, &rq)) {
+		throw_away(b, &rq);
+		return true;
+	}
 	if (s->link == NULL && guard_is_on(s) && guard_refuses(b, &rq)) {
 		throw_away(b, &rq);
 		return true;

@@ -64,7 +64,7 @@ pass(struct batch *b, enum request_kind kind)
 /* --- naming.c: handlers; b->gather is there --- */
 
 /* A request that may not be: have the server fail in its place, by which a transaction fails, too, and tell the client
- * e.  For FE_QUERY, FE_PARSE, FE_BIND and FE_DESCRIBE. */
+ * e.  For FE_QUERY, FE_FUNCTION_CALL, FE_PARSE, FE_BIND and FE_DESCRIBE. */
 void request_fail(struct batch *b, struct request *rq, const struct error *e);
 
 void naming_parse(struct batch *b, struct request *rq);
@@ -72,11 +72,11 @@ void naming_bind(struct batch *b, struct request *rq);
 void naming_describe(struct batch *b, struct request *rq);
 void naming_close(struct batch *b, struct request *rq);
 
-/* Have the server fail at this request, and give the client e instead of the server's words. */
-void naming_fail(struct batch *b, struct request *rq, enum request_kind kind, const struct error *e);
-
 /* Has enough of such a message come to handle it? */
 bool naming_is_readable(const struct session *s, const struct request *rq);
+
+/* Is it about a named statement, as far as it has come? */
+bool naming_tells_a_name(const struct session *s, const struct request *rq);
 
 /* Does it mean something that what is outstanding will decide? */
 bool naming_has_to_wait(const struct session *s, const struct request *rq);

@@ -12,6 +12,7 @@
 #include "session/change.h"
 #include "session/guard.h"
 #include "session/link.h"
+#include "session/memory.h"
 
 static void on_granted(struct lease_request *r, struct server *server);
 static void on_failed(struct lease_request *r, const struct error *e);
@@ -247,6 +248,7 @@ session_end(struct session *s)
 		let_go_of_server(s);
 	statement_unref(&s->unnamed);
 	guard_forget(s);
+	memory_let_go(s);
 	names_free(&s->names);	/* now: at the end of the turn its tenant may be gone */
 	change_free(&s->change);
 	s->pool->nclients--;

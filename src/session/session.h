@@ -60,6 +60,7 @@ struct session {
 	usec_t transaction_since;	/* 0: none */
 	usec_t quiet_since;		/* when the last query was done */
 	size_t request_left;		/* bytes of the present request still to come */
+	size_t held;			/* size of a message that is put together (session/memory.h); 0: none is */
 	bool request_dropped;		/* they are thrown away */
 	bool refusing;			/* the next request was refused already */
 	bool skipping;			/* ... and the rest up to Sync */

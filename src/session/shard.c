@@ -11,6 +11,7 @@
 #include "pg/cancel.h"
 #include "session/arrival.h"
 #include "session/lookup.h"
+#include "session/memory.h"
 #include "session/plan.h"
 #include "session/session.h"
 #include "session/timing.h"
@@ -452,6 +453,8 @@ keep_sessions(struct shard *s, usec_t now)
 		client_upkeep(c, now, c->owner != NULL && session_has_to_wait(c->owner));
 		if (c->owner != NULL && c->state != CLIENT_CLOSING)
 			session_upkeep(c->owner, now);
+		if (c->owner != NULL && c->state != CLIENT_CLOSING)
+			memory_upkeep(c->owner, now);
 	}
 }
 

@@ -55,6 +55,9 @@ struct tenant {
 	bool moving;				/* likewise, for MOVE TENANT (daemon/move.h) */
 	bool disabled;				/* no client is let in */
 	uint8_t source;				/* enum tenant_source: of conf */
+	uint64_t held, backlog;			/* bytes that its clients have us keep: session/memory.h */
+	uint64_t counting;			/* the next backlog */
+	usec_t counted_at;
 	uint8_t threat_mode;			/* enum threat_mode in force */
 	unsigned threat_epoch;			/* another one since the mode, or anything else, may have changed */
 	UT_hash_handle hh;

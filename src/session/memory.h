@@ -1,0 +1,38 @@
+/*
+ * memory: what clients have us keep, within client_memory and tenant_memory.
+ *
+ *	held		messages that are put together because they are needed whole (the Parse
+ *			of a named statement): counted with their whole size from their first byte
+ *	names		of prepared statements, with the texts that they stand for
+ *	backlog		replies that the client has not taken yet; one read of its server's at most
+ *
+ * All else passes in pieces.  A client's budget is for held and names; a tenant's for held,
+ * its texts and names (once, however many clients share a text), and backlogs as of the last
+ * tick.  What would go beyond is refused before it is kept (54000: it could never be kept, or
+ * 53400), and its bytes are thrown away as they come; the session lives on.  When a tenant's
+ * clients together do not take their replies, those who take nothing are closed.
+ */
+#ifndef SESSION_MEMORY_H
+#define SESSION_MEMORY_H
+
+#include "session/request.h"
+
+/* May this Parse of a named statement be kept?  Once it was begun to be kept, it may.  false: e says what it would
+ * exceed. */
+bool memory_admits(const struct session *s, const struct request *rq, struct error *e);
+
+/* It is waited for. */
+void memory_hold(struct session *s, const struct request *rq);
+
+/* It is dealt with, or the session ends. */
+static inline void
+memory_let_go(struct session *s)
+{
+	s->pool->tenant->held -= s->held;
+	s->held = 0;
+}
+
+/* At each tick, for each session; may close its client. */
+void memory_upkeep(struct session *s, usec_t now);
+
+#endif
