@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/strings.h"
 #include "http/metrics_tenants.h"
+#include "pool/pace.h"
 #include "tenant/host.h"
 
 /* --- hosts --- */
@@ -48,8 +50,28 @@ see_host(void *arg, const struct host_facts *f)
 	h->failures += (int64_t)f->failures;
 }
 
+/* Outside of the hosts' lock: name is "host:port". */
 static void
-read_hosts(struct metrics_guards *g, struct hosts *hosts)
+see_pace(struct metrics_host *h, struct paces *paces)
+{
+	char *colon = strrchr(h->name, ':');
+	char host[sizeof(h->name)];
+	struct pace_facts f;
+	int64_t port;
+
+	if (!h->seen || colon == NULL || !string_to_int64(colon + 1, &port))
+		return;
+	snprintf(host, sizeof(host), "%.*s", (int)(colon - h->name), h->name);
+	if (!paces_find(paces, host, (int)port, &f) || !f.on)
+		return;
+	h->paced = true;
+	h->pace_limit = f.limit;
+	h->pace_active = f.active;
+	h->pace_waiting = f.waiting;
+}
+
+static void
+read_hosts(struct metrics_guards *g, struct hosts *hosts, struct paces *paces)
 {
 	for (size_t i = 0; i <= METRICS_HOSTS; i++) {
 		struct metrics_host *h = &g->hosts[i];
@@ -61,6 +83,8 @@ read_hosts(struct metrics_guards *g, struct hosts *hosts)
 	snprintf(g->hosts[METRICS_HOSTS].name, sizeof(g->hosts[0].name), METRICS_OTHER);
 	if (hosts != NULL)
 		hosts_each(hosts, see_host, g);
+	for (size_t i = 0; i < g->nhosts && paces != NULL; i++)
+		see_pace(&g->hosts[i], paces);
 }
 
 /* --- limits --- */
@@ -124,7 +148,7 @@ count_ban(void *arg, const struct ban_facts *f)
 void
 metrics_guards_read(struct metrics_guards *g, const struct reports *r)
 {
-	read_hosts(g, r->commons->hosts);
+	read_hosts(g, r->commons->hosts, r->commons->paces);
 	read_limits(g, r->commons->limits);
 	g->bans = 0;
 	if (r->commons->bans != NULL) {

@@ -24,6 +24,8 @@ struct metrics_host {
 	bool seen;			/* in this scrape */
 	int64_t used, cap, tenants, waiting, longest_wait, up;
 	int64_t granted, evictions, yielded, refused, failures;
+	bool paced;			/* pool_size = auto */
+	int64_t pace_limit, pace_active, pace_waiting;
 };
 
 struct metrics_limit {

@@ -127,6 +127,18 @@ write_hosts(struct metrics_text *t, const struct metric *m, const struct metrics
 	}
 }
 
+/* Only where pool_size = auto. */
+static void
+write_paces(struct metrics_text *t, const struct metric *m, const struct metrics_view *v)
+{
+	for (size_t i = 0; i < v->guards->nhosts; i++) {
+		const struct metrics_host *h = &v->guards->hosts[i];
+
+		if (h->paced)
+			write_one(t, "host", h->name, field(h, m->offset));
+	}
+}
+
 static void
 write_limits(struct metrics_text *t, const struct metric *m, const struct metrics_view *v)
 {
@@ -289,6 +301,8 @@ write_tenant_latency(struct metrics_text *t, const struct metric *m, const struc
 
 #define HOST(name, type, unit, field, help) \
 	ROW("host_" name, type, unit, write_hosts, offsetof(struct metrics_host, field), help)
+#define PACE(name, field, help) \
+	ROW("host_pace_" name, GAUGE, NONE, write_paces, offsetof(struct metrics_host, field), help)
 #define LIMIT(name, unit, field, help) \
 	ROW("limit_" name, COUNTER, unit, write_limits, offsetof(struct metrics_limit, field), help)
 #define CATALOGUE(name, type, field, help) \
@@ -418,6 +432,9 @@ static const struct metric metrics[] = {
 		"Connections that a busy tenant gave up for another one at the end of a transaction"),
 	HOST("refusals", COUNTER, NONE, refused, "Waits for a connection that were given up"),
 	HOST("connect_failures", COUNTER, NONE, failures, "Connections to a server that could not be made"),
+	PACE("limit", pace_limit, "Connections of a server that may work at a time, as pool_size = auto found it"),
+	PACE("active", pace_active, "Connections of a server that work"),
+	PACE("waiting", pace_waiting, "Sessions that wait for one of them"),
 	LIMIT("delays", NONE, delayed, "Times that somebody was held back by a limit"),
 	LIMIT("delay_seconds", SECONDS, delayed_time, "How long they were held back"),
 	LIMIT("refusals", NONE, refused, "Times that somebody was refused by a limit"),

@@ -39,8 +39,8 @@ struct look {
 	struct stock *rows;
 };
 
-/* "10.0.0.7 acme": addresses have none. */
-#define CLIENT_SEPARATOR ' '
+/* "10.0.0.7@acme" */
+#define CLIENT_SEPARATOR '@'
 
 /* Of one tenant: its own; those of its clients have its name behind their address. */
 static bool
