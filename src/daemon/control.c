@@ -16,6 +16,8 @@
 #include "http/http.h"
 #include "monitor/monitor.h"
 #include "reports/reports.h"
+#include "tenant/lease.h"
+#include "tenant/limits.h"
 #include "threat/habit.h"
 
 #define UPKEEP_PERIOD (200 * USEC_PER_MSEC)
@@ -30,6 +32,7 @@ struct control {
 	struct workers workers;
 	struct inquirer inquirer;
 	struct desk *desk;
+	struct leases *leases;
 	struct monitor *monitor;
 	struct reports reports;
 	struct console *console;
@@ -130,6 +133,8 @@ apply(struct control *k, const struct config *c, console_done_fn *done, void *ar
 	/* From here on it is what the next change builds on, though the workers have not all taken it yet. */
 	config_unref(&k->config);
 	k->config = c;
+	limits_set_config(k->workers.commons.limits, c);
+	leases_set_config(k->leases, c);
 	desk_set_config(k->desk, c);	/* a worker that knows of a catalogue asks at once */
 	ask(k, &a->inquiry);
 }
@@ -646,6 +651,7 @@ control_new(const struct config *c, const char *path, struct listener_set *tcp, 
 	};
 	console_ops.inquirer = &k->inquirer;
 	http_ops.daemon = k;
+	k->leases = leases_new(k->loop, k->workers.commons.limits, c);
 	k->desk = desk_new(k->loop, k->mailbox, MESSAGE_JOB_DONE, MESSAGE_TENANT_FOUND, k->workers.commons.askers,
 			   k->workers.commons.hosts, &k->inquirer, c);
 	k->monitor = monitor_new(k->loop, k->mailbox, MESSAGE_JOB_DONE, k->workers.commons.askers, &k->inquirer, c);
@@ -700,6 +706,7 @@ control_run(struct control **kp)
 	console_close(k->console, &e);
 	monitor_close(k->monitor);
 	desk_close(k->desk);
+	leases_free(&k->leases);
 	workers_stop(&k->workers, &e);
 	monitor_save(k->monitor);
 	listener_close(k->tcp);

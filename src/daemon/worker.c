@@ -12,6 +12,7 @@
 #include "daemon/message.h"
 #include "threat/habit.h"
 #include "pool/pace.h"
+#include "tenant/limits.h"
 
 #define UPKEEP_PERIOD (200 * USEC_PER_MSEC)
 #define HELPER_THREADS 2
@@ -470,6 +471,7 @@ workers_init(struct workers *ws, int n, const struct config *c, struct mailbox *
 	ws->commons.habits = habits_new();
 	ws->commons.paces = paces_new(n);
 	ws->commons.bans = bans_new();
+	ws->commons.limits = limits_new(c);
 	workers_configure(ws, c);
 	ws->commons.helpers = helpers_new(HELPER_THREADS);
 	ws->commons.askers = helpers_new(ASKER_THREADS);
@@ -564,4 +566,5 @@ workers_stop(struct workers *ws, const struct error *e)
 	attempts_free(&ws->commons.attempts);
 	paces_free(&ws->commons.paces);
 	bans_free(&ws->commons.bans);
+	limits_free(&ws->commons.limits);
 }

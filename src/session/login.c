@@ -17,6 +17,7 @@
 #include "session/arrival.h"
 #include "session/authenticate.h"
 #include "session/session.h"
+#include "session/throttle.h"
 #include "tenant/route.h"
 
 /* Startup parameters that are not session parameters. */
@@ -364,6 +365,14 @@ has_room_for(struct shard *s, struct tenant *t, struct user *user, const char **
 	return true;
 }
 
+static void
+give_room_back(struct shard *s, struct tenant *t, struct user *user)
+{
+	budget_give(&s->commons->clients);
+	budget_give(&user->clients);
+	t->nclients--;
+}
+
 /* What the client proved with logs us in on servers, if it is the server's user and its password is not known: SCRAM
  * keys, a password in clear, or what auth_query found. */
 static void
@@ -423,7 +432,9 @@ login_authenticated(struct client *c)
 	struct shard *s = container_of(c->env, struct shard, client_env);
 	struct tenant *t = find_tenant(s, c);
 	struct session *session;
+	struct throttle *throttle;
 	struct user *user;
+	struct error e;
 	const char *limit;
 
 	if (t == NULL)
@@ -434,8 +445,16 @@ login_authenticated(struct client *c)
 		client_reject(c, SQLSTATE_TOO_MANY_CONNECTIONS, "client connections exceeded (%s)", limit);
 		return;
 	}
+	throttle = throttle_enter(s, t, user, c, &e);
+	if (throttle == NULL && e.sqlstate[0] != '\0') {
+		give_room_back(s, t, user);
+		users_put(s->commons->users, &user);
+		client_close(c, &e, e.message);
+		return;
+	}
 	session = session_new(c, choose_pool(s, t, c->login), user);
 	session->counted = true;
+	throttle_attach(session, throttle);
 	pass_through(session, c->login);
 	if (pool_know_welcome(session->pool, &session->wait))
 		login_welcome(session);

@@ -44,6 +44,8 @@ session_sources = \
 	src/session/slow.h \
 	src/session/statement.c \
 	src/session/statement.h \
+	src/session/throttle.c \
+	src/session/throttle.h \
 	src/session/timing.c \
 	src/session/timing.h \
 	src/session/tunnel.c \

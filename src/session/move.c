@@ -9,6 +9,7 @@
 #include "session/guard.h"
 #include "session/change.h"
 #include "session/link.h"
+#include "session/throttle.h"
 #include "session/memory.h"
 
 /* A set of parameters as text: name NUL value NUL ... */
@@ -102,6 +103,7 @@ session_pack(struct session *s)
 	if (s->counted)
 		s->pool->tenant->nclients--;
 	guard_forget(s);
+	throttle_leave(s);
 	names_free(&s->names);
 	params_unref(s->shard->params, &s->params);
 	params_unref(s->shard->params, &s->startup);

@@ -6,6 +6,7 @@
  * do.  A few are looked into: ReadyForQuery, ParameterStatus, errors, and the
  * two command tags that make prepared statements vanish.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -17,6 +18,7 @@
 #include "pg/response.h"
 #include "pg/writer.h"
 #include "session/link.h"
+#include "session/throttle.h"
 
 /* A message that is to be looked into has an end within this. */
 #define INSPECTED_MAX (1024 * 1024)
@@ -200,6 +202,7 @@ take_ready(struct haul *h, const uint8_t *body, size_t n)
 	if (!pipeline_is_empty(&k->pipeline) || action == REPLY_SWALLOW)
 		return action;
 	stop_clocks(h, body[0]);
+	throttle_over(h->session, h->now, body[0] == TRANSACTION_IDLE);
 	return action;
 }
 
@@ -290,6 +293,19 @@ doubt_statements(struct haul *h, const struct pipeline_entry *head, const char *
 		h->link->server->close_needed = true;
 }
 
+/* The error of a simple query was replaced: its ReadyForQuery is the client's. */
+static void
+pass_rest(struct link *k)
+{
+	struct pipeline_entry *head = pipeline_head(&k->pipeline);
+
+	if (head == NULL || head->kind != REQUEST_QUERY || head->action != REPLY_REPLACE)
+		return;
+	free(head->ref);
+	head->ref = NULL;
+	head->action = REPLY_PASS;
+}
+
 static enum reply_action
 take_error(struct haul *h, const uint8_t *body, size_t n)
 {
@@ -326,6 +342,7 @@ take_error(struct haul *h, const uint8_t *body, size_t n)
 		end_run(h);
 		writer_error(gather_write(h->gather), &ours);
 		gather_wrote(h->gather);
+		pass_rest(k);
 		return REPLY_SWALLOW;
 	}
 	/* What of ours fails, fails for the client's request that it was done for. */
@@ -463,6 +480,7 @@ session_on_reply(struct server *server, const uint8_t *p, size_t n)
 		return n;	/* session or server are closed */
 	end_run(&h);
 	s->pool->tenant->traffic.sent += h.pos - p;
+	throttle_count(s, (size_t)(h.pos - p));
 	if (!gather_flush(h.gather)) {
 		stream_pause(&server->stream);
 		timing_block(k, h.now);

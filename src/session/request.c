@@ -18,6 +18,7 @@
 #include "pg/writer.h"
 #include "session/change.h"
 #include "session/guard.h"
+#include "session/throttle.h"
 #include "session/memory.h"
 
 /* Requests of a client that may be outstanding at a time; then it has to wait, until half of them are done. */
@@ -248,6 +249,7 @@ send_ready(struct session *s)
 	buffer_release(&ready);
 	s->query_since = s->transaction_since = 0;
 	s->quiet_since = clock_recent();
+	throttle_over(s, s->quiet_since, true);
 }
 
 /* The request was answered with an error while it waited: throw it away, in the extended protocol up to Sync. */
@@ -339,6 +341,8 @@ take_request(struct batch *b)
 	struct request rq = { .start = b->pos };
 	const struct request_rule *rule;
 	const struct config *c = shard_config(s->shard);
+	enum throttle_outcome limited = THROTTLE_PASS;
+	struct error over;
 
 	switch (frame_peek(b->pos, (size_t)(b->end - b->pos), &rq.frame)) {
 	case FRAME_SHORT:
@@ -404,15 +408,31 @@ take_request(struct batch *b)
 		throw_away(b, &rq);
 		return true;
 	}
+	if (s->shard->throttles != NULL) {
+		limited = throttle_request(b, &rq, &over);
+		if (limited == THROTTLE_WAIT)
+			return false;
+		if (limited == THROTTLE_REFUSE) {
+			throw_away(b, &rq);
+			return true;
+		}
+	}
 	/* What has no answer of its own starts nothing. */
 	if (!rule->is_copy && rq.frame.type != FE_FLUSH)
 		start_clocks(b);
-	if (!reach_server(b))
-		return false;
+	if (!reach_server(b)) {
+		if (!throttle_queue_is_full(s))
+			return false;
+		throw_away(b, &rq);
+		return true;
+	}
+	throttle_charge(s, rq.frame.type, b->now);
 	if (!rule->is_copy)
 		s->link->meter.bytes_in += rq.frame.size;
 	if (s->link->pipeline.skipping && rq.frame.type != FE_SYNC)
 		drop_all(&rq);
+	else if (limited == THROTTLE_FAIL)
+		request_fail(b, &rq, &over);
 	else if (!guard_is_on(s) || guard_admits(b, &rq))
 		rule->handle(b, &rq);
 	advance(b, &rq);
@@ -446,7 +466,7 @@ session_read_on(struct session *s)
 {
 	const struct link *k = s->link;
 
-	if (!s->client->stream.paused || s->wait.queued || s->leaving || !stream_is_drained(&s->client->stream))
+	if (!s->client->stream.paused || s->wait.queued || throttle_holds(s) || s->leaving || !stream_is_drained(&s->client->stream))
 		return;
 	if (k != NULL && (!stream_is_drained(&k->server->stream) || k->pipeline.count > OUTSTANDING_MAX / 2))
 		return;
@@ -475,7 +495,7 @@ session_on_input(struct client *c, const uint8_t *p, size_t n)
 	struct session *s = c->owner;
 	struct batch b = { .session = s, .pos = p, .end = p + n };
 
-	if (s->wait.queued || s->leaving || is_held_up(s) || is_being_retried(s) || change_is_under_way(s)) {
+	if (s->wait.queued || throttle_holds(s) || s->leaving || is_held_up(s) || is_being_retried(s) || change_is_under_way(s)) {
 		stream_pause(&c->stream);
 		return s->leaving ? n : 0;
 	}
@@ -486,6 +506,7 @@ session_on_input(struct client *c, const uint8_t *p, size_t n)
 			break;
 	}
 	s->pool->tenant->traffic.received += b.pos - p;
+	throttle_count(s, (size_t)(b.pos - p));
 	if (c->state == CLIENT_READY) {
 		send_batch(&b);
 		part(s);

@@ -12,6 +12,7 @@
 #include "session/change.h"
 #include "session/guard.h"
 #include "session/link.h"
+#include "session/throttle.h"
 #include "session/memory.h"
 
 static void on_granted(struct lease_request *r, struct server *server);
@@ -128,6 +129,7 @@ on_granted(struct lease_request *r, struct server *server)
 		return;
 	}
 	s->waited = clock_now() - r->since;
+	throttle_unqueue(s);
 	session_link(s, server);
 	client_resume(s->client);
 	/* All that was waiting may have been thrown away meanwhile: then there is nothing to wait for. */
@@ -248,6 +250,7 @@ session_end(struct session *s)
 		let_go_of_server(s);
 	statement_unref(&s->unnamed);
 	guard_forget(s);
+	throttle_leave(s);
 	memory_let_go(s);
 	names_free(&s->names);	/* now: at the end of the turn its tenant may be gone */
 	change_free(&s->change);
@@ -313,6 +316,7 @@ session_refuse(struct session *s, const struct error *e)
 
 	own.severity = SEVERITY_ERROR;
 	pool_forget(s->pool, &s->wait);
+	throttle_unqueue(s);
 	writer_error(&b, &own);
 	stream_send_bytes(&s->client->stream, b.data, b.len);
 	buffer_release(&b);
@@ -351,7 +355,7 @@ session_cancel(struct session *s, struct client *by)
 	struct cancel_ticket *ticket;
 	struct error e;
 
-	if (s->wait.queued && s->client->state == CLIENT_READY && !s->tunnel) {
+	if ((s->wait.queued || throttle_cancel(s)) && s->client->state == CLIENT_READY && !s->tunnel) {
 		error_set(&e, SEVERITY_ERROR, SQLSTATE_QUERY_CANCELED, "canceling statement due to user request");
 		session_refuse(s, &e);
 	} else if (s->link != NULL && (s->tunnel || !pipeline_is_empty(&s->link->pipeline))) {

@@ -54,6 +54,7 @@ struct session {
 	const struct params *startup;	/* those of them that its startup packet asked for */
 	struct change *change;		/* SET pgusher.tenant is under way (session/change.h); else NULL */
 	char *login_tenant;		/* where it logged in; NULL: it never went elsewhere */
+	struct throttle *throttle;	/* session/throttle.h; NULL: no limits */
 	struct lease_request wait;
 	usec_t waited;			/* for the server that it was granted; of the next query */
 	usec_t query_since;		/* 0: no query is under way */

@@ -14,6 +14,7 @@
 #include "session/memory.h"
 #include "session/plan.h"
 #include "session/session.h"
+#include "session/throttle.h"
 #include "session/timing.h"
 
 /* How long a database is remembered that "*" made and nobody has ever come to. */
@@ -68,6 +69,7 @@ apply_config(struct shard *s, const struct config *c)
 		.user_timeout_ms = c->tcp_user_timeout,
 	};
 	timing_configure(s);
+	throttles_configure(s);
 }
 
 void
@@ -431,6 +433,7 @@ shard_release(struct shard *s, const struct error *e)
 void
 shard_free(struct shard *s)
 {
+	throttles_free(s);
 	verifiers_free(&s->client_env.verifiers);
 	tenants_free(&s->tenants);
 	timings_free(s);

@@ -92,6 +92,7 @@ struct shard {
 	int nlookups;			/* that wait for the answer to a search */
 	struct arrival *arrivals;	/* session/arrival.h */
 	struct config_database *at_door;	/* what "*" makes for who logs in just now; owned */
+	struct throttles *throttles;	/* session/throttle.h; NULL: there never was a limit */
 	bool paused;			/* PAUSE of all, those that come later included */
 };
 

@@ -4,6 +4,7 @@
 #include "base/sqlstate.h"
 #include "pg/message.h"
 #include "session/link.h"
+#include "session/throttle.h"
 
 struct deadline {
 	usec_t limit;		/* 0: none */
@@ -55,9 +56,10 @@ session_upkeep(struct session *s, usec_t now)
 	const struct config *c = shard_config(s->shard);
 	const struct config_user *u = s->pool->user_conf;
 	bool linked = s->link != NULL;
+	struct error e;
 	bool idle_in_transaction = linked && session_is_quiet(s) && s->transaction_since > 0;
 	bool idle = s->client->state == CLIENT_READY && s->query_since == 0 && s->transaction_since == 0 &&
-		    !s->tunnel;	/* what it does is not known; PostgreSQL has wal_sender_timeout */
+		    !throttle_holds(s) && !s->tunnel;	/* what it does is not known; PostgreSQL has wal_sender_timeout */
 	const struct deadline deadlines[] = {
 		{ user_query_timeout(c, u), linked ? s->query_since : 0, SQLSTATE_QUERY_CANCELED, "query timeout" },
 		{ user_transaction_timeout(c, u), linked ? s->transaction_since : 0, SQLSTATE_TRANSACTION_TIMEOUT,
@@ -76,8 +78,13 @@ session_upkeep(struct session *s, usec_t now)
 			return;
 		}
 	}
+	if (linked && throttle_transaction_is_over(s, now, &e)) {
+		e.severity = SEVERITY_FATAL;
+		client_close(s->client, &e, e.message);
+		return;
+	}
 	if (linked && is_to_be_closed(s))
 		close_server(s);
-	else if (s->client->stream.paused && stream_peer_gone(&s->client->stream) && (s->wait.queued || linked))
+	else if (s->client->stream.paused && stream_peer_gone(&s->client->stream) && (s->wait.queued || linked || throttle_holds(s)))
 		client_close(s->client, NULL, "client unexpected eof");
 }

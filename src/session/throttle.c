@@ -1,0 +1,559 @@
+#include "session/throttle.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/sqlstate.h"
+#include "pg/message.h"
+#include "pg/writer.h"
+#include "session/link.h"
+
+/* Sessions that go on in one turn of the loop; others are served in between. */
+#define WAKE_MAX 64
+
+/* Rates that are shared between nodes change behind our back, and so does the count of those under way on other
+ * workers: so often, who waits is looked at again. */
+#define LOOK_AGAIN (10 * USEC_PER_MSEC)
+
+/* Bytes are debited when a query is over, and of a long one whenever there are so many. */
+#define BYTES_AT_ONCE (256 * 1024)
+
+RB_HEAD(throttle_tree, throttle);
+TAILQ_HEAD(throttle_list, throttle);
+
+struct throttles {
+	struct shard *shard;
+	struct loop_timer *timer;
+	struct throttle_tree delayed;
+	struct throttle_list crowded;
+	struct deferred deferred;	/* somebody's query is over: look at `crowded` */
+	bool on;			/* [limits] has lines */
+};
+
+static int
+compare(const struct throttle *a, const struct throttle *b)
+{
+	if (a->due != b->due)
+		return a->due < b->due ? -1 : 1;
+	return a->session->client->id < b->session->client->id ? -1 : a->session->client->id > b->session->client->id;
+}
+
+RB_PROTOTYPE(throttle_tree, throttle, by_due, compare)
+RB_GENERATE(throttle_tree, throttle, by_due, compare)
+
+static struct throttles *
+throttles_of(const struct throttle *t)
+{
+	return t->session->shard->throttles;
+}
+
+/* --- who waits --- */
+
+static void
+set_timer(struct throttles *ts)
+{
+	const struct throttle *first = RB_MIN(throttle_tree, &ts->delayed);
+	usec_t now = clock_recent(), delay = first == NULL || first->due - now > LOOK_AGAIN ? LOOK_AGAIN : first->due - now;
+
+	if (first == NULL && TAILQ_EMPTY(&ts->crowded))
+		loop_timer_stop(ts->timer);
+	else
+		loop_timer_set(ts->timer, delay > 0 ? delay : 0);
+}
+
+static void
+delay(struct throttle *t, usec_t due)
+{
+	struct throttles *ts = throttles_of(t);
+
+	t->state = THROTTLE_DELAYED;
+	t->due = due;
+	RB_INSERT(throttle_tree, &ts->delayed, t);
+	if (RB_MIN(throttle_tree, &ts->delayed) == t)
+		set_timer(ts);
+}
+
+static void
+crowd(struct throttle *t)
+{
+	struct throttles *ts = throttles_of(t);
+
+	t->state = THROTTLE_CROWDED;
+	TAILQ_INSERT_TAIL(&ts->crowded, t, link);
+	if (RB_EMPTY(&ts->delayed) && TAILQ_FIRST(&ts->crowded) == t)
+		set_timer(ts);
+}
+
+static void
+leave_queue(struct throttle *t)
+{
+	struct throttles *ts = throttles_of(t);
+
+	if (t->state == THROTTLE_DELAYED)
+		RB_REMOVE(throttle_tree, &ts->delayed, t);
+	else if (t->state == THROTTLE_CROWDED)
+		TAILQ_REMOVE(&ts->crowded, t, link);
+	t->state = THROTTLE_QUIET;
+}
+
+static void
+send_error(struct session *s, const struct error *e)
+{
+	struct buffer b = BUFFER_INIT;
+
+	writer_error(&b, e);
+	stream_send_bytes(&s->client->stream, b.data, b.len);
+	buffer_release(&b);
+}
+
+/* Its wait is over; it may close itself. */
+static void
+go_on(struct throttle *t, enum limit_outcome outcome, const struct error *e)
+{
+	struct session *s = t->session;
+
+	if (outcome == LIMIT_REFUSE) {
+		t->state = THROTTLE_QUIET;
+		session_refuse(s, e);
+		return;
+	}
+	t->state = THROTTLE_READY;
+	client_resume(s->client);
+}
+
+/* Who is due comes in; or, if too many are under way, is next when one of them ends. */
+static void
+start(struct throttle *t, usec_t now)
+{
+	struct error e;
+	enum limit_outcome outcome;
+
+	leave_queue(t);
+	outcome = limit_start(&t->set, now, &t->hold, &e);
+	if (outcome == LIMIT_WAIT)
+		crowd(t);
+	else
+		go_on(t, outcome, &e);
+}
+
+/* In order, each whose own limits have room; who has waited too long is refused. */
+static void
+serve_crowded(struct throttles *ts, usec_t now)
+{
+	struct throttle *t = TAILQ_FIRST(&ts->crowded);
+
+	for (int i = 0; i < WAKE_MAX && t != NULL; i++) {
+		struct error e;
+		enum limit_outcome outcome = limit_start(&t->set, now, &t->hold, &e);
+
+		if (outcome == LIMIT_WAIT) {
+			t = TAILQ_NEXT(t, link);
+			continue;
+		}
+		leave_queue(t);
+		go_on(t, outcome, &e);
+		t = TAILQ_FIRST(&ts->crowded);	/* what that did may have brought others to their end */
+	}
+}
+
+static void
+serve_delayed(struct throttles *ts, usec_t now)
+{
+	struct throttle *t;
+
+	for (int i = 0; i < WAKE_MAX && (t = RB_MIN(throttle_tree, &ts->delayed)) != NULL && t->due <= now; i++) {
+		usec_t more = limit_due(&t->set, &t->hold, now);
+
+		if (more == 0) {
+			start(t, now);
+		} else {
+			RB_REMOVE(throttle_tree, &ts->delayed, t);
+			t->due = now + more;
+			RB_INSERT(throttle_tree, &ts->delayed, t);
+		}
+	}
+}
+
+/* Those may be due earlier than they were told. */
+static void
+look_again(struct throttles *ts, usec_t now)
+{
+	struct throttle *t, *next;
+
+	for (t = RB_MIN(throttle_tree, &ts->delayed); t != NULL; t = next) {
+		usec_t due = now + limit_due(&t->set, &t->hold, now);
+
+		next = RB_NEXT(throttle_tree, &ts->delayed, t);
+		if (due >= t->due)
+			continue;
+		RB_REMOVE(throttle_tree, &ts->delayed, t);
+		t->due = due;
+		RB_INSERT(throttle_tree, &ts->delayed, t);
+	}
+}
+
+static void
+on_timer(void *arg)
+{
+	struct throttles *ts = arg;
+	usec_t now = clock_now();
+	const struct throttle *first = RB_MIN(throttle_tree, &ts->delayed);
+
+	if (first != NULL && first->due > now)
+		look_again(ts, now);
+	serve_delayed(ts, now);
+	serve_crowded(ts, now);
+	set_timer(ts);
+}
+
+static void
+on_over(struct deferred *d)
+{
+	struct throttles *ts = container_of(d, struct throttles, deferred);
+
+	serve_crowded(ts, clock_recent());
+}
+
+/* --- the set of a session --- */
+
+static void
+refresh(struct throttle *t)
+{
+	struct session *s = t->session;
+	const struct limit_names names = {
+		.tenant = s->pool->tenant->name,
+		.class = s->pool->tenant->conf != NULL ? s->pool->tenant->conf->limits : NULL,
+		.user = s->user->name,
+		.address = &s->client->address,
+	};
+
+	limits_refresh(s->shard->commons->limits, &names, &t->set);
+}
+
+/* NULL: there are no limits.  Between queries it is brought to the present configuration. */
+static struct throttle *
+find(struct session *s)
+{
+	struct throttle *t = s->throttle;
+
+	if (t == NULL) {
+		if (!s->shard->throttles->on)
+			return NULL;
+		t = memory_zalloc(sizeof(*t));
+		t->set.counted = s->counted;
+		throttle_attach(s, t);
+	}
+	if (t->state == THROTTLE_QUIET && t->set.generation != limits_generation(s->shard->commons->limits))
+		refresh(t);
+	return t;
+}
+
+struct throttle *
+throttle_enter(struct shard *s, const struct tenant *t, const struct user *u, const struct client *c, struct error *e)
+{
+	const struct limit_names names = {
+		.tenant = t->name, .class = t->conf->limits, .user = u->name, .address = &c->address,
+	};
+	struct throttle *x;
+
+	e->sqlstate[0] = '\0';
+	if (s->throttles == NULL || !s->throttles->on)
+		return NULL;
+	x = memory_zalloc(sizeof(*x));
+	if (limits_enter(s->commons->limits, &names, clock_now(), &x->set, e))
+		return x;
+	e->severity = SEVERITY_FATAL;
+	free(x);
+	return NULL;
+}
+
+void
+throttle_free(struct shard *s, struct throttle **t)
+{
+	if (*t == NULL)
+		return;
+	limits_leave(s->commons->limits, &(*t)->set);
+	free(*t);
+	*t = NULL;
+}
+
+void
+throttle_attach(struct session *s, struct throttle *t)
+{
+	s->throttle = t;
+	if (t != NULL)
+		t->session = s;
+}
+
+static void
+end_query(struct throttle *t)
+{
+	struct throttles *ts = throttles_of(t);
+	bool was_active = t->hold.active != 0;
+
+	limit_end(&t->set, &t->hold);
+	if (was_active && !TAILQ_EMPTY(&ts->crowded))
+		loop_defer(t->session->shard->loop, &ts->deferred, on_over);
+}
+
+void
+throttle_leave(struct session *s)
+{
+	struct throttle *t = s->throttle;
+
+	if (t == NULL)
+		return;
+	if (t->state != THROTTLE_UNDER_WAY)
+		limit_withdraw(&t->set, &t->hold);
+	leave_queue(t);
+	throttle_unqueue(s);
+	throttle_over(s, clock_recent(), true);
+	throttle_free(s->shard, &s->throttle);
+}
+
+/* --- requests --- */
+
+static bool
+is_query(uint8_t type)
+{
+	return type == FE_QUERY || type == FE_FUNCTION_CALL || type == FE_EXECUTE;
+}
+
+/* What begins nothing by itself. */
+static bool
+is_beside(uint8_t type)
+{
+	return type == FE_SYNC || type == FE_FLUSH || type == FE_COPY_DATA || type == FE_COPY_DONE || type == FE_COPY_FAIL;
+}
+
+static bool
+is_outside(const struct session *s)
+{
+	return s->link == NULL || (pipeline_is_empty(&s->link->pipeline) && !s->link->pipeline.open &&
+				   s->link->server->transaction == TRANSACTION_IDLE);
+}
+
+/* The last request of a pipeline is at its end; whether a transaction is open then, only the server knows. */
+static bool
+is_behind_others(const struct session *s)
+{
+	return s->link != NULL && !pipeline_is_empty(&s->link->pipeline) && !s->link->pipeline.open &&
+	       !s->link->pipeline.in_copy && !s->link->pipeline.skipping;
+}
+
+static bool
+is_too_long(struct throttle *t, const struct request *rq, struct error *e)
+{
+	int64_t least;
+
+	if (rq->frame.type != FE_QUERY && rq->frame.type != FE_PARSE)
+		return false;
+	least = limit_least(&t->set, LIMIT_KIND_QUERY_LENGTH);
+	if (least == 0 || (int64_t)(rq->frame.size - FRAME_HEADER) <= least ||
+	    !limit_exceeds(&t->set, LIMIT_KIND_QUERY_LENGTH, (int64_t)(rq->frame.size - FRAME_HEADER), e))
+		return false;
+	error_detail(e, "This one is %zu bytes long.", rq->frame.size - FRAME_HEADER);
+	return true;
+}
+
+/* Our error goes out before anything of the server: nothing is outstanding. */
+static enum throttle_outcome
+refuse(struct session *s, const struct error *e)
+{
+	send_error(s, e);
+	s->refusing = true;
+	return THROTTLE_REFUSE;
+}
+
+static void
+warn(struct throttle *t, usec_t now)
+{
+	struct error notice;
+
+	if (limit_warn(&t->set, now, &notice))
+		send_error(t->session, &notice);
+}
+
+static enum throttle_outcome
+admit(struct throttle *t, usec_t now)
+{
+	struct session *s = t->session;
+	struct error e;
+
+	switch (limit_admit(&t->set, now, &t->hold, &e)) {
+	case LIMIT_REFUSE:
+		return refuse(s, &e);
+	case LIMIT_WAIT:
+		if (t->hold.waits != 0)
+			delay(t, now + limit_due(&t->set, &t->hold, now));
+		else
+			crowd(t);
+		stream_pause(&s->client->stream);
+		return THROTTLE_WAIT;
+	case LIMIT_PASS:
+		warn(t, now);
+		break;
+	}
+	return THROTTLE_PASS;
+}
+
+static enum throttle_outcome
+begin(struct throttle *t, usec_t now)
+{
+	if (t->state != THROTTLE_READY) {
+		enum throttle_outcome outcome = admit(t, now);
+
+		if (outcome != THROTTLE_PASS)
+			return outcome;
+	}
+	t->state = THROTTLE_UNDER_WAY;
+	t->paid = true;
+	return THROTTLE_PASS;
+}
+
+enum throttle_outcome
+throttle_request(struct batch *b, const struct request *rq, struct error *e)
+{
+	struct session *s = b->session;
+	struct throttle *t = find(s);
+
+	if (t == NULL || !t->set.any || is_beside(rq->frame.type))
+		return THROTTLE_PASS;
+	if (is_too_long(t, rq, e))
+		return is_outside(s) ? refuse(s, e) : THROTTLE_FAIL;
+	if (t->state != THROTTLE_UNDER_WAY && s->transaction_since == 0 && is_outside(s))
+		return begin(t, b->now);
+	if (is_behind_others(s) && limit_is_over(&t->set, b->now)) {
+		stream_pause(&s->client->stream);
+		return THROTTLE_WAIT;
+	}
+	return THROTTLE_PASS;
+}
+
+void
+throttle_charge(struct session *s, uint8_t type, usec_t now)
+{
+	struct throttle *t = s->throttle;
+
+	if (t == NULL || !t->set.any)
+		return;
+	if (t->server_since == 0)
+		t->server_since = now;
+	if (!is_query(type))
+		return;
+	if (!t->paid)
+		limit_debit(&t->set, LIMIT_KIND_QUERIES, now, 1);
+	t->paid = false;
+}
+
+bool
+throttle_queue_is_full(struct session *s)
+{
+	struct throttle *t = s->throttle;
+	struct error e;
+
+	if (t == NULL || t->queued || !t->set.any)
+		return false;
+	if (!limit_enqueue(&t->set, &e)) {
+		t->queued = true;
+		return false;
+	}
+	pool_forget(s->pool, &s->wait);
+	refuse(s, &e);
+	return true;
+}
+
+void
+throttle_unqueue(struct session *s)
+{
+	struct throttle *t = s->throttle;
+
+	if (t == NULL || !t->queued)
+		return;
+	t->queued = false;
+	limit_dequeue(&t->set);
+}
+
+bool
+throttle_cancel(struct session *s)
+{
+	if (!throttle_holds(s))
+		return false;
+	leave_queue(s->throttle);
+	limit_withdraw(&s->throttle->set, &s->throttle->hold);
+	return true;
+}
+
+void
+throttle_over(struct session *s, usec_t now, bool idle)
+{
+	struct throttle *t = s->throttle;
+
+	if (t == NULL)
+		return;
+	t->result = 0;
+	if (t->bytes > 0)
+		limit_debit(&t->set, LIMIT_KIND_BYTES, now, t->bytes);
+	t->bytes = 0;
+	if (t->server_since != 0 && now > t->server_since)
+		limit_debit(&t->set, LIMIT_KIND_SERVER_TIME, now, now - t->server_since);
+	t->server_since = idle || t->server_since == 0 ? 0 : now;
+	if (!idle)
+		return;
+	t->paid = false;
+	t->transaction_told = false;
+	if (t->state == THROTTLE_UNDER_WAY || t->state == THROTTLE_READY)
+		t->state = THROTTLE_QUIET;
+	end_query(t);
+}
+
+/* --- upkeep --- */
+
+bool
+throttle_transaction_is_over(struct session *s, usec_t now, struct error *e)
+{
+	struct throttle *t = s->throttle;
+	int64_t least;
+
+	if (t == NULL || s->transaction_since == 0 || t->transaction_told)
+		return false;
+	if (t->bytes >= BYTES_AT_ONCE) {
+		limit_debit(&t->set, LIMIT_KIND_BYTES, now, t->bytes);
+		t->bytes = 0;
+	}
+	least = limit_least(&t->set, LIMIT_KIND_TRANSACTION);
+	if (least == 0 || now - s->transaction_since <= least)
+		return false;
+	t->transaction_told = true;
+	return limit_exceeds(&t->set, LIMIT_KIND_TRANSACTION, now - s->transaction_since, e);
+}
+
+void
+throttles_configure(struct shard *s)
+{
+	struct throttles *ts = s->throttles;
+
+	if (ts == NULL) {
+		if (shard_config(s)->nlimits == 0)
+			return;
+		ts = s->throttles = memory_zalloc(sizeof(*ts));
+		ts->shard = s;
+		ts->timer = loop_timer_new(s->loop, on_timer, ts);
+		RB_INIT(&ts->delayed);
+		TAILQ_INIT(&ts->crowded);
+	}
+	ts->on = shard_config(s)->nlimits > 0;
+	if (!RB_EMPTY(&ts->delayed) || !TAILQ_EMPTY(&ts->crowded))
+		loop_timer_set(ts->timer, 0);
+}
+
+void
+throttles_free(struct shard *s)
+{
+	if (s->throttles == NULL)
+		return;
+	loop_timer_free(&s->throttles->timer);
+	free(s->throttles);
+	s->throttles = NULL;
+}
