@@ -128,6 +128,15 @@ same_line(const struct config_database *a, const struct config_database *b)
 	       same_text(a->connect_query, b->connect_query) && a->target_session_attrs == b->target_session_attrs;
 }
 
+static void
+take_threat_mode(struct tenant *tenant, const struct config *c)
+{
+	int mode = tenant->conf != NULL ? tenant->conf->threat_mode : THREAT_INHERIT;
+
+	tenant->threat_mode = (uint8_t)(mode != THREAT_INHERIT ? mode : c->threat_mode);
+	tenant->threat_epoch++;
+}
+
 /* It was of the snapshot `old`. */
 static void
 take_origin(struct tenants *t, struct tenant *tenant, const struct origin *o, const struct config *old)
@@ -139,6 +148,7 @@ take_origin(struct tenants *t, struct tenant *tenant, const struct origin *o, co
 	tenant->autodb = o->made;
 	tenant->conf = o->conf;
 	tenant->source = (uint8_t)o->source;
+	take_threat_mode(tenant, t->config);
 }
 
 void
