@@ -7,7 +7,6 @@
  * two command tags that make prepared statements vanish.
  */
 #include <stdlib.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -292,19 +291,6 @@ doubt_statements(struct haul *h, const struct pipeline_entry *head, const char *
 	if ((unwanted && head->kind == REQUEST_PARSE) ||
 	    (missing && (head->kind == REQUEST_BIND || head->kind == REQUEST_DESCRIBE)))
 		h->link->server->close_needed = true;
-}
-
-/* The error of a simple query was replaced: its ReadyForQuery is the client's. */
-static void
-pass_rest(struct link *k)
-{
-	struct pipeline_entry *head = pipeline_head(&k->pipeline);
-
-	if (head == NULL || head->kind != REQUEST_QUERY || head->action != REPLY_REPLACE)
-		return;
-	free(head->ref);
-	head->ref = NULL;
-	head->action = REPLY_PASS;
 }
 
 /* The error of a simple query was replaced: its ReadyForQuery is the client's. */
