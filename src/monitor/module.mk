@@ -3,6 +3,8 @@ monitor_sources = \
 	src/monitor/alerts.h \
 	src/monitor/history.c \
 	src/monitor/history.h \
+	src/monitor/lookout.c \
+	src/monitor/lookout.h \
 	src/monitor/monitor.c \
 	src/monitor/monitor.h \
 	src/monitor/notice.c \
@@ -16,8 +18,6 @@ monitor_sources = \
 	src/monitor/slow_log.h \
 	src/monitor/threats.c \
 	src/monitor/threats.h \
-	src/monitor/watch.c \
-	src/monitor/watch.h \
 	src/monitor/webhook.c \
 	src/monitor/webhook.h
 

@@ -12,7 +12,7 @@
 #include "monitor/ring.h"
 #include "monitor/slow_log.h"
 #include "monitor/threats.h"
-#include "monitor/watch.h"
+#include "monitor/lookout.h"
 #include "monitor/webhook.h"
 
 #define TICK USEC_PER_SEC
@@ -29,7 +29,7 @@ struct monitor {
 	struct alerts *alerts;
 	struct threats *threats;
 	struct history history;
-	struct watch *watch;
+	struct lookout *lookout;
 	struct webhook *webhook;
 	struct monitor_counts counts;
 	char host[64];			/* where we are, for who gets alerts of several */
@@ -234,7 +234,7 @@ monitor_set_config(struct monitor *m, const struct config *c)
 	m->config = config_ref(c);
 	config_unref(&old);
 	apply(m);
-	watch_configure(m->watch, c);
+	lookout_configure(m->lookout, c);
 }
 
 void
@@ -259,7 +259,7 @@ monitor_reset(struct monitor *m)
 	alerts_reset(m->alerts);
 	threats_reset(m->threats);
 	history_reset(&m->history, clock_now());
-	watch_forget(m->watch);
+	lookout_forget(m->lookout);
 }
 
 /* --- reports --- */
@@ -345,7 +345,7 @@ struct monitor *
 monitor_new(struct loop *l, struct mailbox *mb, int job_mail, struct helpers *askers, const struct inquirer *in,
 	    const struct config *c)
 {
-	static const struct watch_ops watch_ops = { .sum = on_sum, .alarm = on_alarm };
+	static const struct lookout_ops lookout_ops = { .sum = on_sum, .alarm = on_alarm };
 	struct monitor *m = memory_zalloc(sizeof(*m));
 
 	m->loop = l;
@@ -355,7 +355,7 @@ monitor_new(struct loop *l, struct mailbox *mb, int job_mail, struct helpers *as
 	m->threats = threats_new(mb, job_mail, askers);
 	history_init(&m->history, clock_now());
 	m->webhook = webhook_new(l, mb, job_mail, askers, on_told, m);
-	m->watch = watch_new(l, in, c, &watch_ops, m);
+	m->lookout = lookout_new(l, in, c, &lookout_ops, m);
 	find_host(m->host, sizeof(m->host));
 	apply(m);
 	loop_every(l, TICK, on_tick, m);
@@ -376,7 +376,7 @@ monitor_free(struct monitor **mp)
 	if (m == NULL)
 		return;
 	*mp = NULL;
-	watch_free(&m->watch);
+	lookout_free(&m->lookout);
 	webhook_free(&m->webhook);
 	forget_slow(m);
 	alerts_free(&m->alerts);

@@ -1,4 +1,4 @@
-#include "monitor/watch.h"
+#include "monitor/lookout.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,11 +16,11 @@ struct part {
 	struct query_alarms alarms;
 };
 
-struct watch {
+struct lookout {
 	struct inquiry inquiry;
 	const struct inquirer *inquirer;
 	struct loop *loop;
-	const struct watch_ops *ops;
+	const struct lookout_ops *ops;
 	void *arg;
 	struct query_alarm_rules rules;	/* read by the workers while asking */
 	struct query_alarm_rules next_rules;
@@ -43,7 +43,7 @@ clear_part(struct part *p)
 static void
 visit(struct shard *s, struct inquiry *q)
 {
-	struct watch *w = container_of(q, struct watch, inquiry);
+	struct lookout *w = container_of(q, struct lookout, inquiry);
 	struct part *p = &w->parts[s->index];
 
 	query_sum_add(&p->sum, &s->queries.sum);
@@ -53,7 +53,7 @@ visit(struct shard *s, struct inquiry *q)
 /* ---- on the control thread ---- */
 
 static void
-tell_sum(struct watch *w)
+tell_sum(struct lookout *w)
 {
 	struct query_sum total = { .latency = HISTOGRAM_INIT };
 
@@ -64,7 +64,7 @@ tell_sum(struct watch *w)
 }
 
 static void
-tell_alarms(struct watch *w)
+tell_alarms(struct lookout *w)
 {
 	for (int i = 0; i < w->inquirer->nworkers; i++) {
 		const struct query_alarms *a = &w->parts[i].alarms;
@@ -78,7 +78,7 @@ static void ask(void *arg);
 
 /* Also when a minute is over, so that the points of the history are whole ones. */
 static void
-ask_later(struct watch *w)
+ask_later(struct lookout *w)
 {
 	usec_t left = history_left(clock_wall()) + ROUNDING;
 
@@ -88,7 +88,7 @@ ask_later(struct watch *w)
 static void
 finish(struct inquiry *q)
 {
-	struct watch *w = container_of(q, struct watch, inquiry);
+	struct lookout *w = container_of(q, struct lookout, inquiry);
 
 	if (!w->forget) {
 		tell_sum(w);
@@ -102,7 +102,7 @@ finish(struct inquiry *q)
 static void
 ask(void *arg)
 {
-	struct watch *w = arg;
+	struct lookout *w = arg;
 
 	w->rules = w->next_rules;
 	w->forget = false;
@@ -110,7 +110,7 @@ ask(void *arg)
 }
 
 void
-watch_configure(struct watch *w, const struct config *c)
+lookout_configure(struct lookout *w, const struct config *c)
 {
 	w->period = c->alert_baseline_period < PERIOD ? c->alert_baseline_period : PERIOD;
 	w->next_rules = (struct query_alarm_rules){
@@ -121,17 +121,17 @@ watch_configure(struct watch *w, const struct config *c)
 }
 
 void
-watch_forget(struct watch *w)
+lookout_forget(struct lookout *w)
 {
 	w->forget = true;
 }
 
 /* ---- life ---- */
 
-struct watch *
-watch_new(struct loop *l, const struct inquirer *in, const struct config *c, const struct watch_ops *ops, void *arg)
+struct lookout *
+lookout_new(struct loop *l, const struct inquirer *in, const struct config *c, const struct lookout_ops *ops, void *arg)
 {
-	struct watch *w = memory_zalloc(sizeof(*w));
+	struct lookout *w = memory_zalloc(sizeof(*w));
 
 	w->inquiry.visit = visit;
 	w->inquiry.finish = finish;
@@ -140,15 +140,15 @@ watch_new(struct loop *l, const struct inquirer *in, const struct config *c, con
 	w->ops = ops;
 	w->arg = arg;
 	w->parts = memory_zalloc((size_t)in->nworkers * sizeof(*w->parts));
-	watch_configure(w, c);
+	lookout_configure(w, c);
 	ask_later(w);
 	return w;
 }
 
 void
-watch_free(struct watch **wp)
+lookout_free(struct lookout **wp)
 {
-	struct watch *w = *wp;
+	struct lookout *w = *wp;
 
 	if (w == NULL)
 		return;
