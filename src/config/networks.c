@@ -26,6 +26,33 @@ parse_bits(const char *text, size_t n, int max, int *bits)
 	return true;
 }
 
+/* As inet_pton does, without a copy: lists are read again at each login. */
+static bool
+parse_ipv4(const char *p, const char *end, uint8_t *ip)
+{
+	for (int i = 0; i < 4; i++) {
+		unsigned n = 0;
+		int digits = 0;
+
+		if (i > 0 && (p == end || *p++ != '.'))
+			return false;
+		for (; p < end && *p >= '0' && *p <= '9' && digits < 3; digits++)
+			n = n * 10 + (unsigned)(*p++ - '0');
+		if (digits == 0 || n > 255 || (digits > 1 && p[-digits] == '0'))
+			return false;
+		ip[i] = (uint8_t)n;
+	}
+	return p == end;
+}
+
+static bool
+parse_ipv6(const char *text, size_t n, uint8_t *ip)
+{
+	char address[INET6_ADDRSTRLEN];
+
+	return n < sizeof(address) && inet_pton(AF_INET6, string_copy(address, text, n + 1), ip) == 1;
+}
+
 void
 network_widen(struct network *w, int bits)
 {
@@ -39,25 +66,29 @@ network_widen(struct network *w, int bits)
 	memset(w->ip + whole, 0, sizeof(w->ip) - (size_t)whole);
 }
 
-bool
-network_parse(const char *text, size_t n, struct network *w)
+/* But for what is set behind its length. */
+static bool
+parse_network(const char *text, size_t n, struct network *w)
 {
 	const char *slash = memchr(text, '/', n);
 	size_t length = slash == NULL ? n : (size_t)(slash - text);
-	char address[INET6_ADDRSTRLEN];
-	struct network wider;
 
 	*w = (struct network){ .family = AF_UNIX };
 	if (n == strlen(UNIX_WORD) && memcmp(text, UNIX_WORD, n) == 0)
 		return true;
-	if (length == 0 || length >= sizeof(address))
-		return false;
-	string_copy(address, text, length + 1);
 	w->family = memchr(text, ':', length) == NULL ? AF_INET : AF_INET6;
 	w->bits = w->family == AF_INET ? 32 : 128;
-	if (inet_pton(w->family, address, w->ip) != 1)
+	if (w->family == AF_INET ? !parse_ipv4(text, text + length, w->ip) : !parse_ipv6(text, length, w->ip))
 		return false;
-	if (slash != NULL && !parse_bits(slash + 1, n - length - 1, w->bits, &w->bits))
+	return slash == NULL || parse_bits(slash + 1, n - length - 1, w->bits, &w->bits);
+}
+
+bool
+network_parse(const char *text, size_t n, struct network *w)
+{
+	struct network wider;
+
+	if (!parse_network(text, n, w))
 		return false;
 	wider = *w;
 	network_widen(&wider, w->bits);
@@ -140,7 +171,7 @@ config_in_networks(const char *list, int family, const uint8_t *ip)
 	do {
 		size_t n = next_word(&list);
 
-		if (network_parse(list, n, &w) && holds(&w, family, ip))
+		if (parse_network(list, n, &w) && holds(&w, family, ip))
 			return true;
 	} while (skip_comma(&list));
 	return false;

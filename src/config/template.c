@@ -70,7 +70,8 @@ replace_signs(const struct signs *s, const char *text, char *to)
 bool
 template_has_sign(const char *text)
 {
-	return text != NULL && (strstr(text, SIGN_TENANT) != NULL || strstr(text, SIGN_SHARD) != NULL);
+	return text != NULL && strchr(text, '{') != NULL &&
+	       (strstr(text, SIGN_TENANT) != NULL || strstr(text, SIGN_SHARD) != NULL);
 }
 
 static bool
@@ -100,13 +101,13 @@ template_signs(const struct config_database *d)
 	return signs;
 }
 
-/* Bits of one field under its old name count for it. */
+/* What was set under another name of its field. */
 static uint64_t
 join_aliases(uint64_t set)
 {
-	for (size_t i = 0; i < NKEYS; i++)
-		for (size_t j = 0; (KEY(i)->flags & KEY_ALIAS) != 0 && j < NKEYS; j++)
-			if ((set & BIT(i)) != 0 && KEY(j)->offset == KEY(i)->offset)
+	for (size_t i = 0; set >> i != 0; i++)
+		for (size_t j = 0; (set & BIT(i)) != 0 && (KEY(i)->flags & KEY_ALIAS) != 0 && j < NKEYS; j++)
+			if (KEY(j)->offset == KEY(i)->offset)
 				set |= BIT(j);
 	return set;
 }
