@@ -500,15 +500,18 @@ const struct config_user *config_find_user(const struct config *c, const char *n
 
 /* What a "*" line makes of a name: a copy of it with name, and dbname = name unless the line has one.  That of
  * [tenants] goes before that of [databases]; in its values {tenant} stands for the name and {shard} for config_shard.
- * Owned by the caller: one block, free().  Its other strings are borrowed from the snapshot and from name.  NULL: there
- * is no "*", or [tenants] alone has one and the name is none that a tenant may have (config_is_tenant_name).  Whether
- * the catalogue is to be asked instead (tenant_catalogue) is not looked at. */
+ * Owned by the caller: one block, for config_free_line.  Its other strings are borrowed from the snapshot and from name.
+ * NULL: there is no "*", or [tenants] alone has one and the name is none that a tenant may have (config_is_tenant_name).
+ * Whether the catalogue is to be asked instead (tenant_catalogue) is not looked at. */
 struct config_database *config_make_autodb(const struct config *c, const char *name);
 
 /* The same, of the text of a line, which may begin with a postgresql:// URI: what the catalogue says ("": nothing but the
  * "*" line of [tenants], which stands behind it; if there is none, the defaults do).  {tenant} and {shard} are replaced in it, too.  text is not kept.
  * NULL: e (F0000) says what is wrong in text; no secret of it is in e. */
 struct config_database *config_make_line(const struct config *c, const char *name, const char *text, struct error *e);
+
+/* Of both: wiped, as there may be a password, and freed.  NULL is fine. */
+void config_free_line(struct config_database *d);
 
 /* Letters, digits, '_', '-' and '.', TENANT_NAME_MAX at most, no '.' or '-' at the beginning, no "..": what can stand in
  * host names and paths.  Not those of config_is_reserved. */

@@ -1,5 +1,6 @@
 #include "config/template.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -221,6 +222,14 @@ config_shard(const struct config *c, const char *name)
 }
 
 /* --- lines that are made --- */
+
+void
+config_free_line(struct config_database *d)
+{
+	if (d != NULL)
+		memory_wipe(d, malloc_usable_size(d));
+	free(d);
+}
 
 struct config_database *
 config_make_autodb(const struct config *c, const char *name)

@@ -257,7 +257,7 @@ is_good_line(struct desk *d, const char *name, const char *line, console_done_fn
 
 	if (db == NULL)
 		return refuse(&e, done, arg);
-	free(db);
+	config_free_line(db);
 	return true;
 }
 

@@ -148,7 +148,7 @@ add_line(struct stock *rows, struct shard *s, const char *name)
 		unused.source = (uint8_t)report_line_source(shard_config(s), unused.conf);
 		add_tenant(rows, shard_config(s), s->paused, name, &unused, false);
 	}
-	free(made);
+	config_free_line(made);
 }
 
 static void
@@ -178,7 +178,7 @@ seek(const struct report_order *o, const char *line, struct stock *rows)
 	LIST_INIT(&unused.pools);
 	if (made != NULL)
 		add_tenant(rows, c, false, o->wish.tenant, &unused, false);
-	free(made);
+	config_free_line(made);
 }
 
 /* Of several workers, or one that is not in use on its own. */

@@ -377,7 +377,7 @@ perform(struct session *s)
 	} else if (tenants_line(s->shard->tenants, c->target, &made, &e) == NULL) {
 		finish(s, &e);
 	} else {
-		free(made);
+		config_free_line(made);
 		c->under_way = true;
 		set_out(s);
 	}

@@ -287,7 +287,7 @@ shard_set_config(struct shard *s, const struct config *c)
 const struct config_database *
 shard_line(struct shard *s, const char *name, struct error *e)
 {
-	free(s->at_door);
+	config_free_line(s->at_door);
 	return tenants_line(s->tenants, name, &s->at_door, e);
 }
 
@@ -439,7 +439,7 @@ shard_free(struct shard *s)
 	timings_free(s);
 	query_store_release(&s->queries);
 	applications_release(&s->applications);
-	free(s->at_door);
+	config_free_line(s->at_door);
 	params_table_free(&s->params);
 	free(s->tracked);
 }

@@ -46,7 +46,7 @@ static void
 free_tenant(struct tenants *t, struct tenant *tenant)
 {
 	HASH_DEL(t->by_name, tenant);
-	free(tenant->autodb);
+	config_free_line(tenant->autodb);
 	memory_free_secret(tenant->line);
 	free(tenant);
 }
@@ -144,7 +144,7 @@ take_origin(struct tenants *t, struct tenant *tenant, const struct origin *o, co
 	if (o->conf != NULL && tenant->conf != NULL &&
 	    (!same_line(tenant->conf, o->conf) || !config_same_security(old, tenant->conf, t->config, o->conf)))
 		tenant->generation++;
-	free(tenant->autodb);
+	config_free_line(tenant->autodb);
 	tenant->autodb = o->made;
 	tenant->conf = o->conf;
 	tenant->source = (uint8_t)o->source;

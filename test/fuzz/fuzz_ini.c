@@ -59,7 +59,7 @@ load_ini(const uint8_t *data, size_t size, size_t *sum, struct error *e)
 		if (!config_same_security(c, c->databases[i], c, c->databases[i]))
 			abort();
 	}
-	free(config_make_autodb(c, "x"));
+	config_free_line(config_make_autodb(c, "x"));
 	config_unref(&c);
 }
 
