@@ -323,7 +323,7 @@ find_route(struct exchange *x, struct refusal *r)
 {
 	enum evhttp_cmd_type command = evhttp_request_get_command(x->request);
 	enum method method = command == EVHTTP_REQ_POST ? METHOD_POST : METHOD_GET;
-	const struct route *found = route_find(x->path, method, &x->methods);
+	const struct route *found = route_of_path(x->path, method, &x->methods);
 
 	if (page_find(x->path) != NULL)
 		x->methods |= METHOD_GET;

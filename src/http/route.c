@@ -26,7 +26,7 @@ static const struct route routes[] = {
 };
 
 const struct route *
-route_find(const char *path, enum method method, unsigned *methods)
+route_of_path(const char *path, enum method method, unsigned *methods)
 {
 	const struct route *found = NULL;
 

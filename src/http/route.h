@@ -35,7 +35,7 @@ struct route {
 };
 
 /* NULL: there is no such path for this method; *methods: those it has (0: no such path at all). */
-const struct route *route_find(const char *path, enum method method, unsigned *methods);
+const struct route *route_of_path(const char *path, enum method method, unsigned *methods);
 
 /* All, in the order of the table: NULL starts, NULL ends. */
 const struct route *route_next(const struct route *after);

@@ -38,6 +38,10 @@ fuzz_programs += test/fuzz/fuzz_ini
 test_fuzz_fuzz_ini_SOURCES = test/fuzz/fuzz_ini.c $(fuzz_main)
 test_fuzz_fuzz_ini_LDADD = $(fuzz_ldadd)
 
+fuzz_programs += test/fuzz/fuzz_proxy
+test_fuzz_fuzz_proxy_SOURCES = test/fuzz/fuzz_proxy.c $(fuzz_main)
+test_fuzz_fuzz_proxy_LDADD = $(fuzz_ldadd)
+
 fuzz_programs += test/fuzz/fuzz_sql
 test_fuzz_fuzz_sql_SOURCES = test/fuzz/fuzz_sql.c $(fuzz_main)
 test_fuzz_fuzz_sql_LDADD = $(fuzz_ldadd)
