@@ -1,5 +1,6 @@
 #include "daemon/move.h"
 
+#include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "base/memory.h"
 #include "base/sqlstate.h"
 #include "config/connstr.h"
+#include "config/settings.h"
 #include "daemon/probe.h"
 #include "tenant/catalogue.h"
 
@@ -43,7 +45,7 @@ static void repoint(struct move *m);
 /* --- lines --- */
 
 struct setting {
-	const char *key, *value;
+	char *key, *value;	/* owned; secrets among them */
 };
 
 struct setting_list {
@@ -51,18 +53,74 @@ struct setting_list {
 	size_t n;
 };
 
-/* text is cut in place and has to stay. */
+static void
+add_setting(struct setting_list *list, const char *key, const char *value)
+{
+	list->items = memory_realloc(list->items, (list->n + 1) * sizeof(*list->items));
+	list->items[list->n++] = (struct setting){ memory_strdup(key), memory_strdup(value) };
+}
+
+static void
+free_settings(struct setting_list *list)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		free(list->items[i].key);
+		memory_free_secret(list->items[i].value);
+	}
+	free(list->items);
+}
+
 static bool
-read_settings(char *text, struct setting_list *list, struct error *e)
+read_uri(const char *uri, struct setting_list *list, struct error *e)
+{
+	PQconninfoOption *options = PQconninfoParse(uri, NULL);
+
+	if (options == NULL) {
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "the postgresql:// URI can't be understood");
+		return false;
+	}
+	for (PQconninfoOption *o = options; o->keyword != NULL; o++) {
+		if (o->val == NULL)
+			continue;
+		add_setting(list, o->keyword, o->val);
+		memory_wipe(o->val, strlen(o->val));
+	}
+	PQconninfoFree(options);
+	return true;
+}
+
+/* A line, which may begin with a URI. text is cut to pieces. */
+static bool
+cut_settings(char *text, struct setting_list *list, struct error *e)
 {
 	enum connstr_step step;
 	char *key, *value;
 
-	while ((step = connstr_next(&text, &key, &value, e)) == CONNSTR_PAIR) {
-		list->items = memory_realloc(list->items, (list->n + 1) * sizeof(*list->items));
-		list->items[list->n++] = (struct setting){ key, value };
+	text += strspn(text, " \t\r\n");
+	if (settings_is_uri(text)) {
+		char *uri = text;
+
+		text += strcspn(text, " \t\r\n");
+		if (*text != '\0')
+			*text++ = '\0';
+		if (!read_uri(uri, list, e))
+			return false;
 	}
+	while ((step = connstr_next(&text, &key, &value, e)) == CONNSTR_PAIR)
+		add_setting(list, key, value);
 	return step == CONNSTR_END;
+}
+
+static bool
+read_settings(const char *text, struct setting_list *list, struct error *e)
+{
+	size_t size = strlen(text);
+	char *copy = memory_strdup(text);
+	bool ok = cut_settings(copy, list, e);
+
+	memory_wipe(copy, size);
+	free(copy);
+	return ok;
 }
 
 static bool
@@ -109,18 +167,13 @@ join_settings(const struct setting_list *before, const struct setting_list *now)
 char *
 move_line(const char *old, const char *to, struct error *e)
 {
-	char *old_text = memory_strdup(old), *to_text = memory_strdup(to), *line = NULL;
-	size_t old_size = strlen(old), to_size = strlen(to);
 	struct setting_list before = { NULL, 0 }, now = { NULL, 0 };
+	char *line = NULL;
 
-	if (read_settings(old_text, &before, e) && read_settings(to_text, &now, e))
+	if (read_settings(old, &before, e) && read_settings(to, &now, e))
 		line = join_settings(&before, &now);
-	free(before.items);
-	free(now.items);
-	memory_wipe(old_text, old_size);	/* they were cut to pieces */
-	memory_wipe(to_text, to_size);
-	free(old_text);
-	free(to_text);
+	free_settings(&before);
+	free_settings(&now);
 	return line;
 }
 
@@ -437,7 +490,7 @@ probe(struct move *m)
 		return;
 	}
 	p = probe_new(c, db, user);
-	free(db);
+	config_free_line(db);
 	p->job.mail.kind = m->tools.job_mail;
 	p->job.reply = m->tools.mailbox;
 	p->job.done = on_probed;

@@ -387,9 +387,13 @@ read_line(const PGresult *r, const char *name, struct error *e)
 static bool
 is_usable(const struct catalogue *k, const char *name, const char *line, struct error *e)
 {
-	struct config_database *made = config_make_line(k->config, name, line, e);
+	const struct entry *kept = find_entry(k, name);
+	struct config_database *made;
 
-	free(made);
+	if (kept != NULL && kept->line != NULL && strcmp(kept->line, line) == 0)
+		return true;
+	made = config_make_line(k->config, name, line, e);
+	config_free_line(made);
 	return made != NULL;
 }
 
