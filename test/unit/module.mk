@@ -39,10 +39,12 @@ test_unit_client_run_SOURCES = \
 	test/unit/client/stage.c \
 	test/unit/client/stage.h \
 	test/unit/client/test_attempts.c \
+	test/unit/client/test_bans.c \
 	test/unit/client/test_identity.c \
 	test/unit/client/test_login.c \
 	test/unit/client/test_startup.c \
 	test/unit/client/test_tls.c \
+	test/unit/client/test_upkeep.c \
 	test/unit/client/test_verifiers.c \
 	test/unit/net/certs.c \
 	test/unit/net/certs.h \
@@ -120,6 +122,7 @@ test_unit_net_run_SOURCES = \
 	test/unit/net/test_listener.c \
 	test/unit/net/test_loop.c \
 	test/unit/net/test_mailbox.c \
+	test/unit/net/test_proxy.c \
 	test/unit/net/test_stream.c \
 	test/unit/net/test_tls.c \
 	test/unit/net/test_tls_threads.c \
@@ -221,6 +224,7 @@ test_unit_stats_run_SOURCES = \
 unit_programs += test/unit/tenant/run
 test_unit_tenant_run_SOURCES = \
 	test/unit/tenant/test_budget.c \
+	test/unit/tenant/test_host.c \
 	test/unit/tenant/test_route.c \
 	test/unit/tenant/test_tenant.c \
 	test/unit/tenant/test_user.c
