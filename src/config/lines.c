@@ -221,7 +221,7 @@ add_limit(struct lines *l, const char *name, char *value, const struct ini_place
 	struct config_arena *arena = l->index->arena;
 	struct config_limit_line settings = { .limits = l->limits }, *line;
 	char buf[NETWORK_TEXT], key[LIMIT_KEY];
-	const char *whom;
+	const char *whom = "";
 
 	if (!limit_parse_name(name, &settings.scope, &whom, buf, e) ||
 	    !parse_settings(l, &section_limits, value, &settings.limits, e))
