@@ -201,6 +201,8 @@ keep_up(struct pool *p, usec_t now)
 	refuse_tired(p, now);
 	notify_waiting(p, now);
 	pool_serve_cancels(p);
+	if (p->pace != NULL)
+		pool_look_aside(p, now);
 	pool_serve(p);
 	if (p->claiming && !pool_is_waited_for(p))
 		pool_withdraw(p, false);
