@@ -1,0 +1,490 @@
+"""Limits: rates, counts and sizes per tenant, user, address; delay first, then 53400; shared over nodes by Redis."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+from helpers import SLOW, as_user, end_with_us, free_port, make_dir, remove_dir, wait_until
+from wire import bind, execute, message, parse, query
+
+pytestmark = pytest.mark.ours("limits")
+
+SYNC = message("S")
+
+
+def start(pgusher, limits, **settings):
+    return pgusher(sections={"limits": limits}, workers=1, **settings)
+
+
+def row(p, kind, name=None):
+    found = [r for r in p.console("SHOW LIMITS") if r["kind"] == kind and name in (None, r["name"])]
+    assert len(found) == 1, found
+    return found[0]
+
+
+def fails(c, *parts):
+    """The fields of the one error that the parts are answered with; ReadyForQuery follows."""
+    answers = c.ask(*parts)
+    assert [m.kind for m in answers if m.kind != "N"] == ["E", "Z"], answers
+    assert answers[-1].body == b"I"
+    return [m for m in answers if m.kind == "E"][0].fields
+
+
+# ---- queries a second ----
+
+def test_delay_then_refuse(pgusher):
+    p = start(pgusher, {"tenant": "queries=5 queries_burst=2 max_delay=0.5"})
+    with p.wire() as c:
+        c.login("shop", "app")
+        began = time.monotonic()
+        for _ in range(4):
+            c.query("SELECT 1")
+        took = time.monotonic() - began
+        assert took >= 0.35, "two queries had to wait 0.2 s each"
+        with p.wire() as other:
+            other.login("shop", "app")
+            third = p.wire()
+            third.login("shop", "app")
+            fourth = p.wire()
+            fourth.login("shop", "app")
+            for x in (other, third):
+                x.send(query("SELECT 1"))
+            wait_until(lambda: row(p, "queries")["delayed"] >= 4, 5, "two are delayed")
+            fields = fails(fourth, query("SELECT 1"))
+            assert fields["C"] == "53400"
+            assert 'tenant "shop" is over its limit of 5 queries a second' in fields["M"]
+            assert fields["H"].startswith("Try again in 0.")
+            assert other.until_ready()[-1].kind == "Z" and third.until_ready()[-1].kind == "Z"
+            wait_until(lambda: fourth.ask(query("SELECT 7"))[0].kind == "T", 5, "the session goes on")
+            third.close()
+            fourth.close()
+    limits = row(p, "queries")
+    assert limits["scope"] == "tenant" and limits["name"] == "shop" and limits["mode"] == "enforce"
+    assert limits["refused"] >= 1 and limits["limit"] == 5 and limits["burst"] == 2
+
+
+def test_delayed_client_holds_no_server(pgusher):
+    p = start(pgusher, {"tenant:shop": "queries=2 queries_burst=1 max_delay=5"}, default_pool_size=1, pool_mode="transaction")
+    with p.wire() as a:
+        a.login("shop", "app")
+        a.query("SELECT 1")
+        a.send(query("SELECT 2"))
+        wait_until(lambda: row(p, "queries", "shop")["delayed"] == 1, 5, "it is delayed")
+        assert all(r["sv_active"] == 0 for r in p.console("SHOW POOLS") if r["database"] == "shop")
+        assert [m.kind for m in a.until_ready()] == ["T", "D", "C", "Z"]
+
+
+def test_extended_protocol_one_error_then_sync(pgusher):
+    p = start(pgusher, {"tenant": "queries=1 queries_burst=1 max_delay=0"})
+    with p.wire() as c:
+        c.login("shop", "app")
+        c.query("SELECT 1")
+        cycle = (parse("", "SELECT 2"), bind(), execute(), bind(), execute(), SYNC)
+        assert fails(c, *cycle)["C"] == "53400"
+        wait_until(lambda: c.ask(*cycle)[0].kind == "1", 5, "there is room again")
+
+
+def test_named_statements_survive_a_refusal(pgusher):
+    p = start(pgusher, {"tenant": "queries=1 queries_burst=1 max_delay=0"}, pool_mode="transaction")
+    with p.wire() as c:
+        c.login("shop", "app")
+        c.ask(parse("a", "SELECT 41 + 1"), SYNC)
+        assert fails(c, bind(statement="a"), execute(), SYNC)["C"] == "53400"
+        answers = wait_until(lambda: [m for m in c.ask(bind(statement="a"), execute(), SYNC) if m.kind == "D"], 5,
+                             "there is room again")
+        assert "42" in str(answers[0].row)
+
+
+def test_never_inside_a_transaction(pgusher):
+    p = start(pgusher, {"tenant": "queries=10 queries_burst=1 max_delay=0"})
+    with p.wire() as c:
+        c.login("shop", "app")
+        c.query("BEGIN")
+        began = time.monotonic()
+        for _ in range(10):
+            c.query("SELECT 1")
+        c.query("COMMIT")
+        assert time.monotonic() - began < 5 * SLOW
+        fields = fails(c, query("SELECT 1"))
+        assert fields["C"] == "53400"
+
+
+def test_pipeline_counts_each_query(pgusher):
+    """Many queries in one write: none of them is lost, and none is free."""
+    p = start(pgusher, {"tenant": "queries=50 queries_burst=5 max_delay=10"})
+    with p.wire() as c:
+        c.login("shop", "app")
+        began = time.monotonic()
+        c.send(*[query(f"SELECT {i}") for i in range(30)])
+        rows = []
+        for _ in range(30):
+            rows += [m.row for m in c.until_ready() if m.kind == "D"]
+        assert ["".join(c for c in str(r[0]) if c.isdigit()) for r in rows] == [str(i) for i in range(30)]
+        assert time.monotonic() - began >= 0.4, "25 beyond the burst take half a second"
+
+
+def test_cancel_while_delayed(pgusher):
+    p = start(pgusher, {"tenant": "queries=1 queries_burst=1 max_delay=60"})
+    with p.wire() as c:
+        c.login("shop", "app")
+        c.query("SELECT 1")
+        for _ in range(3):
+            c.send(query("SELECT 2"))
+            wait_until(lambda: row(p, "queries")["delayed"] > 0, 5, "it is delayed")
+            time.sleep(0.05)
+            c.cancel()
+            answers = c.until_ready()
+            assert [m.kind for m in answers] == ["E", "Z"] and answers[0].fields["C"] == "57014"
+        began = time.monotonic()
+        c.query("SELECT 3")
+        assert time.monotonic() - began < 2.5 * SLOW, "places that were not used are given back"
+
+
+def test_disconnect_while_delayed(pgusher):
+    p = start(pgusher, {"tenant": "queries=1 queries_burst=1 max_delay=600"})
+    with p.wire() as c:
+        c.login("shop", "app")
+        c.query("SELECT 1")
+        for _ in range(20):
+            with p.wire() as gone:
+                gone.login("shop", "app")
+                gone.send(query("SELECT 2"))
+                wait_until(lambda: row(p, "queries")["used"] > 1, 5, "it has its place")
+        wait_until(lambda: len(p.console("SHOW CLIENTS")) == 2, 5, "all have left")
+        began = time.monotonic()
+        c.query("SELECT 3")
+        assert time.monotonic() - began < 5 * SLOW, "their places are given back"
+
+
+def test_reload_lifts_the_limit_of_who_waits(pgusher):
+    p = start(pgusher, {"tenant": "queries=1 queries_burst=1 max_delay=600"})
+    clients = [p.wire() for _ in range(10)]
+    for c in clients:
+        c.login("shop", "app")
+        c.send(query("SELECT 1"))
+    wait_until(lambda: row(p, "queries")["delayed"] == 9, 5, "nine are delayed")
+    p.sections["limits"] = {"tenant": "queries=100000"}
+    p.change()
+    for c in clients:
+        assert c.until_ready(3 * SLOW)[-1].kind == "Z"
+    p.sections["limits"] = {}
+    p.change()
+    assert p.console("SHOW LIMITS") == []
+    for c in clients:
+        c.query("SELECT 1")
+        c.close()
+
+
+def test_reload_brings_limits_to_who_is_there(pgusher):
+    p = pgusher(workers=1)
+    with p.wire() as c:
+        c.login("shop", "app")
+        c.query("SELECT 1")
+        p.sections["limits"] = {"user:app": "queries=1 queries_burst=1 max_delay=0"}
+        p.change()
+        c.query("SELECT 1")
+        assert fails(c, query("SELECT 1"))["C"] == "53400"
+
+
+def test_shadow_counts_and_lets_pass(pgusher):
+    p = start(pgusher, {"tenant": "queries=1 queries_burst=1 max_delay=0 shadow=1 query_length=50"})
+    with p.wire() as c:
+        c.login("shop", "app")
+        for _ in range(10):
+            c.query("SELECT 1")
+        c.query("SELECT 1" + " " * 100)
+    assert row(p, "queries")["shadowed"] >= 9 and row(p, "queries")["refused"] == 0
+    assert row(p, "queries")["mode"] == "shadow" and row(p, "query_length")["shadowed"] >= 1
+
+
+def test_notice_near_the_limit(pgusher):
+    p = start(pgusher, {"tenant": "queries=10 queries_burst=10 max_delay=1 warn_percent=80"})
+    with p.wire() as c:
+        c.login("shop", "app")
+        notices = [m for _ in range(10) for m in c.ask(query("SELECT 1")) if m.kind == "N"]
+        assert len(notices) == 1
+        assert "close to its limit of 10 queries a second" in notices[0].fields["M"]
+
+
+@pytest.mark.parametrize("scope,name", [("user", "app"), ("address", "127.0.0.1"), ("network", "127.0.0.0/24"),
+                                        ("client", "127.0.0.1@shop")])
+def test_scopes(pgusher, scope, name):
+    p = start(pgusher, {scope: "queries=1 queries_burst=1 max_delay=0"})
+    with p.wire() as c:
+        c.login("shop", "app")
+        c.query("SELECT 1")
+        assert fails(c, query("SELECT 1"))["C"] == "53400"
+    assert row(p, "queries")["name"] == name and row(p, "queries")["scope"] == scope
+
+
+def test_class_of_a_tenant(pgusher):
+    p = pgusher(sections={"limits": {"class:small": "queries=1 queries_burst=1 max_delay=0"}},
+                databases={"shop": "{pg} limits=small"}, workers=1)
+    with p.wire() as c:
+        c.login("shop", "app")
+        c.query("SELECT 1")
+        assert fails(c, query("SELECT 1"))["C"] == "53400"
+
+
+def test_connecting_anew_is_no_way_around(pgusher):
+    p = start(pgusher, {"tenant": "queries=1 queries_burst=2 max_delay=0"})
+    failed = 0
+    for _ in range(6):
+        with p.wire() as c:
+            c.login("shop", "app")
+            failed += any(m.kind == "E" for m in c.ask(query("SELECT 1")))
+    assert failed >= 2
+
+
+# ---- other kinds ----
+
+def test_clients(pgusher):
+    p = start(pgusher, {"tenant": "clients=2"})
+    with p.wire() as a, p.wire() as b:
+        a.login("shop", "app")
+        b.login("shop", "app")
+        fields = p.refused("shop", "app")
+        assert fields["C"] == "53300" and "2 client connections" in fields["M"]
+    wait_until(lambda: row(p, "clients")["used"] == 0, 5, "they have left")
+    assert p.value("SELECT 1") == 1
+
+
+def test_new_connections(pgusher):
+    p = start(pgusher, {"tenant": "connections=1 connections_burst=2"})
+    assert p.value("SELECT 1") == 1 and p.value("SELECT 1") == 1
+    fields = p.refused("shop", "app")
+    assert fields["C"] == "53400" and fields["H"].startswith("Try again in")
+
+
+def test_active(pgusher):
+    p = start(pgusher, {"tenant": "active=1 max_delay=30"}, default_pool_size=5)
+    with p.wire() as a, p.wire() as b:
+        a.login("shop", "app")
+        b.login("shop", "app")
+        a.query("BEGIN")
+        b.send(query("SELECT 2"))
+        b.quiet(0.3)
+        assert row(p, "active")["used"] == 1
+        a.query("COMMIT")
+        assert b.until_ready(5 * SLOW)[-1].kind == "Z"
+        wait_until(lambda: row(p, "active")["used"] == 0, 5, "nothing is under way")
+
+
+def test_active_refused_in_the_end(pgusher):
+    p = start(pgusher, {"tenant": "active=1 max_delay=0.2"}, default_pool_size=5)
+    with p.wire() as a, p.wire() as b:
+        a.login("shop", "app")
+        b.login("shop", "app")
+        a.query("BEGIN")
+        fields = fails(b, query("SELECT 2"))
+        assert fields["C"] == "53400" and "1 queries at a time" in fields["M"]
+        a.query("COMMIT")
+        b.query("SELECT 3")
+
+
+def test_bytes_are_paid_afterwards(pgusher):
+    p = start(pgusher, {"tenant": "bytes=100000 bytes_burst=100000 max_delay=0"})
+    with p.wire() as c:
+        c.login("shop", "app")
+        assert len(c.query("SELECT repeat('x', 1000) FROM generate_series(1, 300)")) == 300
+        fields = fails(c, query("SELECT 1"))
+        assert fields["C"] == "53400" and "bytes a second" in fields["M"]
+        wait_until(lambda: c.ask(query("SELECT 1"))[0].kind == "T", 10, "it is paid")
+
+
+def test_server_time_is_paid_afterwards(pgusher):
+    p = start(pgusher, {"tenant": "server_time=100 server_time_burst=100 max_delay=0"})
+    with p.wire() as c:
+        c.login("shop", "app")
+        c.query("SELECT pg_sleep(0.4)")
+        fields = fails(c, query("SELECT 1"))
+        assert fields["C"] == "53400" and "servers' time" in fields["M"]
+        wait_until(lambda: c.ask(query("SELECT 1"))[0].kind == "T", 10 * SLOW, "it is paid")
+
+
+def test_query_length(pgusher):
+    """Refused without being kept, outside and inside a transaction; in the latter the server fails, too."""
+    p = start(pgusher, {"tenant": "query_length=1000"})
+    long = "SELECT '" + "x" * 300000 + "'"
+    with p.wire() as c:
+        c.login("shop", "app")
+        assert fails(c, query(long))["C"] == "54000"
+        assert fails(c, parse("", long), bind(), execute(), SYNC)["C"] == "54000"
+        c.query("BEGIN")
+        answers = c.ask(query(long))
+        assert [m.kind for m in answers] == ["E", "Z"] and answers[0].fields["C"] == "54000"
+        assert answers[1].body == b"E"
+        c.query("ROLLBACK")
+        assert len(c.query("SELECT 1")) == 1
+
+
+def test_transaction_length(pgusher):
+    p = start(pgusher, {"tenant": "transaction=0.3"})
+    with p.wire() as c:
+        c.login("shop", "app")
+        c.query("BEGIN")
+        last = c.until_closed(10 * SLOW)
+        assert last[-1].fields["C"] == "25P04" and last[-1].fields["S"] == "FATAL"
+
+
+def test_queue(pgusher):
+    p = start(pgusher, {"tenant": "queue=1"}, default_pool_size=1, pool_mode="transaction")
+    with p.wire() as a, p.wire() as b, p.wire() as c:
+        for x in (a, b, c):
+            x.login("shop", "app")
+        a.query("BEGIN")
+        b.send(query("SELECT 2"))
+        wait_until(lambda: row(p, "queue")["used"] == 1, 5, "one waits")
+        fields = fails(c, query("SELECT 3"))
+        assert fields["C"] == "53300"
+        assert fails(c, parse("", "SELECT 3"), bind(), execute(), SYNC)["C"] == "53300"
+        a.query("COMMIT")
+        assert b.until_ready(5 * SLOW)[-1].kind == "Z"
+        wait_until(lambda: row(p, "queue")["used"] == 0, 5, "nobody waits")
+        c.query("SELECT 4")
+
+
+# ---- several nodes, one Redis ----
+
+class Redis:
+    def __init__(self, port=None):
+        self.port = port or free_port()
+        self.dir = make_dir("pgu-redis-")
+        self.process = None
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(
+            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+             "--dir", str(self.dir)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            preexec_fn=end_with_us(), **as_user())
+        wait_until(lambda: self.ask("PING") == b"+PONG", 10, "Redis answers")
+
+    def ask(self, command):
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 2) as s:
+                s.sendall(command.encode() + b"\r\n")
+                return s.recv(4096).split(b"\r\n")[0]
+        except OSError:
+            return None
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.kill()
+        remove_dir(self.dir)
+
+
+@pytest.fixture
+def redis():
+    if not shutil.which("redis-server"):
+        pytest.skip("redis-server is not installed")
+    server = Redis()
+    yield server
+    server.close()
+
+
+class Load:
+    """Clients that ask as fast as they are let; counts what was answered and what failed."""
+
+    def __init__(self, p, clients):
+        self.done, self.errors, self.stop = [0] * clients, [], False
+        self.threads = [threading.Thread(target=self.run, args=(p, i)) for i in range(clients)]
+        for t in self.threads:
+            t.start()
+
+    def run(self, p, i):
+        try:
+            with p.wire() as c:
+                c.login("shop", "app")
+                while not self.stop:
+                    c.query("SELECT 1", timeout=10 * SLOW)
+                    self.done[i] += 1
+        except Exception as e:
+            self.errors.append(e)
+
+    @property
+    def total(self):
+        return sum(self.done)
+
+    def end(self):
+        self.stop = True
+        for t in self.threads:
+            t.join()
+        assert not self.errors, self.errors
+
+
+def source(p):
+    return row(p, "queries", "shop")["source"]
+
+
+def passed(loads, seconds):
+    before, began = sum(x.total for x in loads), time.monotonic()
+    time.sleep(seconds)
+    return (sum(x.total for x in loads) - before) / (time.monotonic() - began)
+
+
+def test_two_nodes_share_a_rate(pgusher, redis):
+    """Two nodes, one of which has all the load at first: together they pass the rate, whatever Redis does."""
+    nodes = [start(pgusher, {"tenant": "queries=200 queries_burst=20 max_delay=60"}, pool_mode="transaction",
+                   limit_redis=f"redis://127.0.0.1:{redis.port}/0", limit_nodes=2) for _ in range(2)]
+    loads = [Load(nodes[0], 8)]
+    try:
+        wait_until(lambda: source(nodes[0]) == "redis", 10, "the first node has leases")
+        assert 170 <= passed(loads, 2) <= 230, "it has the whole rate"
+        loads.append(Load(nodes[1], 8))
+        wait_until(lambda: source(nodes[1]) == "redis", 10, "the second node has leases")
+        time.sleep(0.5)
+        assert 170 <= passed(loads, 2) <= 230, "both together"
+        redis.kill()
+        wait_until(lambda: {source(p) for p in nodes} == {"local"}, 10, "each has its own part")
+        assert 170 <= passed(loads, 2) <= 230, "without Redis"
+        redis.start()
+        wait_until(lambda: {source(p) for p in nodes} == {"redis"}, 15, "they share again")
+        assert 160 <= passed(loads, 2) <= 250, "with Redis again"
+        os.kill(redis.process.pid, signal.SIGSTOP)
+        wait_until(lambda: {source(p) for p in nodes} == {"local"}, 10, "a Redis that hangs is none")
+        assert 170 <= passed(loads, 2) <= 230, "with a Redis that hangs"
+        os.kill(redis.process.pid, signal.SIGCONT)
+    finally:
+        for load in loads:
+            load.end()
+
+
+def test_redis_that_forgets_its_scripts(pgusher, redis):
+    p = start(pgusher, {"tenant": "queries=100 max_delay=60"}, limit_redis=f"redis://127.0.0.1:{redis.port}/3")
+    load = Load(p, 2)
+    try:
+        wait_until(lambda: source(p) == "redis", 10, "leases")
+        assert redis.ask("SCRIPT FLUSH") == b"+OK"
+        assert passed([load], 1) > 50
+        assert source(p) == "redis"
+    finally:
+        load.end()
+
+
+def test_redis_that_is_not_there(pgusher):
+    p = start(pgusher, {"tenant": "queries=20 queries_burst=2 max_delay=60"}, limit_nodes=2,
+              limit_redis=f"redis://127.0.0.1:{free_port()}")
+    load = Load(p, 2)
+    try:
+        assert 7 <= passed([load], 2) <= 14, "its part of the rate"
+    finally:
+        load.end()
+
+
+def test_nothing_configured_shows_nothing(pgusher):
+    p = pgusher(workers=1)
+    assert p.value("SELECT 1") == 1
+    assert p.console("SHOW LIMITS") == []
