@@ -32,6 +32,19 @@ must(bool ok, const struct error *e)
 		fail(e);
 }
 
+static void
+print_counts(const char *path, const struct config *c)
+{
+	printf("%s: no errors, %zu databases, %zu users", path, c->ndatabases, c->nusers);
+	if (c->ntenants > 0 || c->template != NULL)
+		printf(", %zu tenants%s", c->ntenants, c->template != NULL ? " and their template" : "");
+	if (c->nhosts > 0)
+		printf(", %zu hosts", c->nhosts);
+	if (c->nlimits > 0)
+		printf(", %zu limits", c->nlimits);
+	putchar('\n');
+}
+
 static const struct config *
 load(const struct options *o)
 {
@@ -41,7 +54,7 @@ load(const struct options *o)
 	if (c == NULL)
 		fail(&e);
 	if (o->check_config) {
-		printf("%s: no errors, %zu databases, %zu users\n", o->config_path, c->ndatabases, c->nusers);
+		print_counts(o->config_path, c);
 		exit(0);
 	}
 	return c;

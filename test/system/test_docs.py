@@ -81,7 +81,7 @@ def examples(document):
     return made
 
 
-DOCUMENTS = ["authentication.md", "from-pgbouncer.md", "monitoring.md"]
+DOCUMENTS = ["authentication.md", "from-pgbouncer.md", "monitoring.md", "tenants.md"]
 EXAMPLES = [pytest.param(document, name, found, id=name)
             for document in DOCUMENTS for name, found in examples(document).items()]
 RUNNABLE = [e for e in EXAMPLES if any(b.language == "console" for b in e.values[2])]
