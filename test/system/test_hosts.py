@@ -1,0 +1,328 @@
+"""Budgets of hosts ([hosts]): the cap is never exceeded by one connection, whatever happens; everybody is served."""
+
+import random
+import signal
+import threading
+import time
+
+import psycopg
+import pytest
+
+import wire
+from helpers import SLOW, wait_until
+
+pytestmark = pytest.mark.ours("[hosts]")
+
+NORMAL = dict(pool_mode="transaction", query_wait_timeout=60, server_login_retry=30)
+
+
+class Sampler:
+    """Counts the client backends of a role in pg_stat_activity, as fast as one connection can."""
+
+    def __init__(self, pg, user="app"):
+        self.pg, self.user = pg, user
+        self.highest, self.samples, self.done = 0, 0, False
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self):
+        while not self.done:
+            try:
+                with self.pg.connect() as c:
+                    while not self.done:
+                        n = c.execute("SELECT count(*) FROM pg_stat_activity WHERE usename = %s", [self.user]).fetchone()[0]
+                        self.highest = max(self.highest, n)
+                        self.samples += 1
+            except psycopg.OperationalError:
+                time.sleep(0.01)  # PostgreSQL is being restarted
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *args):
+        self.done = True
+        self.thread.join()
+
+
+def hosts(pg, **options):
+    return {"hosts": {f"{pg.host}:{pg.port}": " ".join(f"{k}={v}" for k, v in options.items())}}
+
+
+def host(p):
+    return next(r for r in p.console("SHOW HOSTS") if r["port"] == p.pg.port)
+
+
+def many(n, **options):
+    """n tenants on the databases that there are."""
+    return {f"m{i}": {"host": "127.0.0.1", "port": options["port"], "dbname": f"t{i % 8 + 1}",
+                      **{k: v for k, v in options.items() if k != "port"}} for i in range(n)}
+
+
+class Crowd:
+    """Clients in threads, each with a way to behave; what they could not do is in failures."""
+
+    def __init__(self):
+        self.threads, self.failures, self.served, self.lock, self.stop = [], [], {}, threading.Lock(), False
+
+    def add(self, name, fn):
+        def body():
+            while not self.stop:
+                try:
+                    fn()
+                    with self.lock:
+                        self.served[name] = self.served.get(name, 0) + 1
+                except Exception as e:
+                    with self.lock:
+                        self.failures.append(f"{name}: {e!r}")
+                    time.sleep(0.01)
+        self.threads.append(threading.Thread(target=body))
+
+    def __enter__(self):
+        for t in self.threads:
+            t.start()
+        return self
+
+    def __exit__(self, *args):
+        self.stop = True
+        for t in self.threads:
+            t.join()
+
+
+def back_to_zero(p, leave=0):
+    """Nothing drifts: when all pools are empty, no place is taken."""
+    p.console("RECONNECT")
+    wait_until(lambda: host(p)["used"] <= leave, 10, f"places are given back: {host(p)}")
+    assert host(p)["side"] == 0 and host(p)["waiting"] == 0
+
+
+def ends_clean(p):
+    """hosts_free tells of places that were never given back."""
+    p.quit()
+    assert "never given back" not in p.log(), p.log()[-2000:]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_the_cap_holds_in_a_storm(pg, pgusher, workers):
+    """Connections that come and go, evictions, kills, cancels, reloads."""
+    cap = 6
+    p = pgusher(databases=many(24, port=pg.port, pool_size=4), sections=hosts(pg, max_connections=cap, min_lease=0.01),
+                workers=workers, **NORMAL)
+
+    def one_query(name):
+        def run():
+            with p.connect(name) as c:
+                assert c.execute("SELECT current_database()").fetchone()
+                c.execute("SELECT pg_sleep(0.002)")
+        return run
+
+    def cancelled(name):
+        def run():
+            with p.connect(name) as c:
+                timer = threading.Timer(0.02, c.cancel)
+                timer.start()
+                try:
+                    c.execute("SELECT pg_sleep(0.1)")
+                except psycopg.errors.QueryCanceled:
+                    pass
+                timer.join()
+        return run
+
+    def left_alone(name):
+        def run():
+            c = p.wire(name)
+            c.send(wire.query("SELECT pg_sleep(0.05)"))
+            time.sleep(0.01)
+            c.close()
+        return run
+
+    crowd, rng = Crowd(), random.Random(workers)
+    for i in range(24):
+        crowd.add(f"m{i}", one_query(f"m{i}"))
+    crowd.add("cancel", cancelled("m3"))
+    crowd.add("cancel2", cancelled("m4"))
+    crowd.add("abandon", left_alone("m5"))
+    with Sampler(pg) as sampler, crowd:
+        end = time.monotonic() + 5 * SLOW
+        while time.monotonic() < end:
+            time.sleep(0.3)
+            what = rng.choice(["reload", "terminate", "reconnect", "kill"])
+            if what == "reload":
+                p.console("RELOAD")
+            elif what == "terminate":
+                pg.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app' AND random() < 0.5")
+            elif what == "reconnect":
+                p.console("RECONNECT")
+            else:
+                p.console(f"KILL m{rng.randrange(24)}")
+                p.console("RESUME")
+    assert sampler.samples > 100
+    assert sampler.highest <= cap, f"{sampler.highest} backends, {sampler.samples} samples"
+    assert sampler.highest > 1
+    missing = {f"m{i}" for i in range(24)} - set(crowd.served)
+    assert not missing, f"never served: {missing}; {crowd.failures[-5:]}"
+    back_to_zero(p)
+    ends_clean(p)
+
+
+def test_a_lower_cap_counts_at_once(pg, pgusher):
+    p = pgusher(databases=many(4, port=pg.port), sections=hosts(pg, max_connections=8, min_lease=0), **NORMAL)
+    clients = [p.connect(f"m{i % 4}") for i in range(8)]
+    for c in clients:
+        c.autocommit = False
+        c.execute("SELECT 1")
+    assert host(p)["used"] == 8
+    p.sections = hosts(pg, max_connections=3, min_lease=0)
+    p.write()
+    p.console("RELOAD")
+    for c in clients:
+        c.commit()
+    wait_until(lambda: host(p)["used"] <= 3 and len(pg.backends(user="app")) <= 3, 5, "it shrinks")
+    for c in clients:
+        c.execute("SELECT 1")
+        c.commit()
+        assert len(pg.backends(user="app")) <= 3
+    for c in clients:
+        c.close()
+    back_to_zero(p)
+
+
+def test_each_of_300_tenants_on_10_connections(pg, pgusher):
+    p = pgusher(databases=many(300, port=pg.port, pool_size=2), sections=hosts(pg, max_connections=10, min_lease=0.01),
+                workers=2, max_client_conn=1000, **NORMAL)
+    served, failures = set(), []
+
+    def ask(first):
+        for i in range(first, 300, 20):
+            try:
+                with p.connect(f"m{i}") as c:
+                    assert c.execute("SELECT 1").fetchone() == (1,)
+                served.add(i)
+            except Exception as e:
+                failures.append(f"m{i}: {e!r}")
+
+    with Sampler(pg) as sampler:
+        threads = [threading.Thread(target=ask, args=[k]) for k in range(20)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+    assert not failures, failures[:5]
+    assert len(served) == 300
+    assert sampler.highest <= 10
+    assert host(p)["granted"] > 0
+    back_to_zero(p)
+    ends_clean(p)
+
+
+def test_a_quiet_tenant_beside_a_noisy_one(pg, pgusher):
+    """It gets its connection, and keeps it warm."""
+    p = pgusher(databases=many(2, port=pg.port, pool_size=50), sections=hosts(pg, max_connections=4, min_lease=0.1),
+                max_client_conn=1000, **NORMAL)
+    crowd = Crowd()
+
+    def loop():
+        with p.connect("m0") as c:
+            for _ in range(50):
+                c.execute("SELECT pg_sleep(0.002)")
+
+    for _ in range(16):
+        crowd.add("noisy", loop)
+    with Sampler(pg) as sampler, crowd:
+        wait_until(lambda: host(p)["used"] == 4, 10, "the host is full")
+        with p.connect("m1") as c:
+            c.execute("SELECT 1")
+            times = []
+            for _ in range(60):
+                time.sleep(0.01)
+                since = time.monotonic()
+                c.execute("SELECT 1")
+                times.append(time.monotonic() - since)
+        opened = host(p)["granted"]
+    times.sort()
+    assert times[len(times) // 2] < 0.05 * SLOW, times
+    assert sampler.highest <= 4
+    assert opened < 40, "the quiet tenant's connection is not taken away each time"
+    assert not crowd.failures, crowd.failures[:3]
+
+
+def test_a_cancel_finds_its_way_to_a_full_host(pg, pgusher):
+    """By the reserve, or by an idle connection that is closed for it."""
+    p = pgusher(databases=many(2, port=pg.port), sections=hosts(pg, max_connections=3, admin_reserve=1), **NORMAL)
+    a, b = p.connect("m0"), p.connect("m1")
+    threads = []
+    for c in (a, b):
+        threads.append(threading.Thread(target=lambda c=c: pytest.raises(psycopg.errors.QueryCanceled, c.execute,
+                                                                         "SELECT pg_sleep(60)")))
+        threads[-1].start()
+    wait_until(lambda: host(p)["used"] == 2 and len(pg.backends(user="app", where="query like '%pg_sleep(60)%'")) == 2, 5)
+    since = time.monotonic()
+    for c in (a, b):
+        c.cancel()
+    for t in threads:
+        t.join(10 * SLOW)
+        assert not t.is_alive()
+    assert time.monotonic() - since < 5 * SLOW
+    a.close()
+    b.close()
+    back_to_zero(p)
+
+
+def test_a_place_is_free_when_the_backend_has_ended(pg, pgusher):
+    """One place goes from tenant to tenant; the next one's backend begins when the last one's has ended."""
+    p = pgusher(databases=many(2, port=pg.port), sections=hosts(pg, max_connections=1), **NORMAL)
+    with Sampler(pg) as sampler:
+        for i in range(40):
+            with p.connect(f"m{i % 2}") as c:
+                c.execute("SELECT 1")
+    assert sampler.highest == 1
+
+
+def test_postgres_is_restarted_under_load(pg, pgusher):
+    cap = 8
+    p = pgusher(databases=many(8, port=pg.port, pool_size=10), sections=hosts(pg, max_connections=cap), workers=2,
+                max_client_conn=2000, **NORMAL)
+    crowd = Crowd()
+
+    def one(name):
+        def run():
+            with p.connect(name) as c:
+                for _ in range(20):
+                    c.execute("SELECT 1")
+        return run
+
+    for i in range(64):
+        crowd.add(f"c{i}", one(f"m{i % 8}"))
+    with Sampler(pg) as sampler, crowd:
+        wait_until(lambda: len(crowd.served) == 64, 20, "all are served")
+        pg.stop(signal.SIGINT)
+        pg.start()
+        with crowd.lock:
+            crowd.served.clear()
+        wait_until(lambda: len(crowd.served) == 64, 30, "all are served again")
+    assert sampler.highest <= cap
+    back_to_zero(p)
+    ends_clean(p)
+
+
+# --- lists of hosts ---
+
+def test_a_host_of_a_list_that_is_down_is_left_out(pg, pgusher):
+    p = pgusher(databases={"two": f"host=127.0.0.9,127.0.0.1 port={pg.port} dbname=t1"}, **NORMAL)
+    for _ in range(5):
+        with p.connect("two") as c:
+            assert c.execute("SELECT 1").fetchone() == (1,)
+        p.console("RECONNECT two")
+    down = [r for r in p.console("SHOW HOSTS") if r["host"] == "127.0.0.9"]
+    assert down and down[0]["status"] == "down" and 1 <= down[0]["failures"] <= 4
+
+
+def test_target_session_attrs(pg, pgusher):
+    """The one server that there is accepts writes: who wants a standby finds none, who prefers one takes it."""
+    line = f"host=127.0.0.1,localhost port={pg.port} dbname=t1 target_session_attrs="
+    p = pgusher(databases={"rw": line + "read-write", "prefer": line + "prefer-standby", "standby": line + "standby"},
+                pool_mode="transaction", server_login_retry=1)
+    for name in ("rw", "prefer"):
+        with p.connect(name) as c:
+            assert c.execute("SELECT 1").fetchone() == (1,)
+    with pytest.raises(psycopg.OperationalError, match="standby"):
+        p.connect("standby")
