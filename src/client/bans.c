@@ -457,13 +457,15 @@ count_failure(struct bans *b, const struct network *w, const char *tenant, usec_
 	}
 	if (c == NULL)
 		c = add_culprit(b, w, tenant);
+	/* Logins that were under way when the ban came bring no second one. */
+	if (c->ban.times > 0 && is_in_force(&c->ban, now))
+		return 0;
 	if (c->failures == 0 || now - c->first_at >= BANS_WINDOW) {
 		c->failures = 0;
 		c->first_at = now;
 	}
 	c->last_at = now;
-	/* Logins that were under way when the ban came bring no second one. */
-	if (++c->failures < atomic_load(&b->failures) || (c->ban.times > 0 && is_in_force(&c->ban, now)))
+	if (++c->failures < atomic_load(&b->failures))
 		return 0;
 	return ban_culprit(b, c, now);
 }

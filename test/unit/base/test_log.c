@@ -271,3 +271,125 @@ Test(log, threads_do_not_mix)
 	cr_assert_eq(lines, THREADS * LINES_EACH);
 	free(text);
 }
+
+/* --- log_rate --- */
+
+static int
+count_lines(const char *part)
+{
+	char *text = read_file(path);
+	int n = 0;
+
+	for (const char *at = text; (at = strstr(at, part)) != NULL; at++)
+		n++;
+	free(text);
+	return n;
+}
+
+static void
+await_next_second(void)
+{
+	struct timespec now;
+	time_t second;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	for (second = now.tv_sec; now.tv_sec == second; usleep(1000))
+		clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+}
+
+/* All in one second, but for a machine that stands still: then it begins once more. */
+static void
+flood(int lines)
+{
+	struct timespec before, after;
+
+	do {
+		await_next_second();
+		log_tell_more();
+		unlink(path);
+		log_reopen();
+		clock_gettime(CLOCK_MONOTONIC_COARSE, &before);
+		for (int i = 0; i < lines; i++)
+			log_info("flood %d", i);
+		clock_gettime(CLOCK_MONOTONIC_COARSE, &after);
+	} while (before.tv_sec != after.tv_sec);
+}
+
+Test(log, a_flood_is_counted)
+{
+	log_set_rate(10);
+	flood(1000);
+	log_tell_more();
+	cr_assert_eq(count_lines("LOG flood"), 10);
+	cr_assert_eq(count_lines("more lines"), 0, "the second is not over");
+	await_next_second();
+	log_tell_more();
+	cr_assert_eq(count_lines("LOG 990 more lines like this in the last second: \"flood %d\""), 1);
+	log_tell_more();
+	cr_assert_eq(count_lines("more lines"), 1);
+	log_set_rate(0);
+}
+
+Test(log, the_next_line_of_a_flood_tells_of_it_too)
+{
+	log_set_rate(10);
+	flood(100);
+	await_next_second();
+	log_info("flood %d", 0);
+	cr_assert_eq(count_lines("LOG 90 more lines"), 1);
+	log_tell_more();
+	cr_assert_eq(count_lines("more lines"), 1);
+	log_set_rate(0);
+}
+
+Test(log, other_kinds_and_what_matters_pass)
+{
+	log_set_rate(10);
+	log_set_verbose(1);
+	flood(100);
+	for (int i = 0; i < 20; i++)
+		log_fatal("the end %d", i);
+	for (int i = 0; i < 20; i++)
+		log_debug("detail %d", i);
+	for (int i = 0; i < 5; i++)
+		log_info("other %d", i);
+	cr_assert_eq(count_lines("the end"), 20);
+	cr_assert_eq(count_lines("detail"), 20);
+	cr_assert_eq(count_lines("other"), 5);
+	log_set_rate(0);
+}
+
+static void *
+write_flood(void *arg)
+{
+	for (int i = 0; i < 1000; i++)
+		log_warning("of a thread %d", i);
+	return arg;
+}
+
+/* None is lost: each is there, or counted. */
+Test(log, a_flood_of_several_threads)
+{
+	pthread_t threads[4];
+	char *text, *at;
+	int n = 0;
+
+	log_set_rate(100);
+	for (size_t i = 0; i < 4; i++)
+		cr_assert_eq(pthread_create(&threads[i], NULL, write_flood, NULL), 0);
+	for (size_t i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	await_next_second();
+	log_tell_more();
+	n = count_lines("WARNING of a thread");
+	text = read_file(path);
+	for (at = text; (at = strstr(at, "WARNING ")) != NULL; at++) {
+		int more;
+
+		if (sscanf(at, "WARNING %d more lines", &more) == 1)
+			n += more;
+	}
+	free(text);
+	cr_assert_eq(n, 4000, "%d", n);
+	log_set_rate(0);
+}
