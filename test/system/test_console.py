@@ -52,7 +52,18 @@ COLUMNS = {
     "QUERIES": "digest kind calls:q errors:q slow:q rows:q total_ms:N mean_ms:N p50_ms:N p95_ms:N p99_ms:N max_ms:N"
                " wait_ms:N cache_hits:q tenants:q tables text",
     "TENANTS": "tenant clients:q servers:q calls:q errors:q slow:q slow_percent:N rows:q total_ms:N mean_ms:N p50_ms:N"
-               " p95_ms:N p99_ms:N max_ms:N wait_ms:N bytes_in:q bytes_out:q",
+               " p95_ms:N p99_ms:N max_ms:N wait_ms:N bytes_in:q bytes_out:q state host port:i source weight:i waiting:q",
+    "TENANT shop": "tenant state source host port:i database force_user pool_mode pool_size:i min_pool_size:i"
+                   " reserve_pool_size:i max_connections:i max_client_connections:i weight:i tenant_workers:i workers:i"
+                   " clients:q servers:q pools:q waiting:q max_wait_ms:N limits allow deny threat_mode threats:q logins:q"
+                   " transactions:q queries:q received:q sent:q statements:q statement_bytes:q",
+    "HOSTS": "host port:i max_connections:i used:i side:i admin_reserve:i tenants:i waiting:i longest_wait_ms:N granted:q"
+             " evictions:q yielded:q refused:q failures:q status down_since last_error pace pace_limit:i pace_active:i"
+             " pace_waiting:i pace_gradient:N queries_per_second:N pace_reason",
+    "LIMITS": "scope name kind limit:q burst:q used:q passed:q delayed:q refused:q shadowed:q delayed_ms:N mode source",
+    "BANS": "network tenant since until seconds_left:q times:i refused:q by reason",
+    "THREATS": "at tenant user client application_name mode rules action digest text",
+    "CATALOGUE": "configured connected known:q absent:q asked:q hits:q notified:q answered_at last_error memory:q",
     "SLOW_QUERIES": "at tenant user database client application_name digest kind total_ms:N wait_ms:N first_byte_ms:N"
                     " blocked_ms:N rows:q bytes_in:q bytes_out:q sqlstate traceparent application route plan plan_note"
                     " text",
@@ -600,3 +611,106 @@ def test_shutdown_wait_for_servers(pgusher):
         assert p.alive
         c.query("COMMIT")
         assert p.wait_exit() == 0
+
+
+# ---- tenants, hosts and bans ----
+
+@pytest.fixture
+def own(pgusher):
+    p = pgusher(stats_users="stats")
+    p.value("SELECT 1", "shop")
+    return p
+
+
+def refusal(p, command, user="admin"):
+    with pytest.raises(psycopg.Error) as e:
+        p.console(command, user=user)
+    return e.value.diag
+
+
+@pytest.mark.ours("commands of tenants")
+def test_all_that_is_known_of_a_tenant(own):
+    row, = own.console("SHOW TENANT shop")
+    assert (row["tenant"], row["state"], row["source"], row["workers"]) == ("shop", "idle", "line", 1)
+    assert row["queries"] == 1 and row["servers"] == 1 and row["database"] == "shop"
+    assert not any("secret" in str(v) for v in row.values())
+    unused, = own.console("SHOW TENANT mill")
+    assert (unused["state"], unused["workers"], unused["servers"]) == ("idle", 0, 0)
+    assert refusal(own, "SHOW TENANT nobody").sqlstate == "3D000"
+    said = refusal(own, "SHOW TENANT")
+    assert said.sqlstate == "08P01" and "SHOW TENANT <name>" in said.message_primary
+
+
+@pytest.mark.ours("commands of tenants")
+def test_orders_may_say_tenant(own):
+    own.console("DISABLE TENANT mill")		# nobody has used it yet
+    assert own.console("SHOW TENANT mill")[0]["state"] == "disabled"
+    with pytest.raises(psycopg.OperationalError, match="disabled"):
+        own.value("SELECT 1", "mill")
+    own.console('ENABLE tenant "mill"')
+    assert own.value("SELECT 1", "mill") == 1
+    own.console("PAUSE TENANT shop")
+    assert own.console("SHOW TENANT shop")[0]["state"] == "paused"
+    own.console("RESUME TENANT shop")
+    assert refusal(own, "PAUSE TENANT nobody").message_primary == "no such database: nobody"
+    assert refusal(own, "PAUSE database shop").sqlstate == "08P01"
+
+
+@pytest.mark.ours("commands of tenants")
+@pytest.mark.parametrize("command,usage", [
+    ("CREATE", "CREATE TENANT <name> ['<line>']"), ("CREATE TENANT a 'host=b' now", "CREATE TENANT <name> ['<line>']"),
+    ("ALTER TENANT a", "ALTER TENANT <name> '<line>'"), ("DROP TENANT a 'host=b'", "DROP TENANT <name>"),
+    ("MOVE TENANT a 'host=b'", "MOVE TENANT <name> TO '<line>'"), ("MOVE TENANT a TO", "MOVE TENANT <name> TO '<line>'"),
+    ("BAN", "BAN <address>[/<bits>] [AT <tenant>] [FOR <seconds>] ['<reason>']"),
+    ("UNBAN 10.0.0.7 FOR 60", "UNBAN <address>[/<bits>] [AT <tenant>]")])
+def test_wrong_syntax_is_answered_with_the_grammar(shared, command, usage):
+    said = refusal(shared, command)
+    assert (said.sqlstate, said.message_hint) == ("08P01", usage)
+
+
+@pytest.mark.ours("commands of tenants")
+@pytest.mark.parametrize("command", [
+    "CREATE TENANT a", "ALTER TENANT a 'host=b'", "DROP TENANT a", "MOVE TENANT a TO 'host=b'", "BAN 10.0.0.7",
+    "UNBAN 10.0.0.7"])
+def test_tenants_and_bans_are_for_administrators(shared, command):
+    assert refusal(shared, command, "stats").sqlstate == "42501"
+
+
+@pytest.mark.ours("commands of tenants")
+def test_names_that_no_tenant_has(own):
+    assert refusal(own, 'CREATE TENANT "a b"').sqlstate == "22023"
+    assert "console itself" in refusal(own, "DROP TENANT pgbouncer").message_primary
+
+
+@pytest.mark.ours("bans")
+def test_bans_come_and_go(own):
+    own.console("BAN 192.0.2.7")
+    own.console("BAN 192.0.2.0/24 AT shop FOR 600 'it''s a scan'")
+    own.console("BAN 2001:db8::/32 FOR 60")
+    rows = {(r["network"], r["tenant"]): r for r in own.console("SHOW BANS")}
+    assert set(rows) == {("192.0.2.7/32", None), ("192.0.2.0/24", "shop"), ("2001:db8::/32", None)}
+    row = rows["192.0.2.0/24", "shop"]
+    assert (row["by"], row["reason"]) == ("console", "it's a scan") and 590 <= row["seconds_left"] <= 600
+    assert rows["192.0.2.7/32", None]["until"] is None
+    assert [r["network"] for r in own.console("SHOW BANS shop")] == ["192.0.2.0/24"]
+    own.console("UNBAN 192.0.2.0/24 AT shop")
+    assert refusal(own, "UNBAN 192.0.2.0/24 AT shop").sqlstate == "42704"
+    assert refusal(own, "BAN 192.0.2.0/99").sqlstate == "22023"
+    assert refusal(own, "BAN 192.0.2.9 FOR soon").sqlstate == "22023"
+    assert refusal(own, "BAN 192.0.2.9 FOR 0").sqlstate == "22023"
+
+
+@pytest.mark.ours("bans")
+def test_who_is_banned_is_refused(own):
+    own.console("BAN 127.0.0.1 AT shop FOR 600")
+    with pytest.raises(psycopg.OperationalError):
+        own.value("SELECT 1", "shop")
+    assert own.value("SELECT 1", "mill") == 1
+    own.console("UNBAN 127.0.0.1")
+    assert own.value("SELECT 1", "shop") == 1
+
+
+@pytest.mark.ours("hosts")
+def test_hosts(own):
+    row = own.console("SHOW HOSTS")[0]
+    assert row["used"] >= 1 and row["status"] == "up" and row["pace"] == "off" and row["max_connections"] == 0

@@ -22,7 +22,8 @@ pytestmark = pytest.mark.skipif(PEER is not None, reason="PgBouncer speaks no HT
 SECRETS = {name: f"{name}-secret-of-this-test" for name in ("reader", "bencher", "deploy", "acme", "acmeops")}
 RIGHTS = {"reader": "", "bencher": "scope=benchmark", "deploy": "scope=read,operate", "acme": "tenant=shop",
           "acmeops": "scope=read,operate tenant=shop"}
-LISTS = ["/api/system/tenants", "/api/system/pools", "/api/system/config"]
+LISTS = ["/api/system/tenants", "/api/system/pools", "/api/system/hosts", "/api/system/limits", "/api/system/bans",
+         "/api/system/threats", "/api/system/catalogue", "/api/system/config"]
 READING = LISTS + ["/api/system/query-performance", "/metrics"]
 RESET = "/api/system/reset-statistics"
 
@@ -366,7 +367,7 @@ def test_http_auth_token(pgusher):
 
 def test_a_bound_token_sees_its_tenant_only(used):
     mine = bearer("acme")
-    for path in ("/metrics", "/api/system/config"):
+    for path in ("/metrics", "/api/system/config", "/api/system/hosts", "/api/system/catalogue"):
         assert used.get(path, mine).problem(403) == "This is about all tenants, and the token is for one."
     assert [row["tenant"] for row in used.rows("/api/system/tenants", mine)] == ["shop"]
     assert {row["database"] for row in used.rows("/api/system/pools", mine)} == {"shop"}
@@ -374,7 +375,8 @@ def test_a_bound_token_sees_its_tenant_only(used):
     assert said.json["tenant"] == "shop" and said.json["bounds"] is None
     assert said.json["history"] == [] and said.json["top_tenants"] == []
     assert b"mill" not in said.body and b"two" not in said.body
-    for path in ("/api/system/pools", "/api/system/query-performance"):
+    for path in ("/api/system/pools", "/api/system/query-performance", "/api/system/limits", "/api/system/bans",
+                 "/api/system/threats"):
         assert used.get(path + "?tenant=shop", mine).status == 200
         # The same whether there is such a tenant or not.
         assert used.get(path + "?tenant=mill", mine).problem(403) == "This token is for another tenant."

@@ -375,7 +375,7 @@ def test_help_lists_them(p):
         notices = []
         c.add_notice_handler(lambda d: notices.append(d.message_detail))
         c.execute("SHOW HELP")
-    assert re.search(r"SHOW [A-Z_|]*\bPOOLS\|QUERIES\|TENANTS\|SLOW_QUERIES\|ALERTS\|LATENCY \[<db>\]", notices[0])
+    assert re.search(r"SHOW [A-Z_|]*\bPOOLS\|QUERIES\|TENANTS\|LIMITS\|BANS\|THREATS\|SLOW_QUERIES\|ALERTS\|LATENCY \[<db>\]", notices[0])
     assert "\tRESET STATS" in notices[0]
 
 
