@@ -28,6 +28,7 @@ struct change {
 	char *line;			/* what the catalogue says of it, or NULL */
 	/* of the session where it came from */
 	char *home;			/* the tenant */
+	struct address from;		/* of the client */
 	struct buffer params, shown;	/* name NUL value NUL ... */
 	bool have_keys;
 	struct scram_keys keys;
@@ -285,6 +286,7 @@ set_out(struct session *s)
 	struct change *c = s->change;
 
 	c->home = memory_strdup(s->pool->tenant->name);
+	c->from = s->client->address;
 	pack_params(s->params, &c->params);
 	pack_shown(s, &c->shown);
 	keep_secrets(c, s);
@@ -678,6 +680,8 @@ change_find_tenant(struct shard *s, const struct change *c, struct error *e)
 	t = shard_open_tenant(s, name, e);
 	if (t == NULL || c->returning)
 		return t;
+	if (!shard_lets_in(t->conf, &c->from, e))
+		return NULL;
 	max = tenant_max_client_connections(t, shard_config(s));
 	if (t->disabled || t->conf->disabled == 1)
 		error_set(e, SEVERITY_ERROR, SQLSTATE_CANNOT_CONNECT_NOW, "database \"%s\" is disabled", t->name);
