@@ -119,7 +119,8 @@ struct login {
 	const char *user;		/* in packet; "" if none was given */
 	const char *database;		/* in packet; the user's name if none was given.  From ops->startup on: the tenant */
 	char *tenant;			/* where database points to if it is not in packet; owned, or NULL */
-	char *name_sent;		/* the user's name as it was sent, if the owner took some of it for the tenant's; or NULL */
+	char *name;			/* where user points to if the owner took some of it for the tenant's; owned, or NULL */
+	const char *name_sent;		/* the user's name as it was sent; in packet */
 	bool routed;			/* the owner has found out which tenant it is */
 	bool ssl_answered, gss_answered;	/* encryption may not be asked for again */
 

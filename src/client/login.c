@@ -81,7 +81,7 @@ login_free(struct login **lp)
 	buffer_wipe(&l->final);
 	free(l->packet);
 	free(l->tenant);
-	free(l->name_sent);
+	free(l->name);
 	free(l);
 }
 

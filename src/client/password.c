@@ -44,7 +44,7 @@ md5_take(struct client *c, struct reader *r)
 
 	if (text == NULL)
 		return;
-	if (l->known && md5_verify(&l->secret, l->name_sent != NULL ? l->name_sent : l->user, l->salt, text))
+	if (l->known && md5_verify(&l->secret, l->name_sent, l->salt, text))
 		login_accept(c);
 	else
 		login_refuse(c, NULL);

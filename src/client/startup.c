@@ -184,7 +184,7 @@ take_names(struct login *l)
 {
 	const char *user = startup_get(&l->startup, "user"), *database = startup_get(&l->startup, "database");
 
-	l->user = user != NULL ? user : "";
+	l->user = l->name_sent = user != NULL ? user : "";
 	l->database = database != NULL && database[0] != '\0' ? database : l->user;
 }
 

@@ -191,12 +191,10 @@ wished_tenant(const struct login *l, const struct config *c)
 static void
 take_route(struct login *l, const struct route *r)
 {
-	size_t n = strlen(l->user);
-
-	if (r->user_length < n) {
-		/* It points into the packet, which is ours. */
-		l->name_sent = memory_strdup(l->user);
-		l->packet[(const uint8_t *)l->user - l->packet + (ptrdiff_t)r->user_length] = '\0';
+	if (l->user[r->user_length] != '\0') {
+		l->name = memory_strdup(l->user);
+		l->name[r->user_length] = '\0';
+		l->user = l->name;
 	}
 	l->tenant = memory_strdup(r->tenant);
 	l->database = l->tenant;

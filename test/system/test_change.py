@@ -1,0 +1,280 @@
+"""One connection, many tenants: SET pgusher.tenant."""
+
+import threading
+
+import psycopg
+import pytest
+
+import wire
+from helpers import wait_until
+
+pytestmark = pytest.mark.ours("SET pgusher.tenant")
+
+TENANTS = ["shop", "mill", "forge"] + [f"t{i}" for i in range(1, 9)]
+
+
+@pytest.fixture(scope="module", params=[1, 4])
+def house(request, module_pgusher):
+    return module_pgusher(pool_mode="transaction", workers=request.param, default_pool_size=2,
+                          users={"app": "tenants=*", "scramuser": "tenants=mill"})
+
+
+def who(c):
+    return c.execute("SELECT current_database()").fetchone()[0]
+
+
+def go(c, tenant):
+    c.execute(f"SET pgusher.tenant = '{tenant}'")
+
+
+def shown(c):
+    return c.execute("SHOW pgusher.tenant").fetchone()[0]
+
+
+def test_round_and_round(house):
+    with house.connect() as c:
+        for _ in range(5):
+            for t in TENANTS:
+                go(c, t)
+                assert (who(c), shown(c)) == (t, t)
+        c.execute("RESET pgusher.tenant")
+        assert who(c) == "shop"
+    wait_until(lambda: not house.clients("shop"))
+
+
+def test_simple_protocol_and_spellings(house):
+    with house.wire() as c:
+        c.login("shop", "app")
+        for text, tag in (("SET pgusher.tenant TO mill", "SET"), ("set session PGUSHER.TENANT = 'forge';", "SET"),
+                          ("SET pgusher.tenant TO DEFAULT", "RESET"), ("RESET pgusher.tenant", "RESET")):
+            c.send(wire.query(text))
+            messages = c.until_ready()
+            assert [m.kind for m in messages if m.kind != "S"] == ["C", "Z"]
+            assert next(m for m in messages if m.kind == "C").strings[0] == tag
+        c.send(wire.query("SHOW pgusher.tenant"))
+        messages = c.until_ready()
+        assert wire.kinds(messages) == "TDCZ" and messages[1].row == ["shop"]
+
+
+def test_prepared_set_again_and_again(house):
+    """Drivers prepare what comes often, and bind it later by its name."""
+    with house.connect(prepare_threshold=0) as c:
+        for t in TENANTS * 3:
+            go(c, t)
+            assert who(c) == t
+
+
+def test_prepared_statements_go_along(house):
+    with house.wire() as c:
+        c.login("shop", "app")
+        c.send(wire.parse("q", "SELECT tenant FROM who"), wire.SYNC)
+        c.until_ready()
+        for t in TENANTS:
+            c.send(wire.query(f"SET pgusher.tenant = '{t}'"))
+            c.until_ready()
+            c.send(wire.bind("", "q"), wire.execute(), wire.SYNC)
+            messages = c.until_ready()
+            assert [m.row for m in messages if m.kind == "D"] == [[t]]
+
+
+def test_bytes_behind_it_come_along(house):
+    with house.wire() as c:
+        c.login("shop", "app")
+        c.send(*[part for t in TENANTS for part in (wire.query(f"SET pgusher.tenant = {t}"), wire.query("SELECT tenant FROM who"))])
+        for t in TENANTS:
+            assert "C" in wire.kinds(c.until_ready())
+            assert [m.row for m in c.until_ready() if m.kind == "D"] == [[t]]
+
+
+def test_no_state_goes_along(house):
+    with house.connect() as c:
+        c.execute("SET search_path = pg_catalog")
+        c.execute("SET TimeZone = 'Asia/Tokyo'")
+        c.execute("SET statement_timeout = 4711")
+        c.execute("CREATE TEMP TABLE mine (x int)")
+        c.execute("PREPARE p AS SELECT 1")
+        go(c, "mill")
+        assert c.info.parameter_status("TimeZone") == "UTC"
+        assert c.execute("SHOW TimeZone").fetchone()[0] == "UTC"
+        assert c.execute("SHOW statement_timeout").fetchone()[0] == "0"
+        assert "public" in c.execute("SHOW search_path").fetchone()[0]
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            c.execute("SELECT * FROM mine")
+        with pytest.raises(psycopg.errors.InvalidSqlStatementName):
+            c.execute("EXECUTE p")
+
+
+def test_startup_parameters_do(house):
+    with house.connect(options="-c TimeZone=Europe/Berlin", application_name="erp") as c:
+        c.execute("SET TimeZone = 'Asia/Tokyo'")
+        go(c, "mill")
+        assert c.execute("SHOW TimeZone").fetchone()[0] == "Europe/Berlin"
+        assert c.info.parameter_status("TimeZone") == "Europe/Berlin"
+        assert c.execute("SHOW application_name").fetchone()[0] == "erp"
+
+
+@pytest.mark.parametrize("text", ["SET pgusher.tenant = 'mill'", "RESET pgusher.tenant"])
+def test_not_in_a_transaction(house, text):
+    with house.connect() as c:
+        c.execute("BEGIN")
+        c.execute("SELECT 1")
+        with pytest.raises(psycopg.errors.ActiveSqlTransaction):
+            c.execute(text)
+        with pytest.raises(psycopg.errors.InFailedSqlTransaction):
+            c.execute("SELECT 1")
+        c.execute("ROLLBACK")
+        assert who(c) == "shop"
+    with house.wire() as w:
+        w.login("shop", "app")
+        w.send(wire.query("BEGIN"))
+        w.until_ready()
+        w.send(wire.query(text))
+        messages = w.until_ready()
+        assert wire.kinds(messages) == "EZ" and messages[0].code == "25001" and messages[1].raw[-1:] == b"E"
+
+
+def test_show_in_a_transaction(house):
+    with house.wire() as w:
+        w.login("shop", "app")
+        w.send(wire.query("BEGIN"))
+        w.until_ready()
+        w.send(wire.query("SHOW pgusher.tenant"))
+        messages = w.until_ready()
+        assert wire.kinds(messages) == "TDCZ" and messages[-1].raw[-1:] == b"T"
+
+
+@pytest.mark.parametrize("text", ["SET pgusher.tenant = 'mill'; SELECT 1", "SET LOCAL pgusher.tenant = 'mill'",
+                                  "SET pgusher.tenant = 'a', 'b'"])
+@pytest.mark.parametrize("simple", [True, False])
+def test_only_by_itself(house, text, simple):
+    with house.wire() as w:
+        w.login("shop", "app")
+        w.send(*([wire.query(text)] if simple else [wire.parse("", text), wire.bind(), wire.execute(), wire.SYNC]))
+        messages = w.until_ready()
+        assert wire.kinds(messages) == "EZ" and messages[0].code == "0A000"
+        w.send(wire.query("SELECT tenant FROM who"))
+        assert w.until_ready()[1].row == ["shop"]
+
+
+def test_among_other_requests_of_a_cycle(house):
+    with house.wire() as w:
+        w.login("shop", "app")
+        w.send(wire.parse("", "SELECT 1"), wire.bind(), wire.execute(), wire.parse("", "SET pgusher.tenant = 'mill'"),
+               wire.bind(), wire.execute(), wire.SYNC)
+        messages = w.until_ready()
+        assert wire.kinds(messages) == "12DCEZ" and messages[4].code == "25001"
+        w.send(wire.parse("", "SET pgusher.tenant = 'mill'"), wire.bind(), wire.execute(), wire.parse("", "SELECT 1"),
+               wire.bind(), wire.execute(), wire.SYNC)
+        messages = w.until_ready()
+        assert wire.kinds(messages) == "12EZ" and messages[2].code == "0A000"
+        w.send(wire.query("SELECT tenant FROM who"))
+        assert w.until_ready()[1].row == ["shop"]
+
+
+def test_behind_a_pipeline(house):
+    """What was asked before is answered first, by the old tenant."""
+    with house.wire() as w:
+        w.login("shop", "app")
+        w.send(*[wire.query("SELECT tenant FROM who")] * 5, wire.query("SET pgusher.tenant = 'mill'"),
+               *[wire.query("SELECT tenant FROM who")] * 5)
+        rows = []
+        for _ in range(11):
+            rows += [m.row[0] for m in w.until_ready() if m.kind == "D"]
+        assert rows == ["shop"] * 5 + ["mill"] * 5
+
+
+def test_who_may(house):
+    with house.connect(user="scramuser") as c:
+        go(c, "mill")
+        assert who(c) == "mill"
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            go(c, "forge")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            go(c, "nowhere")
+        go(c, "shop")  # where it logged in
+        assert who(c) == "shop"
+    with house.connect(user="md5user") as c:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            go(c, "mill")
+        assert who(c) == "shop"
+
+
+@pytest.mark.parametrize("tenant,code", [("nowhere", "3D000"), ("pgbouncer", "22023"), ("../x", "22023"), ("", "22023")])
+def test_where_there_is_none(house, tenant, code):
+    with house.connect() as c:
+        c.execute("SET TimeZone = 'Asia/Tokyo'")
+        with pytest.raises(psycopg.Error) as e:
+            go(c, tenant)
+        assert e.value.sqlstate == code
+        assert who(c) == "shop"
+        assert c.execute("SHOW TimeZone").fetchone()[0] == "Asia/Tokyo"
+
+
+def test_a_tenant_that_is_down(pgusher):
+    p = pgusher(pool_mode="transaction", workers=2, users={"app": "tenants=*"},
+                databases={"gone": "{pg} dbname=does_not_exist"})
+    with p.connect() as c:
+        c.execute("SET TimeZone = 'Asia/Tokyo'")
+        for _ in range(3):
+            with pytest.raises(psycopg.Error):
+                go(c, "gone")
+            assert who(c) == "shop"
+            assert c.execute("SHOW TimeZone").fetchone()[0] == "Asia/Tokyo"
+        go(c, "mill")
+        assert who(c) == "mill"
+
+
+def test_disabled_and_full(pgusher):
+    p = pgusher(pool_mode="transaction", users={"app": "tenants=*"}, databases={"mill": "{pg} max_db_client_connections=1"})
+    p.console("DISABLE forge")
+    with p.connect() as c, p.connect(dbname="mill"):
+        with pytest.raises(psycopg.Error, match="disabled"):
+            go(c, "forge")
+        with pytest.raises(psycopg.Error, match="max_db_client_connections"):
+            go(c, "mill")
+        assert who(c) == "shop"
+
+
+def test_session_mode(pgusher):
+    p = pgusher(pool_mode="session", workers=2, users={"app": "tenants=*"})
+    with p.connect() as c:
+        c.execute("SET statement_timeout = 4711")
+        go(c, "mill")
+        assert who(c) == "mill"
+        assert c.execute("SHOW statement_timeout").fetchone()[0] == "0"
+        go(c, "shop")
+        assert c.execute("SHOW statement_timeout").fetchone()[0] == "0"
+
+
+def test_many_clients_to_and_fro(house):
+    """Counts come out even, and nobody gets another tenant's answer."""
+    failures = []
+
+    def run(n):
+        try:
+            with house.connect() as c:
+                for i in range(60):
+                    t = TENANTS[(n * 7 + i) % len(TENANTS)]
+                    go(c, t)
+                    if who(c) != t:
+                        failures.append((n, i))
+        except Exception as e:
+            failures.append(e)
+
+    threads = [threading.Thread(target=run, args=(n,)) for n in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(60)
+    assert not failures
+    wait_until(lambda: not [r for r in house.console("SHOW CLIENTS") if r["database"] in TENANTS])
+
+
+def test_clients_that_leave_on_the_way(house):
+    for i in range(100):
+        with house.wire() as c:
+            c.login("shop", "app")
+            c.send(wire.query(f"SET pgusher.tenant = '{TENANTS[i % len(TENANTS)]}'"))
+            if i % 2:
+                c.reset()
+    wait_until(lambda: not [r for r in house.console("SHOW CLIENTS") if r["database"] in TENANTS])

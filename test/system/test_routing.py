@@ -1,0 +1,93 @@
+"""Which tenant a client asks for: database, user.tenant, SNI, options."""
+
+import ssl
+
+import psycopg
+import pytest
+
+import wire
+
+pytestmark = pytest.mark.ours("routes")
+
+ALL = "options,sni,user,database"
+
+
+@pytest.fixture(scope="module")
+def routed(module_pgusher, certs):
+    return module_pgusher(
+        pool_mode="transaction", workers=2, tenant_route=ALL, tenant_sni_suffix=".db.example.com", auth_type="scram-sha-256",
+        client_tls_sslmode="allow", client_tls_cert_file=certs.server.cert, client_tls_key_file=certs.server.key,
+        databases={"shop": None, "mill": None, "forge": "{pg}"},
+        sections={"tenants": {"*": "{pg} dbname={tenant}"}}, userlist={"app": "app-secret"})
+
+
+def who(p, **kwargs):
+    kwargs.setdefault("password", "app-secret")
+    with p.connect(**kwargs) as c:
+        return c.execute("SELECT tenant FROM who").fetchone()[0]
+
+
+def test_database(routed):
+    assert who(routed, dbname="shop") == "shop"
+    assert who(routed, dbname="forge") == "forge"
+
+
+def test_user_and_tenant(routed):
+    assert who(routed, dbname="app", user="app.shop") == "shop"
+    row = next(r for r in routed.console("SHOW POOLS") if r["database"] == "shop")
+    assert row["user"] == "app"
+
+
+def test_options(routed):
+    assert who(routed, dbname="app", options="-c pgusher.tenant=mill") == "mill"
+    with routed.wire() as c:
+        c.send(wire.startup({"user": "app", "database": "app", "tenant": "mill"}))
+        assert c.authenticate("app", "app-secret").kind == "Z"
+        c.send(wire.query("SELECT tenant FROM who"))
+        assert c.until_ready()[1].row == ["mill"]
+
+
+def test_host_name(routed):
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with routed.wire(tls=context, name="Shop.db.example.com") as c:
+        c.send(wire.startup({"user": "app", "database": "app"}))
+        assert c.authenticate("app", "app-secret").kind == "Z"
+        c.send(wire.query("SELECT tenant FROM who"))
+        assert c.until_ready()[1].row == ["shop"]
+
+
+@pytest.mark.parametrize("how", [
+    {"user": "app.shop", "options": "-c pgusher.tenant=mill"},
+    {"dbname": "forge", "options": "-c pgusher.tenant=mill"},
+])
+def test_contradictions_are_refused(routed, how):
+    how = {"dbname": "app", "password": "app-secret", **how}
+    assert "different tenants" in str(routed.refused(**how))
+
+
+@pytest.mark.parametrize("name", ["../etc", "a b", "x'y", "-x"])
+def test_what_is_no_name_is_refused(routed, name):
+    escaped = name.replace("\\", "\\\\").replace(" ", "\\ ")
+    assert "no name of a tenant" in str(routed.refused(dbname="app", password="app-secret",
+                                                       options=f"-c pgusher.tenant={escaped}"))
+
+
+def test_strangers_learn_nothing(routed):
+    """A tenant that is not there is told to nobody who has not proved a password."""
+    there = str(routed.refused(dbname="shop", password="wrong"))
+    nowhere = str(routed.refused(dbname="nowhere", password="wrong"))
+    assert there.replace("shop", "?") == nowhere.replace("nowhere", "?")
+
+
+def test_by_default_the_others_mean_nothing(pgusher):
+    p = pgusher(pool_mode="transaction")
+    with pytest.raises(psycopg.OperationalError, match="unsupported startup parameter"):
+        p.connect(options="-c pgusher.tenant=mill")
+    assert p.value("SELECT tenant FROM who", dbname="shop") == "shop"
+
+
+def test_fallback(pgusher):
+    p = pgusher(pool_mode="transaction", tenant_route="options", tenant_fallback="mill")
+    assert who(p, dbname="anything", password="x") == "mill"
