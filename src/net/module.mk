@@ -13,6 +13,8 @@ net_sources = \
 	src/net/inbox.h \
 	src/net/interfaces.c \
 	src/net/interfaces.h \
+	src/net/leash.c \
+	src/net/leash.h \
 	src/net/listener.c \
 	src/net/listener.h \
 	src/net/loop.c \

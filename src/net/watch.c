@@ -2,7 +2,11 @@
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include "base/memory.h"
 
@@ -66,6 +70,28 @@ watch_socket(struct watch *w, int fd, int events)
 			     ((events & WATCH_WRITE) != 0 ? EV_WRITE : 0)),
 		     on_socket, w);
 	event_add(&w->socket, NULL);
+}
+
+void
+watch_narrow(int fd)
+{
+	const int size = 16 * 1024;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+}
+
+uint64_t
+watch_received(int fd, uint64_t before)
+{
+	struct tcp_info info = { 0 };
+	socklen_t size = sizeof(info);
+	int waiting = 0;
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 && info.tcpi_bytes_received > 0)
+		return info.tcpi_bytes_received;
+	/* A Unix socket: what waits now has not been counted yet. */
+	ioctl(fd, FIONREAD, &waiting);
+	return before + (waiting > 0 ? (uint64_t)waiting : 0);
 }
 
 void

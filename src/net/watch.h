@@ -10,6 +10,7 @@
 #define NET_WATCH_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "net/loop.h"
 
@@ -27,6 +28,13 @@ void watch_free(struct watch **w);
 
 /* Watch fd for these events until told otherwise; 0 or fd -1: for nothing. */
 void watch_socket(struct watch *w, int fd, int events);
+
+/* A library may read for as long as there is something: let the peer get ahead of it by a few kilobytes only, so that it
+ * comes back here soon.  Of no effect on Unix sockets. */
+void watch_narrow(int fd);
+
+/* How many bytes have come in on a socket since it was opened, as near as can be told; grows only. */
+uint64_t watch_received(int fd, uint64_t before);
 
 /* WATCH_TIME once, after delay; what was set before is forgotten. */
 void watch_timer(struct watch *w, usec_t delay);

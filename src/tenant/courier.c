@@ -3,17 +3,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/sqlstate.h"
 #include "base/strings.h"
+#include "net/leash.h"
 #include "net/resolve.h"
 #include "net/watch.h"
 #include "tenant/host.h"
 
 #define TICK (50 * USEC_PER_MSEC)
+#define READ_LONGEST (500 * USEC_PER_MSEC)
 #define UNREAD_MOST (16 * 1024 * 1024)	/* bytes without an answer getting whole */
 
 enum state {
@@ -42,6 +43,7 @@ struct courier {
 	void *arg;
 	struct courier_pace pace;
 	struct watch *watch;
+	struct leash *leash;
 	enum state state;
 	char *conninfo, *channel;
 	PQconninfoOption *options;	/* of conninfo; NULL: it can't be read, wrong says why */
@@ -57,7 +59,7 @@ struct courier {
 	size_t ncalls;
 	struct courier_call greeting;	/* LISTEN, or the ping */
 	bool pinging;
-	size_t unread;
+	uint64_t received, answered_up_to;	/* bytes: in all, and up to the last answer */
 	struct error broken;		/* found where nobody may be called back; sqlstate "": not */
 	usec_t began_at, up_since, heard_at, retry_at;
 	usec_t failing_since;
@@ -126,11 +128,12 @@ static void
 hang_up(struct courier *k)
 {
 	watch_socket(k->watch, -1, 0);
+	leash_take(k->leash);
 	if (k->conn != NULL)
 		PQfinish(k->conn);
 	k->conn = NULL;
 	k->pinging = false;
-	k->unread = 0;
+	k->received = k->answered_up_to = 0;
 	k->broken.sqlstate[0] = '\0';
 	give_back_place(k);
 }
@@ -299,7 +302,7 @@ finish_first(struct courier *k)
 
 	TAILQ_REMOVE(&k->calls, c, link);
 	k->ncalls--;
-	k->unread = 0;
+	k->answered_up_to = k->received;
 	k->heard_at = clock_now();
 	c->result = NULL;
 	c->answered(c, r, NULL);
@@ -366,26 +369,36 @@ take_notifications(struct courier *k)
 	}
 }
 
-/* What libpq has taken in and keeps, as near as one can tell from outside. */
+/* What libpq has taken in and keeps. */
 static bool
 is_too_much(struct courier *k)
 {
-	int n = 0;
+	k->received = watch_received(PQsocket(k->conn), k->received);
+	return k->received - k->answered_up_to > UNREAD_MOST;
+}
 
-	if (ioctl(PQsocket(k->conn), FIONREAD, &n) == 0 && n > 0)
-		k->unread += (size_t)n;
-	return k->unread > UNREAD_MOST;
+/* Twice: under TLS a record may be half in libpq and half in OpenSSL, of which the socket knows nothing. */
+static bool
+consume(struct courier *k)
+{
+	bool ok;
+
+	leash_hold(k->leash, k->answered_up_to + UNREAD_MOST);
+	ok = PQconsumeInput(k->conn) == 1 && (!PQsslInUse(k->conn) || PQconsumeInput(k->conn) == 1);
+	leash_let_go(k->leash);
+	return ok;
 }
 
 static void
 receive(struct courier *k)
 {
+	bool ok = consume(k);
+
 	if (is_too_much(k)) {
 		fail_with(k, "the server's answer is too large", "");
 		return;
 	}
-	/* Twice: under TLS a record may be half in libpq and half in OpenSSL, of which the socket knows nothing. */
-	if (PQconsumeInput(k->conn) != 1 || (PQsslInUse(k->conn) && PQconsumeInput(k->conn) != 1)) {
+	if (!ok) {
 		fail_with(k, "", PQerrorMessage(k->conn));
 		return;
 	}
@@ -394,7 +407,7 @@ receive(struct courier *k)
 	if (!is_connected(k))
 		return;
 	if (k->ncalls == 0)
-		k->unread = 0;
+		k->answered_up_to = k->received;
 	if (PQstatus(k->conn) != CONNECTION_OK)
 		fail_with(k, "", PQerrorMessage(k->conn));
 	else
@@ -416,6 +429,11 @@ on_connected(struct courier *k)
 	PQsetNoticeReceiver(k->conn, ignore_notice, NULL);
 	if (PQsetnonblocking(k->conn, 1) != 0 || PQenterPipelineMode(k->conn) != 1) {
 		fail_with(k, "", PQerrorMessage(k->conn));
+		return;
+	}
+	watch_narrow(PQsocket(k->conn));
+	if (!leash_put(k->leash, PQsocket(k->conn))) {
+		fail_with(k, "no thread can be had", "");
 		return;
 	}
 	k->heard_at = clock_now();
@@ -624,6 +642,7 @@ courier_new(struct loop *l, struct mailbox *mb, int job_mail, struct helpers *as
 	k->arg = arg;
 	k->pace = usual_pace;
 	k->watch = watch_new(l, on_ready, k);
+	k->leash = leash_new(READ_LONGEST);
 	k->conninfo = memory_strdup("");
 	k->channel = memory_strdup("");
 	TAILQ_INIT(&k->calls);
@@ -669,6 +688,7 @@ courier_free(struct courier **kp)
 		PQclear(c->result);
 	forget_places(k);
 	watch_free(&k->watch);
+	leash_free(&k->leash);
 	memory_free_secret(k->conninfo);
 	free(k->channel);
 	free(k);
