@@ -23,7 +23,7 @@ static void
 check_digest(const struct sql_digest *d, const char *text, size_t n)
 {
 	check(d->hash != 0 && d->verb < SQL_VERBS);
-	check((d->effects & ~(SQL_EFFECT_SETTINGS | SQL_EFFECT_LOCKS | SQL_EFFECT_TEMP)) == 0);
+	check((d->effects & ~(SQL_EFFECTS | SQL_EFFECT_CODE | SQL_EFFECT_ROWS)) == 0);
 	if (d->comment != NULL) {
 		check(d->comment >= text && d->comment_size <= n - (size_t)(d->comment - text));
 		check(memchr(d->comment, '=', d->comment_size) != NULL);
