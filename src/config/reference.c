@@ -177,6 +177,94 @@ static const char *const manual_users[] = {
 	"[pgbouncer].",
 };
 
+static const char *const manual_tenants[] = {
+	"A line is a database that clients may ask for, with the keys of [databases], and",
+	".B *",
+	"is for all that have none:",
+	".PP",
+	".RS",
+	".nf",
+	"*    = host=pg\\-{shard}.internal dbname=tenant_{tenant} user=app",
+	"acme = host=pg\\-big.internal pool_size=50",
+	".fi",
+	".RE",
+	".PP",
+	"In all values",
+	".B {tenant}",
+	"stands for the name, and",
+	".B {shard}",
+	"for a number below",
+	".B tenant_shards",
+	"that is made from the name.",
+	"What a line does not say is as",
+	".B *",
+	"has it, wherever that stands.",
+	"A name has letters, digits, _, \\- and ., 63 at most, and neither . nor \\- at its",
+	"beginning.",
+	"A line of [databases] with the same name counts before that of [tenants]; what the",
+	"catalogue says",
+	".RB ( tenant_catalogue )",
+	"counts before",
+	".BR * .",
+};
+
+static const char *const manual_hosts[] = {
+	"A line is a PostgreSQL server, named as",
+	".B host",
+	"and",
+	".B port",
+	"of databases name it, of which 5432 may be left out:",
+	".PP",
+	".RS",
+	".nf",
+	"10.0.0.5:5433        = max_connections=200 admin_reserve=3",
+	"\"[2001:db8::5]:5432\" = max_connections=100",
+	"/run/postgresql      = max_connections=50",
+	"*                    = max_connections=90",
+	".fi",
+	".RE",
+	".PP",
+	"The line",
+	".B *",
+	"is for each server that has none.",
+};
+
+static const char *const manual_limits[] = {
+	"A line says what somebody may take at most:",
+	".PP",
+	".RS",
+	".nf",
+	"tenant             = queries=1000 clients=200",
+	"tenant:acme        = queries=5000",
+	"class:gold         = queries=3000",
+	"user               = clients=1000",
+	"client             = connections=20",
+	"address:10.0.0.0/8 = connections=1000",
+	"network            = connections=500",
+	".fi",
+	".RE",
+	".PP",
+	".BR tenant ,",
+	".BR user ,",
+	".B client",
+	"(an address at a tenant),",
+	".B address",
+	"and",
+	".B network",
+	"(of an address: 24 bits of IPv4, 64 of IPv6) limit each of them; with",
+	".BI : name",
+	"behind it a line is for one of them, where that of a",
+	".B client",
+	"is a tenant's, and those of addresses and networks hold for all inside.",
+	"A",
+	".B class",
+	"is for the tenants that have",
+	".B limits",
+	"with its name.",
+	"For each key the narrowest line that has it counts: of one, of its class, of all.",
+	"0 is no limit.",
+};
+
 static const char *const manual_peers[] = {
 	"A line is another process that stands behind the same address:",
 	".PP",
@@ -416,6 +504,14 @@ print_manual(FILE *out)
 	fputs(".SH SECTION [databases]\n", out);
 	PRINT_LINES(out, manual_databases);
 	print_section(out, &section_databases);
+	fputs(".SH SECTION [tenants]\n", out);
+	PRINT_LINES(out, manual_tenants);
+	fputs(".SH SECTION [hosts]\n", out);
+	PRINT_LINES(out, manual_hosts);
+	print_section(out, &section_hosts);
+	fputs(".SH SECTION [limits]\n", out);
+	PRINT_LINES(out, manual_limits);
+	print_section(out, &section_limits);
 	fputs(".SH SECTION [users]\n", out);
 	PRINT_LINES(out, manual_users);
 	print_section(out, &section_users);
@@ -444,6 +540,21 @@ static const char *const sample_top[] = {
 	"",
 	";; all others",
 	"* = host=127.0.0.1",
+	"",
+	"[tenants]",
+	";; databases that are made from their names, and those that differ",
+	";* = host=pg-{shard}.internal dbname=tenant_{tenant} user=app",
+	";acme = host=pg-big.internal pool_size=50",
+	"",
+	"[hosts]",
+	";; servers, and how many connections they get",
+	";10.0.0.5:5432 = max_connections=200 admin_reserve=3",
+	";* = max_connections=90",
+	"",
+	"[limits]",
+	";; what may be taken at most",
+	";tenant = queries=1000 clients=200",
+	";tenant:acme = queries=5000",
 	"",
 	"[users]",
 	";reports = pool_mode=session max_user_connections=3",
