@@ -286,3 +286,40 @@ Test(reports, under_way_at_the_end)
 	stage_close();
 	cr_assert_eq(answers, 0);
 }
+
+/* --- of tenants and hosts --- */
+
+Test(tenants, state_and_source)
+{
+	stage_open(2, "acme beta gamma", "");
+	stage_tenant("acme")->nclients = 1;
+	stage_tenant("beta")->paused = true;
+	stage_tenant("gamma")->disabled = true;
+	stage_expect("TENANT", OF("acme"), "tenant|state|source|host|port|workers|clients",
+		"acme|active|star|127.0.0.1|5432|1|1\n");
+	stage_expect("TENANT", OF("beta"), "state", "paused\n");
+	stage_expect("TENANT", OF("gamma"), "state", "disabled\n");
+	stage_expect("TENANTS", OF("gamma"), "state|host|port|source|weight|waiting",
+		"disabled|127.0.0.1|5432|star|1|0\n");
+	stage_close();
+}
+
+/* "*" knows it. */
+Test(tenants, not_in_use)
+{
+	stage_open(2, "acme", "");
+	stage_expect("TENANT", OF("other"), "tenant|state|source|workers|clients", "other|idle|star|0|0\n");
+	stage_close();
+}
+
+/* There is nothing of these here. */
+Test(reports, without_hosts_limits_and_bans)
+{
+	stage_open(1, "acme", "");
+	stage_expect("HOSTS", NULL, "host", "");
+	stage_expect("LIMITS", NULL, "name", "");
+	stage_expect("BANS", NULL, "network", "");
+	stage_expect("THREATS", NULL, "at", "");
+	stage_expect("CATALOGUE", NULL, "configured|connected|known|answered_at", "no|no|0|NULL\n");
+	stage_close();
+}

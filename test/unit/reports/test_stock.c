@@ -134,3 +134,34 @@ Test(stock, takes_nothing_from_nothing)
 	stock_release(&s);
 	stock_release(&other);
 }
+
+static void
+add_up(void *row, const void *other)
+{
+	((struct row *)row)->number += ((const struct row *)other)->number;
+}
+
+/* Rows of several workers that are about the same thing become one. */
+Test(stock, merges_equal_rows)
+{
+	const struct stock_merge merge = { .merge = add_up };
+	struct report r;
+	struct stock s;
+
+	stock_init(&s, columns, lengthof(columns));
+	add(&s, "b", "x", 1);
+	add(&s, "a", "x", 2);
+	add(&s, "b", "x", 4);
+	add(&s, "b", "y", 8);
+	add(&s, NULL, "x", 16);
+	add(&s, "b", "x", 32);
+	report_init(&r, columns, lengthof(columns));
+	stock_write_merged(&s, 2, &merge, &r);
+	cr_assert_eq(r.nrows, 4);
+	report_release(&r);
+	report_init(&r, columns, lengthof(columns));
+	stock_write_merged(&s, 0, &merge, &r);
+	cr_assert_eq(r.nrows, 6, "unsorted, nothing is merged");
+	report_release(&r);
+	stock_release(&s);
+}
