@@ -105,6 +105,11 @@ def metered(pgusher):
     return start
 
 
+# What some metrics are only told with: a size that is found out, a limit, a catalogue (that can't be reached).
+EVERYTHING = dict(metrics_application_label=1, default_pool_size="auto", tenant_catalogue="host=127.0.0.1 port=1 dbname=x",
+                  sections={"limits": {"tenant": "queries=100000"}})
+
+
 def be_busy(p):
     """A bit of everything."""
     for tenant, times in (("shop", 3), ("mill", 1)):
@@ -121,7 +126,7 @@ def be_busy(p):
 # ---- what scrapers make of it ----
 
 def test_openmetrics(metered):
-    p = metered(metrics_pgbouncer_names=1, metrics_application_label=1)
+    p = metered(metrics_pgbouncer_names=1, **EVERYTHING)
     be_busy(p)
     status, headers, text = get(p)
     assert status == 200
@@ -629,7 +634,7 @@ def described(p):
 
 
 def test_document(metered):
-    p = metered(metrics_pgbouncer_names=1, metrics_application_label=1)
+    p = metered(metrics_pgbouncer_names=1, **EVERYTHING)
     be_busy(p)
     lines = described(p)
     text = DOCUMENT.read_text() if DOCUMENT.exists() else ""
@@ -646,7 +651,7 @@ def test_document(metered):
 # ---- etc/grafana, etc/prometheus ----
 
 def all_names(metered):
-    p = metered(metrics_application_label=1)
+    p = metered(**EVERYTHING)
     be_busy(p)
     return scrape(p).names | {"up"}
 
@@ -814,3 +819,40 @@ def test_prometheus(metered):
         process.terminate()
         process.wait(20)
         remove_dir(folder)
+
+
+# ---- hosts, limits, bans, the catalogue ----
+
+def test_hosts_are_show_hosts(metered):
+    p = metered(**EVERYTHING)
+    be_busy(p)
+    row = wait_until(lambda: (r := p.console("SHOW HOSTS")) and r[0]["used"] > 0 and r[0], 20)
+    host = f"{row['host']}:{row['port']}"
+    s = scrape(p)
+    assert s.value("pgusher_host_connections", host=host) == row["used"]
+    assert s.value("pgusher_host_tenants", host=host) == row["tenants"]
+    assert s.value("pgusher_host_up", host=host) == 1
+    assert row["pace"] != "off" and s.value("pgusher_host_pace_limit", host=host) >= 1
+
+
+def test_limits_bans_and_the_catalogue(metered):
+    p = metered(**EVERYTHING)
+    be_busy(p)
+    p.console("BAN 192.0.2.7")
+    s = scrape(p)
+    assert s.value("pgusher_bans") == 1
+    assert s.value("pgusher_catalogue_up") == 0
+    assert s.value("pgusher_limit_refusals_total", scope="tenant", kind="queries") == 0
+    assert s.value("pgusher_threats_total", action="told") == 0
+    rows = p.console("SHOW LIMITS shop")
+    assert [(r["scope"], r["name"], r["kind"], r["limit"], r["mode"]) for r in rows] == \
+        [("tenant", "shop", "queries", 100000, "enforce")]
+    assert rows[0]["passed"] > 0
+
+
+def test_nothing_is_told_of_what_there_is_not(metered):
+    p = metered()
+    be_busy(p)
+    names = scrape(p).names
+    assert not [n for n in names if n.startswith(("pgusher_catalogue_", "pgusher_limit_", "pgusher_host_pace_"))]
+    assert "pgusher_host_connections" in names
