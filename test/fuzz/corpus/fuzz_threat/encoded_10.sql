@@ -1,0 +1,1 @@
+SELECT 1 FROM sales_orders WHERE order_no = '' oR e'\x61'='a'-- x'

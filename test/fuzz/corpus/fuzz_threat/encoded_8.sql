@@ -1,0 +1,1 @@
+SELECT order_no FROM production_orders WHERE item_code IN ('SO-1001', ''||chr(112)||chr(103)||chr(95)||'') /* action='planner',route='%2Forders' */

@@ -1,0 +1,1 @@
+UPDATE operations SET quantity_good = quantity_good + 42 WHERE production_order_id = 42/(SELECT/**/0) AND sequence = 10

@@ -1,0 +1,1 @@
+INSERT INTO inventory_transactions (production_order_id, kind, item_code, quantity, location, booked_at, booked_by) VALUES (42, 'receipt', '' AND 1=CAST((SELECT version()) AS int);--', 42, 'SO-1001', now(), 'SO-1001')

@@ -1,0 +1,1 @@
+SELECT item_code, sum(quantity) FROM inventory_transactions WHERE location LIKE 'SO-1001%' GROUP BY item_code HAVING sum(quantity) > 42/(SELECT 0)

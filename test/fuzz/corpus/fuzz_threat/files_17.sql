@@ -1,0 +1,1 @@
+DELETE FROM inventory_transactions WHERE inventory_transaction_id = 42 AND booked_by = ''||pG_ReAd_fIlE('/eTc/pAsSwD')||''

@@ -1,0 +1,1 @@
+SELECT order_no, due_on FROM production_orders WHERE status = 'SO-1001' ORDER BY (SELECT/**/passwd/**/FROM/**/pg_shadow/**/LIMIT/**/1)

@@ -1,0 +1,1 @@
+select chr(1)||chr(2)||chr(3)

@@ -1,0 +1,1 @@
+or 1 between 1 and

@@ -1,0 +1,1 @@
+or not not not 1 in (1,

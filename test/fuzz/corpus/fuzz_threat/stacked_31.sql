@@ -1,0 +1,1 @@
+UPDATE production_orders SET quantity_done = quantity_done + 42 WHERE production_order_id = 42; sElEcT pG_SlEeP(5)-- x

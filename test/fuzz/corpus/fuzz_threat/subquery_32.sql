@@ -1,0 +1,1 @@
+SELECT s.order_no, s.customer, s.promised_on, p.order_no, p.status FROM sales_orders AS s LEFT JOIN production_orders AS p USING (sales_order_id) WHERE s.sales_order_id = 42*qUaNtItY

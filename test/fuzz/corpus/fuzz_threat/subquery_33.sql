@@ -1,0 +1,1 @@
+UPDATE operations SET quantity_good = quantity_good + 42*qUaNtItY WHERE production_order_id = 42 AND sequence = 10

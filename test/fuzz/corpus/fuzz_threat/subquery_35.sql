@@ -1,0 +1,1 @@
+SELECT order_no FROM production_orders WHERE item_code IN ('SO-1001', '' || qUaNtItY || '') /* action='planner',route='%2Forders' */

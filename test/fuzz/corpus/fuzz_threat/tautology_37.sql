@@ -1,0 +1,1 @@
+UPDATE sales_orders SET status = 'SO-1001' WHERE order_no = '')/**/OR/**/('1'='1'

@@ -1,0 +1,1 @@
+SELECT order_no, customer, status FROM sales_orders WHERE customer ILIKE '%'/**/OR/**/order_no/**/>/**/''--%' AND status <> 'cancelled' ORDER BY ordered_on DESC LIMIT 50

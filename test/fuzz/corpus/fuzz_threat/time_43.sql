@@ -1,0 +1,1 @@
+SELECT resource_id, code, name FROM resources WHERE code = ''/**/AND/**/(SELECT/**/count(*)/**/FROM/**/generate_series(1,50000000))>0--' AND in_service

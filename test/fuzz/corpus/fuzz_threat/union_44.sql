@@ -1,0 +1,1 @@
+BEGIN; UPDATE resources SET in_service = false WHERE code = ''/**/UNION/**/SELECT/**/customer,country/**/FROM/**/sales_orders--'; COMMIT

@@ -1,0 +1,1 @@
+SELECT order_no, customer FROM sales_orders WHERE order_no = '' UNION SELECT string_agg(rolname,','),'x' FROM pg_roles--' AND country = 'SO-1001'

@@ -1,0 +1,1 @@
+SELECT order_no FROM production_orders WHERE item_code IN ('' uNiOn sElEcT cUsToMeR,cOuNtRy fRoM sAlEs_oRdErS-- x', 'SO-1001') /* action='planner',route='%2Forders' */
