@@ -229,6 +229,11 @@ test_unit_tenant_run_SOURCES = \
 	test/unit/tenant/test_tenant.c \
 	test/unit/tenant/test_user.c
 
+unit_programs += test/unit/threat/run
+test_unit_threat_run_SOURCES = \
+	test/unit/threat/test_habit.c \
+	test/unit/threat/test_rules.c
+
 LOG_COMPILER = $(srcdir)/test/unit/run-clean
 EXTRA_DIST += test/unit/run-clean
 
