@@ -708,7 +708,8 @@ control_run(struct control **kp)
 	desk_close(k->desk);
 	leases_free(&k->leases);
 	workers_stop(&k->workers, &e);
-	monitor_save(k->monitor);
+	if (!monitor_save(k->monitor))
+		k->workers.commons.habits = NULL;
 	listener_close(k->tcp);
 	listener_close(k->local);
 	process_remove_pid(k->config->pidfile);

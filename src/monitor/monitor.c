@@ -210,10 +210,10 @@ monitor_set_habits(struct monitor *m, struct habits *hs)
 	threats_set_habits(m->threats, hs, m->config);
 }
 
-void
+bool
 monitor_save(struct monitor *m)
 {
-	threats_save(m->threats);
+	return threats_save(m->threats);
 }
 
 /* --- settings --- */
@@ -366,6 +366,7 @@ void
 monitor_close(struct monitor *m)
 {
 	webhook_stop(m->webhook);
+	threats_close(m->threats);
 }
 
 void

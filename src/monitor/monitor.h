@@ -94,8 +94,9 @@ void monitor_slow_query(struct monitor *m, struct slow_query *q);
 /* Takes t. */
 void monitor_threat(struct monitor *m, struct threat *t);
 
-/* When no worker runs any more: write what was learned last. */
-void monitor_save(struct monitor *m);
+/* When no worker and no helper runs any more: write what was learned last.  false: a helper hangs with what
+ * monitor_set_habits got, so that must stay. */
+bool monitor_save(struct monitor *m);
 
 /* RESET STATS, when the workers have done their part: forget slow queries, history and alerts (with their cool-downs;
  * what is on its way to the webhook goes there). */

@@ -39,6 +39,7 @@ struct threats {
 	struct habits *habits;		/* NULL: not told yet */
 	char *path;			/* "": there is no file */
 	bool bad;			/* it could not be read: it is not written over */
+	bool held;			/* somebody else has written it, and that was told */
 	bool failing;			/* it could not be written, and that was told */
 	struct stamp stamp;
 	uint64_t saved;			/* habits_changes() that it has */
@@ -59,6 +60,7 @@ struct save {
 
 /* Two writers of one file at the end of the process, if the disk hangs. */
 static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER;
+static struct stamp ours;		/* what was written last; under the lock */
 
 /* --- what was noticed --- */
 
@@ -148,13 +150,19 @@ read_stamp(const char *path, struct stamp *s)
 }
 
 static bool
+is_same(const struct stamp *a, const struct stamp *b)
+{
+	return a->inode == b->inode && a->size == b->size && a->changed.tv_sec == b->changed.tv_sec &&
+	       a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
+static bool
 is_changed(const struct threats *t)
 {
 	struct stamp now;
 
 	read_stamp(t->path, &now);
-	return now.inode != t->stamp.inode || now.size != t->stamp.size || now.changed.tv_sec != t->stamp.changed.tv_sec ||
-	       now.changed.tv_nsec != t->stamp.changed.tv_nsec;
+	return !is_same(&now, &t->stamp);
 }
 
 static void
@@ -185,8 +193,10 @@ write_now(struct helper_job *job)
 
 	pthread_mutex_lock(&writing);
 	s->done = habit_file_save(s->habits, s->path, &s->error);
-	pthread_mutex_unlock(&writing);
 	s->took = clock_now() - since;
+	if (s->done)
+		read_stamp(s->path, &ours);
+	pthread_mutex_unlock(&writing);
 }
 
 static void
@@ -241,6 +251,18 @@ make_save(struct threats *t)
 	return s;
 }
 
+/* Somebody has changed it, and RELOAD will follow: what he wrote must not be lost. */
+static bool
+is_held_back(struct threats *t)
+{
+	bool held = is_changed(t);
+
+	if (held && !t->held)
+		log_warning("threat_file: %s was changed; it is not written until RELOAD has read it", t->path);
+	t->held = held;
+	return held;
+}
+
 void
 threats_tick(struct threats *t, usec_t now)
 {
@@ -248,8 +270,7 @@ threats_tick(struct threats *t, usec_t now)
 
 	if (!is_wanted(t) || t->save != NULL || now < t->save_at)
 		return;
-	/* Somebody has changed it, and RELOAD will follow: what he wrote must not be lost. */
-	if (is_changed(t))
+	if (is_held_back(t))
 		return;
 	s = make_save(t);
 	if (helpers_offer(t->askers, &s->job))
@@ -258,23 +279,35 @@ threats_tick(struct threats *t, usec_t now)
 		free_save(s);
 }
 
-void
-threats_save(struct threats *t)
+/* Under the lock of writers: what a helper has written may not have come back as mail, and never will. */
+static void
+save_last(struct threats *t)
 {
+	struct stamp now;
 	struct error e;
 
-	if (!is_wanted(t) || is_changed(t))
+	if (!is_wanted(t))
 		return;
-	if (pthread_mutex_trylock(&writing) != 0) {
-		log_error("threat_file: %s is being written yet, and the disk does not answer: what was learned last is lost",
-			  t->path);
+	read_stamp(t->path, &now);
+	if (!is_same(&now, &ours) && is_held_back(t))
 		return;
-	}
 	if (!habit_file_save(t->habits, t->path, &e))
 		log_error("threat_file: %s", e.message);
 	else
 		t->saved = habits_changes(t->habits);
+}
+
+bool
+threats_save(struct threats *t)
+{
+	if (pthread_mutex_trylock(&writing) != 0) {
+		log_error("threat_file: %s is being written yet, and the disk does not answer: what was learned last is lost",
+			  t->path);
+		return false;
+	}
+	save_last(t);
 	pthread_mutex_unlock(&writing);
+	return true;
 }
 
 /* --- life --- */
@@ -319,6 +352,18 @@ threats_new(struct mailbox *mb, int job_mail, struct helpers *askers)
 }
 
 void
+threats_close(struct threats *t)
+{
+	if (t->save == NULL)
+		return;
+	if (helpers_withdraw(t->askers, &t->save->job))
+		free_save(t->save);
+	else
+		t->save->job.owner = NULL;
+	t->save = NULL;
+}
+
+void
 threats_free(struct threats **tp)
 {
 	struct threats *t = *tp;
@@ -332,8 +377,7 @@ threats_free(struct threats **tp)
 		HASH_DEL(t->tenants, of);
 		free(of);
 	}
-	if (t->save != NULL)
-		t->save->job.owner = NULL;
+	threats_close(t);
 	free(t->path);
 	free(t);
 }

@@ -48,8 +48,12 @@ void threats_set_config(struct threats *t, const struct config *c);
 /* About every second: the file is written, if something was learned. */
 void threats_tick(struct threats *t, usec_t now);
 
-/* At the end, when no worker runs any more: what was learned last. */
-void threats_save(struct threats *t);
+/* The end begins: before helpers_free. */
+void threats_close(struct threats *t);
+
+/* At the end, when no worker and no helper runs any more: what was learned last.  false: a helper hangs, and what
+ * threats_set_habits got must stay. */
+bool threats_save(struct threats *t);
 
 /* Takes it. */
 void threats_keep(struct threats *t, struct threat *x);
