@@ -29,6 +29,7 @@ struct link {
 	unsigned commands, sets;	/* completed since the last ReadyForQuery, and how many of them were SET */
 	unsigned parameters_reported;	/* carried ones, since then */
 	bool fatal_told;		/* the client has had the server's last words */
+	uint8_t excess;			/* enum excess (reply.c): the present reply is too large; 0: no */
 };
 
 /* What is undone if a request does not happen after all. */

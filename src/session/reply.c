@@ -23,6 +23,13 @@
 /* A message that is to be looked into has an end within this. */
 #define INSPECTED_MAX (1024 * 1024)
 
+/* A reply that is larger than result_size lets: it is not passed on from there, and cancelled. */
+enum excess {
+	EXCESS_NONE,
+	EXCESS_CUT,		/* its end has not come yet; the client gets an error for it then */
+	EXCESS_TOLD,		/* it had the error: as far as it knows, the server skips to ReadyForQuery */
+};
+
 /* One look at what a server sent. */
 struct haul {
 	struct link *link;
@@ -30,6 +37,7 @@ struct haul {
 	struct gather *gather;
 	const uint8_t *pos, *end;
 	usec_t now;		/* when it was read */
+	const uint8_t *reply;	/* the present query's begins here, if not before */
 	const uint8_t *run;	/* what lies from here to pos is passed on; NULL: nothing */
 };
 
@@ -349,6 +357,104 @@ take_error(struct haul *h, const uint8_t *body, size_t n)
 	return action == REPLY_SWALLOW ? REPLY_PASS : action;
 }
 
+/* --- replies that are too large --- */
+
+static void
+on_cancelled(void *arg, const char *outcome)
+{
+	(void)arg;
+	(void)outcome;
+}
+
+/* Is the head all that its cycle runs?  Then nothing else is hit by a cancel, or done behind an error. */
+static bool
+is_alone(const struct link *k)
+{
+	const struct pipeline *p = &k->pipeline;
+
+	return p->count <= 1 || (p->count == 2 && pipeline_at(p, 1)->kind == REQUEST_SYNC);
+}
+
+/* The end of what was read: has it become too much? */
+static void
+watch_size(struct haul *h)
+{
+	struct link *k = h->link;
+	const struct pipeline_entry *head = pipeline_head(&k->pipeline);
+
+	if (k->excess != EXCESS_NONE || head == NULL || head->action != REPLY_PASS ||
+	    !throttle_result_is_over(h->session, (size_t)(h->pos - h->reply)))
+		return;
+	k->excess = EXCESS_CUT;
+	if (is_alone(k))
+		pool_cancel(k->server, on_cancelled, NULL);
+}
+
+static void
+next_reply(struct haul *h)
+{
+	if (h->session->throttle == NULL)
+		return;
+	h->session->throttle->result = 0;
+	h->session->throttle->result_told = false;
+	h->reply = h->pos;
+}
+
+static enum reply_action
+tell_excess(struct haul *h)
+{
+	end_run(h);
+	writer_error(gather_write(h->gather), h->session->throttle->over);
+	gather_wrote(h->gather);
+	h->link->excess = EXCESS_TOLD;
+	return REPLY_SWALLOW;
+}
+
+/* It was done before the cancel came, and so would be what follows: an error would tell the client otherwise. */
+static enum reply_action
+end_client(struct haul *h)
+{
+	struct error e = *h->session->throttle->over;
+
+	end_run(h);
+	gather_flush(h->gather);
+	h->gather = NULL;
+	e.severity = SEVERITY_FATAL;
+	client_close(h->session->client, &e, e.message);
+	return REPLY_SWALLOW;
+}
+
+/* What becomes of a message, which the pipeline has seen, of a reply that is too large. */
+static enum reply_action
+withhold(struct haul *h, uint8_t type, enum reply_action action)
+{
+	struct link *k = h->link;
+	const struct pipeline_entry *head = pipeline_head(&k->pipeline);
+	bool cut = k->excess == EXCESS_CUT;
+
+	switch (type) {
+	case BE_NOTICE_RESPONSE:
+	case BE_NOTIFICATION_RESPONSE:
+	case BE_PARAMETER_STATUS:
+		return action;
+	case BE_READY_FOR_QUERY:
+		if (cut)
+			tell_excess(h);
+		k->excess = EXCESS_NONE;
+		return action;
+	case BE_ERROR_RESPONSE:
+		return cut ? tell_excess(h) : REPLY_SWALLOW;
+	case BE_COMMAND_COMPLETE:
+	case BE_PORTAL_SUSPENDED:
+		if (!cut || k->server->transaction != TRANSACTION_IDLE || head == NULL ||
+		    (head->kind != REQUEST_QUERY && head->kind != REQUEST_SYNC))
+			return end_client(h);
+		return tell_excess(h);
+	default:
+		return REPLY_SWALLOW;
+	}
+}
+
 static bool
 is_inspected(uint8_t type)
 {
@@ -436,8 +542,12 @@ take_reply(struct haul *h)
 		}
 		k->server->want = 0;
 		action = take_message(h, &f);
+		if (h->gather != NULL && k->excess != EXCESS_NONE)
+			action = withhold(h, f.type, action);
 		if (h->gather == NULL)
 			return false;	/* k is gone, too */
+		if (f.type == BE_COMMAND_COMPLETE || f.type == BE_READY_FOR_QUERY)
+			next_reply(h);
 		k->reply_action = action;
 		k->reply_left = f.size;
 	}
@@ -468,7 +578,8 @@ session_on_reply(struct server *server, const uint8_t *p, size_t n)
 {
 	struct link *k = server->lease;
 	struct session *s = k->session;
-	struct haul h = { .link = k, .session = s, .gather = loop_gather(s->shard->loop), .pos = p, .end = p + n };
+	struct haul h = { .link = k, .session = s, .gather = loop_gather(s->shard->loop), .pos = p, .end = p + n,
+			  .reply = p };
 
 	h.now = clock_now();
 	timing_heard(k, h.now);
@@ -481,6 +592,8 @@ session_on_reply(struct server *server, const uint8_t *p, size_t n)
 	end_run(&h);
 	s->pool->tenant->traffic.sent += h.pos - p;
 	throttle_count(s, (size_t)(h.pos - p));
+	if (s->throttle != NULL)
+		watch_size(&h);
 	if (!gather_flush(h.gather)) {
 		stream_pause(&server->stream);
 		timing_block(k, h.now);

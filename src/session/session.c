@@ -82,6 +82,7 @@ session_cut(struct session *s)
 	timing_meter_clear(&k->meter);
 	k->session = NULL;
 	k->reply_left = 0;
+	k->excess = 0;
 	return k->server;
 }
 

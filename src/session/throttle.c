@@ -274,6 +274,7 @@ throttle_free(struct shard *s, struct throttle **t)
 	if (*t == NULL)
 		return;
 	limits_leave(s->commons->limits, &(*t)->set);
+	free((*t)->over);
 	free(*t);
 	*t = NULL;
 }
@@ -485,6 +486,31 @@ throttle_cancel(struct session *s)
 	return true;
 }
 
+bool
+throttle_result_is_over(struct session *s, size_t n)
+{
+	struct throttle *t = s->throttle;
+	int64_t least;
+	struct error e;
+
+	t->result += (int64_t)n;
+	if (t->bytes >= BYTES_AT_ONCE) {
+		limit_debit(&t->set, LIMIT_KIND_BYTES, clock_recent(), t->bytes);
+		t->bytes = 0;
+	}
+	least = limit_least(&t->set, LIMIT_KIND_RESULT_SIZE);
+	if (least == 0 || t->result <= least || t->result_told)
+		return false;
+	t->result_told = true;
+	if (!limit_exceeds(&t->set, LIMIT_KIND_RESULT_SIZE, t->result, &e))
+		return false;
+	error_hint(&e, "Ask for fewer rows, or in parts, with a cursor or LIMIT.");
+	if (t->over == NULL)
+		t->over = memory_alloc(sizeof(*t->over));
+	*t->over = e;
+	return true;
+}
+
 void
 throttle_over(struct session *s, usec_t now, bool idle)
 {
@@ -493,6 +519,7 @@ throttle_over(struct session *s, usec_t now, bool idle)
 	if (t == NULL)
 		return;
 	t->result = 0;
+	t->result_told = false;
 	if (t->bytes > 0)
 		limit_debit(&t->set, LIMIT_KIND_BYTES, now, t->bytes);
 	t->bytes = 0;

@@ -49,6 +49,8 @@ struct throttle {
 	usec_t server_since;		/* it has a server since, or that much was debited; 0: it has none */
 	int64_t bytes;			/* not debited yet */
 	int64_t result;			/* bytes of the present reply */
+	bool result_told;		/* that it is too large, in shadow mode */
+	struct error *over;		/* what its client is to be told of that; NULL: nothing ever */
 };
 
 enum throttle_outcome {
@@ -102,6 +104,9 @@ throttle_count(struct session *s, size_t n)
 	if (s->throttle != NULL)
 		s->throttle->bytes += (int64_t)n;
 }
+
+/* So much more of the present reply has come.  true: it is too large, and throttle->over says so. */
+bool throttle_result_is_over(struct session *s, size_t n);
 
 /* A query is over; idle: and no transaction is open. */
 void throttle_over(struct session *s, usec_t now, bool idle);

@@ -324,6 +324,47 @@ def test_query_length(pgusher):
         assert len(c.query("SELECT 1")) == 1
 
 
+BIG = "SELECT repeat('x', 1000) FROM generate_series(1, {})"
+
+
+@pytest.mark.parametrize("rows", [200, 100000], ids=["done before it is noticed", "cancelled"])
+@pytest.mark.parametrize("how", ["simple", "extended", "copy"])
+def test_result_size(pgusher, rows, how):
+    """No more rows than that, an error in their place, and the session goes on."""
+    p = start(pgusher, {"tenant": "result_size=100000"}, pool_mode="transaction")
+    sql = BIG.format(rows)
+    ask = {"simple": [query(sql)], "copy": [query(f"COPY ({sql}) TO STDOUT")],
+           "extended": [parse("", sql), bind(), execute(), SYNC]}[how]
+    with p.wire() as c:
+        c.login("shop", "app")
+        for _ in range(2):
+            answers = c.ask(*ask, timeout=20 * SLOW)
+            assert [m.kind for m in answers[-2:]] == ["E", "Z"] and answers[-1].body == b"I"
+            assert answers[-2].fields["C"] == "54000" and "100000 bytes of a query's result" in answers[-2].fields["M"]
+            assert [m.kind for m in answers].count("E") == 1
+            assert 90 < [m.kind for m in answers].count("D" if how != "copy" else "d") < 1000
+            assert len(c.query("SELECT 1")) == 1
+        assert len(c.query(BIG.format(50))) == 50
+        assert len(c.query(BIG.format(50))) == 50, "replies are not added up"
+        answers = c.ask(*[query(BIG.format(50))])
+    assert row(p, "result_size")["refused"] == 2
+
+
+def test_result_size_in_a_transaction(pgusher):
+    """Cancelled, it fails as others do; when the server had done it, the client may not believe that it failed."""
+    p = start(pgusher, {"tenant": "result_size=100000"}, pool_mode="transaction")
+    with p.wire() as c:
+        c.login("shop", "app")
+        c.query("BEGIN")
+        answers = c.ask(query(BIG.format(100000)), timeout=20 * SLOW)
+        assert answers[-2].fields["C"] == "54000" and answers[-1].body == b"E"
+        c.query("ROLLBACK")
+        c.query("BEGIN")
+        c.send(query(BIG.format(200)))
+        last = c.until_closed(10 * SLOW)[-1]
+        assert last.fields["C"] == "54000" and last.fields["S"] == "FATAL" or last.kind == "Z"
+
+
 def test_transaction_length(pgusher):
     p = start(pgusher, {"tenant": "transaction=0.3"})
     with p.wire() as c:
