@@ -56,6 +56,7 @@ rate_init(struct rate *r, usec_t now, int64_t per_second, int64_t burst)
 			       .expected = per_second };
 
 	atomic_init(&r->taken, 0);
+	atomic_init(&r->turn, 0);
 	rate_set_line(r, &l);
 }
 
