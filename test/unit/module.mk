@@ -77,6 +77,10 @@ test_unit_console_run_SOURCES = \
 	test/unit/console/test_binary.c \
 	test/unit/console/test_syntax.c
 
+unit_programs += test/unit/daemon/run
+test_unit_daemon_run_SOURCES = \
+	test/unit/daemon/test_move.c
+
 unit_programs += test/unit/http/run
 test_unit_http_run_SOURCES = \
 	test/unit/http/test_auth.c \
@@ -126,6 +130,7 @@ test_unit_net_run_SOURCES = \
 	test/unit/net/test_stream.c \
 	test/unit/net/test_tls.c \
 	test/unit/net/test_tls_threads.c \
+	test/unit/net/test_watch.c \
 	test/unit/net/until.c \
 	test/unit/net/until.h
 
@@ -153,6 +158,7 @@ unit_programs += test/unit/reports/run
 test_unit_reports_run_SOURCES = \
 	test/unit/reports/stage.c \
 	test/unit/reports/stage.h \
+	test/unit/reports/test_choice.c \
 	test/unit/reports/test_performance.c \
 	test/unit/reports/test_reports.c \
 	test/unit/reports/test_stock.c \
@@ -221,10 +227,20 @@ test_unit_stats_run_SOURCES = \
 	test/unit/stats/test_table.c \
 	test/unit/stats/test_traffic.c
 
+unit_programs += test/unit/redis/run
+test_unit_redis_run_SOURCES = \
+	test/unit/redis/test_redis.c \
+	test/unit/redis/test_reply.c \
+	test/unit/redis/test_url.c
+
 unit_programs += test/unit/tenant/run
 test_unit_tenant_run_SOURCES = \
+	test/unit/net/until.c \
 	test/unit/tenant/test_budget.c \
+	test/unit/tenant/test_catalogue.c \
 	test/unit/tenant/test_host.c \
+	test/unit/tenant/test_limits.c \
+	test/unit/tenant/test_rate.c \
 	test/unit/tenant/test_route.c \
 	test/unit/tenant/test_tenant.c \
 	test/unit/tenant/test_user.c
