@@ -100,6 +100,7 @@ session_pack(struct session *s)
 	statement_unref(&s->unnamed);
 	memory_let_go(s);
 	s->pool->nclients--;
+	pool_keep(s->pool);
 	if (s->counted)
 		s->pool->tenant->nclients--;
 	guard_forget(s);
