@@ -115,7 +115,7 @@ def show(page, p, fragment=""):
 def reading(page):
     """Wait until everything was asked again, and shown."""
     n = page.js("return performance.getEntriesByType('resource').length")
-    page.wait("return performance.getEntriesByType('resource').length >= arguments[0] + 4"
+    page.wait("return performance.getEntriesByType('resource').length >= arguments[0] + 8"
               " && document.getElementById('age').innerText === 'just read'", n, what="it is read again")
 
 
@@ -669,3 +669,11 @@ def test_hidden_pages_do_not_ask(page, busy):
     finally:
         page.do("window/rect", width=1280, height=1600)
     page.wait("return performance.getEntriesByType('resource').length > arguments[0]", n, what="it reads again when seen")
+
+
+def test_hosts_are_those_of_the_api(page, busy):
+    show(page, busy)
+    row, = api(busy, "/api/system/hosts")["rows"]
+    assert column(page, "hosts", "host") == [f"{row['host']}:{row['port']}"]
+    assert column(page, "hosts", "status") == ["up"]
+    assert page.texts("#protection") == ["0 bans in force; 0 limits hit; 0 threats noticed."]
