@@ -68,6 +68,10 @@ pool_choose_pace(struct pool *p)
 
 	if (conf == NULL)
 		return;		/* it is being ended */
+	if (is_auto(p) && p->pace != NULL && pace_is_of(p->pace, hosts_of(p), conf->port)) {
+		pace_bound(p->pace, bounds_of(p));
+		return;
+	}
 	if (is_auto(p))
 		pace = pace_open(p->pools->paces, p->pools->worker, hosts_of(p), conf->port, bounds_of(p));
 	if (pace == p->pace)
@@ -103,7 +107,9 @@ pool_has_use(const struct pool *p)
 
 	if (p->count[PLACE_IDLE] > 0)
 		return false;
-	return total == 0 || total - count_aside(p) < pace_share(p->pace);
+	if (total == 0 || total < pace_share(p->pace))
+		return true;
+	return p->pace->aside > 0 && total - count_aside(p) < pace_share(p->pace);
 }
 
 void

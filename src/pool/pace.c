@@ -211,6 +211,14 @@ begin_slot(struct pace_host *h, usec_t now)
 	WRITE(&h->turn_at, now + SLOT);
 }
 
+static double
+gradient_of(const struct pace_host *h, const struct pace_sums *sums)
+{
+	uint64_t work = sums->work - h->began_with.work;
+
+	return work > 0 ? (double)(sums->took - h->began_with.took) / (double)work : 0;
+}
+
 static void
 end_slot(struct pace_host *h, const struct pace *p, usec_t now)
 {
@@ -220,6 +228,7 @@ end_slot(struct pace_host *h, const struct pace *p, usec_t now)
 	struct steer_slot slot = { .work = (double)work / length, .done = (unsigned)done };
 	int limit = h->steer.limit;
 
+	slot.gradient = gradient_of(h, &sums);
 	slot.full = sums.waiting > 0 && h->began_with.waiting > 0;
 	if (slot.full && done < SLOT_STATEMENTS && now - h->began_at < SLOT_MAX) {
 		WRITE(&h->turn_at, now + SLOT);
@@ -228,7 +237,7 @@ end_slot(struct pace_host *h, const struct pace *p, usec_t now)
 	h->full = slot.full;
 	h->told_at = now;
 	h->per_second = (double)done * 1e6 / length;
-	h->gradient = work > 0 ? (double)(sums.took - h->began_with.took) / (double)work : 0;
+	h->gradient = slot.gradient;
 	steer_next(&h->steer, &slot);
 	share_out(h);
 	if (h->steer.limit == limit) {
@@ -255,6 +264,26 @@ pace_tick(struct pace *p, usec_t now)
 	pthread_mutex_unlock(&h->lock);
 }
 
+bool
+pace_is_of(const struct pace *p, const char *host, int port)
+{
+	return p->host->port == port && strcmp(p->host->name, host) == 0;
+}
+
+void
+pace_bound(struct pace *p, const struct config_host *bounds)
+{
+	struct pace_host *h = p->host;
+	int limit;
+
+	pthread_mutex_lock(&h->lock);
+	limit = h->steer.limit;
+	steer_bound(&h->steer, floor_of(bounds), pace_ceiling(bounds));
+	if (h->steer.limit != limit)
+		share_out(h);
+	pthread_mutex_unlock(&h->lock);
+}
+
 struct pace *
 pace_open(struct paces *ps, int worker, const char *host, int port, const struct config_host *bounds)
 {
@@ -265,10 +294,7 @@ pace_open(struct paces *ps, int worker, const char *host, int port, const struct
 	if (h == NULL)
 		h = add_host(ps, host, port);
 	pthread_mutex_unlock(&ps->lock);
-	pthread_mutex_lock(&h->lock);
-	steer_bound(&h->steer, floor_of(bounds), pace_ceiling(bounds));
-	share_out(h);
-	pthread_mutex_unlock(&h->lock);
+	pace_bound(&h->workers[worker], bounds);
 	return &h->workers[worker];
 }
 

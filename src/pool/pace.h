@@ -87,6 +87,10 @@ bool paces_find(struct paces *ps, const char *host, int port, struct pace_facts 
 /* The pace of a host on this worker, made if need be: it stays as long as ps does.  bounds: the host's line or NULL. */
 struct pace *pace_open(struct paces *ps, int worker, const char *host, int port, const struct config_host *bounds);
 
+/* Is it that of this host?  Other bounds for it. */
+bool pace_is_of(const struct pace *p, const char *host, int port);
+void pace_bound(struct pace *p, const struct config_host *bounds);
+
 /* How many may work at a time at most, by the host's line (NULL: none). */
 int pace_ceiling(const struct config_host *bounds);
 

