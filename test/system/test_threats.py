@@ -332,6 +332,7 @@ def test_rates(pgusher, fake_server):
         seen = collections.defaultdict(list)
         for name, sql in injections.attacks():
             seen[name].append((outcome(learned, sql), outcome(rules, sql)))
+    assert p.quit() == 0
     total = [x for of in seen.values() for x in of]
     print()
     for name, of in [*sorted(seen.items()), ("all", total)]:
