@@ -94,7 +94,7 @@ find_line(const struct config *c, const char *name)
 	if (o.conf != NULL || asks_catalogue(c))
 		return o;
 	o.conf = o.made = config_make_autodb(c, name);
-	o.source = c->template != NULL ? TENANT_FROM_TEMPLATE : TENANT_FROM_STAR;
+	o.source = c->template != NULL && config_is_tenant_name(name) ? TENANT_FROM_TEMPLATE : TENANT_FROM_STAR;
 	return o;
 }
 
