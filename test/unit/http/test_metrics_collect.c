@@ -204,9 +204,11 @@ static void
 write_all(struct metrics_text *text, const struct metrics_told *told, const struct metrics_part *p)
 {
 	static const struct monitor_counts counts;
+	static const struct threat_counts threats;
+	static const struct metrics_guards guards;
 	struct metrics_traces *traces = memory_zalloc(told->nrows * sizeof(*traces));
 	struct metrics_view v = {
-		.told = told, .monitor = &counts, .latency = p->latency, .tenant_traces = traces, .peer = true,
+		.told = told, .monitor = &counts, .threats = &threats, .guards = &guards, .latency = p->latency, .tenant_traces = traces, .peer = true,
 	};
 
 	metrics_text_init(text, true);
