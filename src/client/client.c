@@ -458,6 +458,30 @@ client_upkeep(struct client *c, usec_t now, bool waits)
 			      "the rest of a message did not come in time (client_message_timeout)");
 }
 
+static bool
+is_in_dialogue(const struct client *c)
+{
+	return (c->state == CLIENT_HELD || c->state == CLIENT_PASSWORD) && c->login->startup.kind == STARTUP_MESSAGE;
+}
+
+void
+clients_make_room(struct client_env *env, int quota)
+{
+	struct login *l;
+
+	if (env->nlogins < quota)
+		return;
+	TAILQ_FOREACH(l, &env->logins, link) {
+		if (!is_in_dialogue(l->client))
+			break;
+	}
+	if (l == NULL)
+		l = TAILQ_FIRST(&env->logins);
+	if (l != NULL)
+		client_reject(l->client, SQLSTATE_TOO_MANY_CONNECTIONS,
+			      "too many connections in login (max_login_clients)");
+}
+
 void
 clients_keep_logins(struct client_env *env, usec_t now, usec_t since)
 {

@@ -220,6 +220,10 @@ void client_discard(struct client *c);
  * waits: it is not up to the client, its owner has something else to do first. */
 void client_upkeep(struct client *c, usec_t now, bool waits);
 
+/* Another one is about to connect: if `quota` are in login, one of them has to go, so that half-open connections lock
+ * nobody out.  The oldest of those that have not named a user yet, or only want to cancel; failing that, the oldest. */
+void clients_make_room(struct client_env *env, int quota);
+
 /* Several times a second: close those in login that connected before `since` (0: none), and go on with those whose
  * delay is over. */
 void clients_keep_logins(struct client_env *env, usec_t now, usec_t since);

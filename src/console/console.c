@@ -222,22 +222,11 @@ cancel(struct console *k, struct client *c)
 	client_close(c, NULL, target != NULL ? "cancel request done" : "failed cancel request");
 }
 
-/* As on the workers: the oldest half-open connection has to go. */
-static void
-make_room_for_login(struct console *k)
-{
-	struct login *oldest = TAILQ_FIRST(&k->env.logins);
-
-	if (oldest != NULL && k->env.nlogins >= console_config(k)->max_login_clients)
-		client_reject(oldest->client, SQLSTATE_TOO_MANY_CONNECTIONS,
-			"too many connections in login (max_login_clients)");
-}
-
 void
 console_adopt(struct console *k, struct client *c)
 {
 	shard_configure_clients(&k->env, console_config(k));
-	make_room_for_login(k);
+	clients_make_room(&k->env, console_config(k)->max_login_clients);
 	client_attach(c, &k->env, &client_ops);
 	SPLAY_INSERT(client_set, &k->clients, c);
 	k->facts.nclients++;

@@ -12,6 +12,7 @@
 #include "session/arrival.h"
 #include "session/lookup.h"
 #include "session/memory.h"
+#include "session/parts.h"
 #include "session/plan.h"
 #include "session/session.h"
 #include "session/throttle.h"
@@ -166,18 +167,10 @@ if_still_there(struct shard *s, struct client *next)
 	return next != NULL && next->state == CLIENT_CLOSING ? next_client(s, NULL) : next;
 }
 
-/* Half-open connections can't lock out those that mean it: the oldest in login has to go. */
 static void
 make_room_for_login(struct shard *s)
 {
-	int quota = (shard_config(s)->max_login_clients + s->nworkers - 1) / s->nworkers;
-
-	if (s->client_env.nlogins >= quota) {
-		struct login *oldest = TAILQ_FIRST(&s->client_env.logins);
-
-		client_reject(oldest->client, SQLSTATE_TOO_MANY_CONNECTIONS,
-			      "too many connections in login (max_login_clients)");
-	}
+	clients_make_room(&s->client_env, (shard_config(s)->max_login_clients + s->nworkers - 1) / s->nworkers);
 }
 
 struct client *
@@ -310,6 +303,8 @@ shard_open_tenant(struct shard *s, const char *name, struct error *e)
 
 	if (t != NULL && s->paused)
 		t->paused = true;
+	if (t != NULL)
+		parts_find(s, t);
 	if (t != NULL && t->autodb != NULL && tenants_count(s->tenants) > before)
 		log_info("registered new auto-database: db=%s", t->name);
 	return t;
@@ -413,6 +408,7 @@ drop_tenant(struct shard *s, struct tenant *t, const struct error *e)
 		pool_close(&p, e, e->message);
 	free(t->statements);
 	query_tenant_free(&t->queries);
+	parts_forget(t);
 	tenants_drop(s->tenants, &t);
 }
 
@@ -493,7 +489,8 @@ is_forgotten(const struct tenant *t, const struct config *c, usec_t now)
 {
 	usec_t idle = now - t->idle_since;
 
-	if (t->autodb == NULL || tenant_is_held(t) || t->disabled)
+	/* What is paused must be so on all parts. */
+	if (t->autodb == NULL || tenant_is_held(t) || t->disabled || (t->spread != NULL && spread_k(t->spread) > 1))
 		return false;
 	return (c->autodb_idle_timeout > 0 && idle > c->autodb_idle_timeout) || (idle > STRANGER_MEMORY && !has_connected(t));
 }
@@ -531,6 +528,7 @@ shard_upkeep(struct shard *s)
 	lookups_keep(s, now);
 	plans_keep(s, now);
 	pools_upkeep(&s->pools);
+	parts_upkeep(s);
 	drop_unused_tenants(s, now);
 }
 

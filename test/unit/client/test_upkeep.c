@@ -4,6 +4,7 @@
 #include "stage.h"
 
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "client/bans.h"
 #include "pg/cancel.h"
@@ -283,4 +284,50 @@ Test(client_upkeep, a_client_that_reads_slowly)
 	client_upkeep(client, now + LIMIT + 1, false);
 	turn(loop);
 	cr_assert_not_null(client);
+}
+
+/* --- who has to give way --- */
+
+static const char *
+last_words(int fd)
+{
+	static char words[1000];
+	ssize_t n = recv(fd, words, sizeof(words), MSG_DONTWAIT);
+
+	for (ssize_t i = 0; i < n; i++)
+		words[i] = words[i] != '\0' ? words[i] : ' ';
+	words[n > 0 ? n : 0] = '\0';
+	return words;
+}
+
+/* Those that have said nothing go before those that prove who they are, though these have been there for longer. */
+Test(client_upkeep, who_is_in_the_dialogue_stays)
+{
+	static const char *const bob[] = { "user", "bob", NULL };
+	int pairs[3][2];
+	struct client *others[3];
+
+	env.proxy_protocol = "";
+	arrive();
+	tell_startup(STARTUP_VERSION_3_0, bob);
+	for (int i = 0; i < 3; i++) {
+		cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pairs[i]), 0);
+		others[i] = client_new(&env, pairs[i][1], (uint32_t)i, &ops);
+	}
+	clients_make_room(&env, 5);
+	cr_assert_eq(env.nlogins, 4);
+	clients_make_room(&env, 4);
+	cr_assert_eq(env.nlogins, 3);
+	cr_assert_eq(client->state, CLIENT_HELD);
+	cr_assert_eq(others[0]->state, CLIENT_CLOSING);
+	cr_assert_not_null(strstr(last_words(pairs[0][0]), "max_login_clients"));
+	clients_make_room(&env, 1);
+	clients_make_room(&env, 1);
+	cr_assert_eq(client->state, CLIENT_HELD);
+	clients_make_room(&env, 1);
+	cr_assert_eq(client->state, CLIENT_CLOSING, "now it is the oldest");
+	cr_assert_eq(env.nlogins, 0);
+	turn(loop);
+	for (int i = 0; i < 3; i++)
+		close(pairs[i][0]);
 }
