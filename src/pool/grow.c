@@ -28,7 +28,7 @@ pool_is_short(const struct pool *p)
 
 	if (pool_is_waited_for(p) && (p->pace == NULL || pool_has_use(p)))
 		return true;
-	return !p->is_private && pool_total(p) < tenant_min_pool_size(p->tenant, c) && p->tenant->conf != NULL &&
+	return !p->is_private && pool_total(p) < pool_share(p, tenant_min_pool_size(p->tenant, c)) && p->tenant->conf != NULL &&
 	       (p->nclients > 0 || p->tenant->conf->user != NULL);
 }
 
@@ -80,19 +80,25 @@ evict_of_user(const struct pool *p)
 	return pool_is_waited_for(p) && other != NULL && evict(p->pools, longest_idle(other));
 }
 
+int
+pool_size(const struct pool *p)
+{
+	int size = tenant_pool_size(p->tenant, pool_config(p), p->user_conf);
+
+	return size == POOL_SIZE_AUTO ? pool_auto_size(p) : size;
+}
+
 /* May the pool itself have one more? */
 static bool
 has_room(struct pool *p)
 {
 	const struct config *c = pool_config(p);
-	int size = tenant_pool_size(p->tenant, c, p->user_conf);
-	int reserve = tenant_reserve_pool_size(p->tenant, c, p->user_conf);
+	int all = pool_size(p), size = pool_share(p, all);
+	int reserve = pool_share(p, tenant_reserve_pool_size(p->tenant, c, p->user_conf));
 	int total = total_of_user(p);
 
-	if (size == POOL_SIZE_AUTO)
-		size = pool_auto_size(p);
 	p->from_reserve = false;
-	if (size == 0 || total < size)
+	if (all == 0 || total < size)
 		return true;
 	if (p->replication != REPLICATION_NONE && evict_of_user(p))
 		return true;
@@ -167,9 +173,12 @@ static bool
 take_of_tenant(struct pool *p)
 {
 	int max = tenant_max_connections(p->tenant, pool_config(p));
+	int share = pool_share(p, max);
 
 	/* Only who waits may take a place from another; min_pool_size is content with what is free. */
-	if (max > 0 && p->tenant->nservers >= max && !(pool_is_waited_for(p) && evict_in_tenant(p->pools, p->tenant)))
+	if (max > 0 && p->tenant->nservers >= share && !(pool_is_waited_for(p) && evict_in_tenant(p->pools, p->tenant)))
+		return false;
+	if (!pool_take_shared(p))
 		return false;
 	p->tenant->nservers++;
 	return true;
@@ -432,11 +441,13 @@ void
 pool_adopt(struct pool *p, struct server *s, const char *first)
 {
 	struct wish w = { .tenant = p->tenant->name, .worker = p->pools->worker, .owner = p->tenant };
+	unsigned generation = s->generation;
 
 	p->tenant->nservers++;
 	s->seat = hosts_move(p->pools->hosts, s->seat, &w);
 	s->keeper = &pool_keeper;
 	insert(p, s, PLACE_TESTED);
+	s->generation = generation;	/* it may be one that is to be closed */
 	if (p->welcome == NULL)
 		p->welcome = params_ref(s->reported);
 	if (first != NULL)
@@ -448,6 +459,7 @@ pool_adopt(struct pool *p, struct server *s, const char *first)
 void
 pools_discard(struct pools *ps, struct server *s, const struct error *e)
 {
+	server_say_goodbye(s);
 	pool_part(ps, &s->stream, &s->seat, false);
 	server_close(s, e, e->message);
 }
@@ -490,6 +502,7 @@ pool_grow(struct pool *p)
 		}
 		give_of_user(p);
 	}
+	pool_give_shared(p);
 	p->tenant->nservers--;
 }
 

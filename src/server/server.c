@@ -407,10 +407,8 @@ server_resume(struct server *s)
 }
 
 static void
-on_closed(struct deferred *d)
+free_server(struct server *s)
 {
-	struct server *s = container_of(d, struct server, deferred);
-
 	inbox_release(&s->inbox);
 	security_release(&s->security);
 	free(s->key);
@@ -418,7 +416,20 @@ on_closed(struct deferred *d)
 }
 
 static void
-say_goodbye(struct server *s)
+on_closed(struct deferred *d)
+{
+	free_server(container_of(d, struct server, deferred));
+}
+
+void
+server_drop(struct server *s)
+{
+	stream_close(&s->stream);
+	free_server(s);
+}
+
+void
+server_say_goodbye(struct server *s)
 {
 	static const uint8_t terminate[] = { FE_TERMINATE, 0, 0, 0, 4 };
 
@@ -441,7 +452,7 @@ server_close(struct server *s, const struct error *e, const char *reason)
 	if (s->env->log_disconnections || s->state < SERVER_FREE)
 		server_log(s, LOG_INFO, "closing because: %s (age=%llds)", reason,
 			   (long long)((clock_now() - s->connected_at) / USEC_PER_SEC));
-	say_goodbye(s);
+	server_say_goodbye(s);
 	s->state = SERVER_CLOSED;
 	s->lessee = NULL;
 	dial_cancel(&s->dial);

@@ -175,6 +175,12 @@ void server_take_parameter(struct server *s, const uint8_t *body, size_t n);
 void server_detach(struct server *s);
 void server_attach(struct server *s, struct server_env *env);
 
+/* The end of one that has left its thread and joins no other. */
+void server_drop(struct server *s);
+
+/* What server_close says to it first (Terminate), for who takes its stream away before that. */
+void server_say_goodbye(struct server *s);
+
 void server_log(const struct server *s, enum log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 

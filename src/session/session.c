@@ -12,6 +12,7 @@
 #include "session/change.h"
 #include "session/guard.h"
 #include "session/link.h"
+#include "session/parts.h"
 #include "session/throttle.h"
 #include "session/memory.h"
 
@@ -40,6 +41,7 @@ session_new(struct client *c, struct pool *p, struct user *user)
 	s->startup = params_empty(shard->params);
 	s->wait.ops = &wait_ops;
 	s->pool->nclients++;
+	tenants_wake(shard->tenants, p->tenant);
 	c->owner = s;
 	c->database = p->tenant->name;
 	c->user = user->name;
@@ -240,7 +242,7 @@ uncount(struct session *s)
 		return;
 	budget_give(&commons->clients);
 	budget_give(&s->user->clients);
-	s->pool->tenant->nclients--;
+	parts_give_client(s->shard, s->pool->tenant);
 }
 
 static void
@@ -256,6 +258,7 @@ session_end(struct session *s)
 	names_free(&s->names);	/* now: at the end of the turn its tenant may be gone */
 	change_free(&s->change);
 	s->pool->nclients--;
+	pool_keep(s->pool);
 	uncount(s);
 }
 
@@ -356,7 +359,9 @@ session_cancel(struct session *s, struct client *by)
 	struct cancel_ticket *ticket;
 	struct error e;
 
-	if ((s->wait.queued || throttle_cancel(s)) && s->client->state == CLIENT_READY && !s->tunnel) {
+	if (change_is_under_way(s)) {
+		change_cancel(s);
+	} else if ((s->wait.queued || throttle_cancel(s)) && s->client->state == CLIENT_READY && !s->tunnel) {
 		error_set(&e, SEVERITY_ERROR, SQLSTATE_QUERY_CANCELED, "canceling statement due to user request");
 		session_refuse(s, &e);
 	} else if (s->link != NULL && (s->tunnel || !pipeline_is_empty(&s->link->pipeline))) {

@@ -39,15 +39,9 @@ cut(const struct config *c, const char *text, size_t n, bool always_fold, char o
 static size_t
 label_of_host(const struct config *c, const char *host)
 {
-	const char *suffix = c->tenant_sni_suffix;
-	size_t n = strlen(host), tail = strlen(suffix), dot;
+	size_t n = strlen(host), tail = strlen(c->tenant_sni_suffix);
 
-	if (tail == 0)
-		return 0;
-	dot = suffix[0] == '.' ? 0 : 1;
-	if (n <= tail + dot || strcasecmp(host + n - tail, suffix) != 0 || (dot == 1 && host[n - tail - 1] != '.'))
-		return 0;
-	return n - tail - dot;
+	return tail > 0 && n > tail && strcasecmp(host + n - tail, c->tenant_sni_suffix) == 0 ? n - tail : 0;
 }
 
 /* What a source says, without its NUL; NULL: nothing. */
