@@ -807,3 +807,15 @@ change_refused(struct session *s, const struct error *e)
 	change_turn_back(s->change, e);
 	depart(s);
 }
+
+void
+change_cancel(struct session *s)
+{
+	struct error e;
+
+	if (!s->wait.queued)
+		return;
+	pool_forget(s->pool, &s->wait);
+	error_set(&e, SEVERITY_ERROR, SQLSTATE_QUERY_CANCELED, "canceling statement due to user request");
+	change_refused(s, &e);
+}

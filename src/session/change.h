@@ -74,6 +74,9 @@ void change_arrive(struct session *s);
 void change_welcomed(struct session *s);
 void change_refused(struct session *s, const struct error *e);
 
+/* The client asked to cancel what is under way: who waits for the new tenant's server goes back. */
+void change_cancel(struct session *s);
+
 void change_free(struct change **c);	/* NULL is fine */
 
 #endif

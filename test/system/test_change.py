@@ -224,6 +224,27 @@ def test_a_tenant_that_is_down(pgusher):
         assert who(c) == "mill"
 
 
+@pytest.mark.parametrize("workers", [1, 4])
+def test_cancelled_while_it_waits(pgusher, workers):
+    """The session is where it was, and goes on."""
+    p = pgusher(pool_mode="transaction", workers=workers, users={"app": "tenants=*"})
+    p.console("PAUSE mill")
+    with p.wire() as c:
+        c.login("shop", "app")
+        for _ in range(3):
+            c.send(wire.query("SET pgusher.tenant = 'mill'"))
+            wait_until(lambda: [r for r in p.console("SHOW CLIENTS") if r["database"] == "mill"])
+            c.cancel()
+            messages = c.until_ready()
+            assert wire.kinds(messages) == "EZ" and messages[0].code == "57014"
+            c.send(wire.query("SELECT tenant FROM who"))
+            assert c.until_ready()[1].row == ["shop"]
+        p.console("RESUME mill")
+        c.send(wire.query("SET pgusher.tenant = 'mill'"), wire.query("SELECT tenant FROM who"))
+        c.until_ready()
+        assert [m.row for m in c.until_ready() if m.kind == "D"] == [["mill"]]
+
+
 def test_disabled_and_full(pgusher):
     p = pgusher(pool_mode="transaction", users={"app": "tenants=*"}, databases={"mill": "{pg} max_db_client_connections=1"})
     p.console("DISABLE forge")
