@@ -56,6 +56,21 @@ Test(cancel_request, of_a_running_query)
 	hear(s, "Q(select 1)");
 }
 
+/* Its size is no number that requests could be counted against. */
+Test(cancel_request, where_pool_size_is_found_out)
+{
+	struct peer *c, *s, *by, *carrier;
+
+	house_open(1, "one = PG user=pooler pool_size=auto", "");
+	pair_open(&c, &s);
+	say(c, "Q(select pg_sleep(1000))");
+	hear(s, "Q(select pg_sleep(1000))");
+	by = cancel(0, c);
+	carrier = hear_cancel();
+	hang_up(carrier);
+	hear_end(by);
+}
+
 Test(cancel_request, of_a_query_that_waits)
 {
 	struct peer *a, *b, *s, *by;
