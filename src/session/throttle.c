@@ -313,6 +313,35 @@ throttle_leave(struct session *s)
 	throttle_free(s->shard, &s->throttle);
 }
 
+struct throttle *
+throttle_detach(struct session *s)
+{
+	struct throttle *t = s->throttle;
+
+	if (t == NULL)
+		return NULL;
+	throttle_unqueue(s);
+	s->throttle = NULL;
+	t->session = NULL;
+	return t;
+}
+
+void
+throttle_discard(struct limits *limits, struct throttle **tp)
+{
+	struct throttle *t = *tp;
+
+	*tp = NULL;
+	if (t == NULL)
+		return;
+	if (limits != NULL) {
+		(t->state == THROTTLE_UNDER_WAY ? limit_end : limit_withdraw)(&t->set, &t->hold);
+		limits_leave(limits, &t->set);
+	}
+	free(t->over);
+	free(t);
+}
+
 /* --- requests --- */
 
 static bool

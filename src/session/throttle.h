@@ -73,9 +73,15 @@ void throttle_attach(struct session *s, struct throttle *t);
 /* The session ends, or leaves its tenant. */
 void throttle_leave(struct session *s);
 
+/* The session goes to another shard, and keeps its place in the limits; it does not wait for its turn (throttle_holds).
+ * Then throttle_attach, or the end of it; limits NULL: they end, too. */
+struct throttle *throttle_detach(struct session *s);
+void throttle_discard(struct limits *limits, struct throttle **t);
+
 /* --- requests --- */
 
-/* A message has come, as far as rq->here; FAIL: e is what the client is to be told. */
+/* A message has come, as far as rq->here.  REFUSE: it is to be thrown away, the error is in b->own.  FAIL: e is what the
+ * client is to be told. */
 enum throttle_outcome throttle_request(struct batch *b, const struct request *rq, struct error *e);
 
 /* It is being handed to a server. */

@@ -2,7 +2,8 @@
  * tenant: a database that clients ask for, as one worker knows it.
  *
  * A tenant belongs to one worker, which is chosen by its name alone
- * (tenant_worker), so that every thread agrees without asking.  It is made
+ * (tenant_worker), so that every thread agrees without asking; others may
+ * serve it besides (tenant/spread.h), each with a struct of its own.  It is made
  * when first used; a database that nobody asked for costs only its line of
  * the configuration, or nothing, if it is a template or the catalogue that
  * knows it.
@@ -23,6 +24,7 @@
 
 struct pool;
 struct query_tenant;
+struct spread;
 struct statements;
 struct tenants;
 
@@ -60,6 +62,14 @@ struct tenant {
 	usec_t counted_at;
 	uint8_t threat_mode;			/* enum threat_mode in force */
 	unsigned threat_epoch;			/* another one since the mode, or anything else, may have changed */
+	struct spread *spread;			/* tenant/spread.h; NULL: it has one part */
+	LIST_ENTRY(tenant) spread_link;		/* the shard's, if spread */
+	unsigned spread_seen;			/* spreads_count, when it was looked for */
+	unsigned kills;				/* how often KILL has ended its clients */
+	int outflow;				/* so many of its clients are to go to another part */
+	int64_t queries_seen;			/* of traffic, when the work was measured last */
+	TAILQ_ENTRY(tenant) rest_link;
+	bool awake;				/* upkeep looks at it: tenants_wake */
 	UT_hash_handle hh;
 	char name[];
 };
