@@ -98,6 +98,7 @@ kill_one(struct shard *s, struct tenant *t)
 
 	error_set(&e, SEVERITY_FATAL, SQLSTATE_ADMIN_SHUTDOWN, "terminated by an administrator");
 	shard_pause(s, t);
+	t->kills++;
 	shard_kill_clients(s, t, &e);
 	LIST_FOREACH(p, &t->pools, link)
 		drop_servers(p, &e);

@@ -12,6 +12,7 @@
 #include "daemon/desk.h"
 #include "daemon/message.h"
 #include "daemon/process.h"
+#include "daemon/spreader.h"
 #include "daemon/worker.h"
 #include "http/http.h"
 #include "monitor/monitor.h"
@@ -32,6 +33,7 @@ struct control {
 	struct workers workers;
 	struct inquirer inquirer;
 	struct desk *desk;
+	struct spreader *spreader;
 	struct leases *leases;
 	struct monitor *monitor;
 	struct reports reports;
@@ -519,6 +521,7 @@ on_mail(void *arg, struct mail *m)
 	case MESSAGE_LOOK_UP:
 	case MESSAGE_TENANT_FOUND:
 	case MESSAGE_SESSION:
+	case MESSAGE_SERVER:
 	case MESSAGE_STOP:
 	case MESSAGE_KINDS:
 		log_error("the control thread got message %d, which is not for it", m->kind);
@@ -654,6 +657,7 @@ control_new(const struct config *c, const char *path, struct listener_set *tcp, 
 	k->leases = leases_new(k->loop, k->workers.commons.limits, c);
 	k->desk = desk_new(k->loop, k->mailbox, MESSAGE_JOB_DONE, MESSAGE_TENANT_FOUND, k->workers.commons.askers,
 			   k->workers.commons.hosts, &k->inquirer, c);
+	k->spreader = spreader_new(&k->inquirer, k->workers.commons.spreads);
 	k->monitor = monitor_new(k->loop, k->mailbox, MESSAGE_JOB_DONE, k->workers.commons.askers, &k->inquirer, c);
 	monitor_set_habits(k->monitor, k->workers.commons.habits);
 	k->reports = (struct reports){
@@ -681,6 +685,7 @@ control_free(struct control *k)
 	mailbox_free(&k->mailbox, message_discard);
 	loop_free(&k->loop);
 	desk_free(&k->desk);
+	spreader_free(&k->spreader);
 	config_unref(&k->config);
 	free(k->drain);
 	free(k->path);
@@ -706,6 +711,7 @@ control_run(struct control **kp)
 	console_close(k->console, &e);
 	monitor_close(k->monitor);
 	desk_close(k->desk);
+	spreader_stop(k->spreader);
 	leases_free(&k->leases);
 	workers_stop(&k->workers, &e);
 	if (!monitor_save(k->monitor))

@@ -32,6 +32,7 @@ enum message_kind {
 	MESSAGE_FIND_TENANT,	/* struct tenant_question: worker -> control, and back as MESSAGE_TENANT_FOUND */
 	MESSAGE_TENANT_FOUND,
 	MESSAGE_SESSION,	/* struct session_message: worker -> worker */
+	MESSAGE_SERVER,		/* struct server_message: worker -> worker */
 	MESSAGE_STOP,		/* struct stop_message: control -> worker */
 	MESSAGE_KINDS,
 };
@@ -49,6 +50,12 @@ struct client_message {
 struct session_message {
 	struct mail mail;
 	struct session_parcel *session;
+};
+
+/* An idle server changes threads. */
+struct server_message {
+	struct mail mail;
+	struct server_parcel *server;
 };
 
 /* An inquiry looks at one shard. */

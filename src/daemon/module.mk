@@ -12,6 +12,8 @@ daemon_sources = \
 	src/daemon/probe.h \
 	src/daemon/process.c \
 	src/daemon/process.h \
+	src/daemon/spreader.c \
+	src/daemon/spreader.h \
 	src/daemon/worker.c \
 	src/daemon/worker.h
 

@@ -10,6 +10,8 @@
 #include "client/attempts.h"
 #include "client/bans.h"
 #include "daemon/message.h"
+#include "session/parts.h"
+#include "tenant/spread.h"
 #include "threat/habit.h"
 #include "pool/pace.h"
 #include "tenant/limits.h"
@@ -133,6 +135,16 @@ move_session(struct shard *s, struct session_parcel *p, int to)
 }
 
 static void
+move_server(struct shard *s, struct server_parcel *p, int to)
+{
+	struct server_message *m = memory_zalloc(sizeof(*m));
+
+	m->mail.kind = MESSAGE_SERVER;
+	m->server = p;
+	mailbox_post(worker_of(s)->all->list[to]->mailbox, &m->mail);
+}
+
+static void
 tell_threat(struct shard *s, struct threat *t)
 {
 	t->mail.kind = MESSAGE_THREAT;
@@ -148,6 +160,7 @@ static const struct shard_ops shard_ops = {
 	.threat = tell_threat,
 	.find_tenant = find_tenant,
 	.move_session = move_session,
+	.move_server = move_server,
 };
 
 /* --- budgets --- */
@@ -204,6 +217,7 @@ static const struct pools_ops pools_ops = {
 	.wake = wake,
 	.evict_elsewhere = evict_elsewhere,
 	.ask_secret = lookup_for_pool,
+	.hand_over = parts_hand_over,
 };
 
 /* --- mail --- */
@@ -317,6 +331,16 @@ take_session(struct worker *w, struct mail *m)
 }
 
 static void
+take_server(struct worker *w, struct mail *m)
+{
+	struct server_message *sm = container_of(m, struct server_message, mail);
+	struct server_parcel *p = sm->server;
+
+	free(sm);
+	server_unpack(&w->shard, &p);
+}
+
+static void
 leave(struct deferred *d)
 {
 	loop_stop(container_of(d, struct worker, deferred)->loop);
@@ -344,6 +368,7 @@ static void (*const take[MESSAGE_KINDS])(struct worker *w, struct mail *m) = {
 	[MESSAGE_FOUND] = take_found,
 	[MESSAGE_TENANT_FOUND] = take_tenant,
 	[MESSAGE_SESSION] = take_session,
+	[MESSAGE_SERVER] = take_server,
 	[MESSAGE_STOP] = take_stop,
 };
 
@@ -369,6 +394,7 @@ message_discard(struct mail *m)
 	struct threat *t;
 	struct tenant_question *tq;
 	struct session_message *sm;
+	struct server_message *vm;
 
 	switch ((enum message_kind)m->kind) {
 	case MESSAGE_JOB_DONE:
@@ -403,6 +429,11 @@ message_discard(struct mail *m)
 		sm = container_of(m, struct session_message, mail);
 		session_discard(&sm->session);
 		free(sm);
+		return;
+	case MESSAGE_SERVER:
+		vm = container_of(m, struct server_message, mail);
+		server_discard(&vm->server);
+		free(vm);
 		return;
 	case MESSAGE_VISIT:
 	case MESSAGE_VISITED:
@@ -472,6 +503,7 @@ workers_init(struct workers *ws, int n, const struct config *c, struct mailbox *
 	ws->commons.paces = paces_new(n);
 	ws->commons.bans = bans_new();
 	ws->commons.limits = limits_new(c);
+	ws->commons.spreads = spreads_new(n);
 	workers_configure(ws, c);
 	ws->commons.helpers = helpers_new(HELPER_THREADS);
 	ws->commons.askers = helpers_new(ASKER_THREADS);
@@ -567,4 +599,5 @@ workers_stop(struct workers *ws, const struct error *e)
 	paces_free(&ws->commons.paces);
 	bans_free(&ws->commons.bans);
 	limits_free(&ws->commons.limits);
+	spreads_free(&ws->commons.spreads);
 }

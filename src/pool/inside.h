@@ -42,6 +42,24 @@ void pool_count_waiters(struct pool *p, int n);
 /* Lend idle servers to waiters; grow if somebody still waits. */
 void pool_serve(struct pool *p);
 
+/* --- a tenant that several workers serve (share.c) --- */
+
+/* p is new: the counts that its servers are in. */
+void pool_find_share(struct pool *p);
+
+/* What this worker may have of n (<= 0: no limit). */
+int pool_share(const struct pool *p, int n);
+
+/* A server more, or one less, in the sums of all parts.  false: no room; this worker is woken when there is. */
+bool pool_take_shared(struct pool *p);
+void pool_give_shared(struct pool *p);
+
+/* Is an idle server another part's?  It goes there at the end of the turn. */
+bool pool_hands_over(struct pool *p);
+
+/* pool_size in force for all parts together; 0: no limit. */
+int pool_size(const struct pool *p);
+
 /* Is a password of its user of any use, or does the configuration say one? */
 bool pool_wants_secret(const struct pool *p);
 

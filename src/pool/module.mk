@@ -9,6 +9,7 @@ pool_sources = \
 	src/pool/pool.c \
 	src/pool/pool.h \
 	src/pool/replica.c \
+	src/pool/share.c \
 	src/pool/steer.c \
 	src/pool/steer.h \
 	src/pool/upkeep.c

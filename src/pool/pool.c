@@ -100,6 +100,7 @@ pool_open(struct pools *ps, struct tenant *t, const char *user)
 
 	if (p == NULL) {
 		p = add(ps, t, user);
+		pool_find_share(p);
 		pool_choose_pace(p);
 	}
 	return p;
@@ -153,6 +154,7 @@ pool_open_replication(struct pools *ps, struct tenant *t, const char *user, cons
 	p->is_private = true;
 	p->replication = startup_replication(startup);
 	p->startup = copy_startup(startup);
+	pool_find_share(p);
 	return p;
 }
 
@@ -315,7 +317,7 @@ take_idle(struct pool *p)
 	usec_t now;
 	struct server *s;
 
-	if (tenant_is_held(p->tenant) || p->count[PLACE_IDLE] == 0)
+	if (tenant_is_held(p->tenant) || p->count[PLACE_IDLE] == 0 || pool_hands_over(p))
 		return NULL;
 	now = clock_recent();
 	while ((s = TAILQ_FIRST(&p->servers[PLACE_IDLE])) != NULL) {
@@ -736,6 +738,7 @@ on_closed(struct server *s, const struct error *e)
 	p->count[s->place]--;
 	pool_count_idle(s, -(s->place == PLACE_IDLE));
 	p->tenant->nservers--;
+	pool_give_shared(p);
 	pool_cancels_lose(s);
 	if (was_connecting && s->role == ROLE_UNKNOWN && s->seat != NULL && pool_is_unreachable(e))
 		hosts_failed(p->pools->hosts, s->seat, e);
@@ -764,6 +767,9 @@ tenant_close_servers(struct tenant *t, bool all, const char *reason)
 	struct pool *p;
 	struct server *s, *next;
 
+	/* Those on their way from a part of it to another, too. */
+	if (all)
+		t->generation++;
 	LIST_FOREACH(p, &t->pools, link) {
 		TAILQ_FOREACH_SAFE(s, &p->servers[PLACE_IDLE], link, next)
 			server_close(s, NULL, reason);

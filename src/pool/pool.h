@@ -22,7 +22,8 @@
  * server_login_retry are they refused.  What the server itself refuses (wrong
  * password, no such database) is told at once.
  *
- * A pool belongs to its tenant's worker.
+ * A pool belongs to its tenant's worker; if several serve the tenant
+ * (tenant/spread.h), each has pools of its own, with a share of every limit.
  */
 #ifndef POOL_POOL_H
 #define POOL_POOL_H
@@ -35,6 +36,7 @@
 #include "pg/startup.h"
 #include "server/server.h"
 #include "tenant/host.h"
+#include "tenant/spread.h"
 #include "tenant/tenant.h"
 #include "tenant/user.h"
 
@@ -124,6 +126,7 @@ struct pool {
 	usec_t pause;				/* how long a server that came back is idle, mostly; 0: not known */
 	usec_t freed_at;			/* when one became idle last */
 	bool from_reserve;
+	struct spread_servers *shared;		/* its tenant is spread: the user's servers on all parts; else NULL */
 };
 
 /* What a worker lends to its pools, and what it does for them. */
@@ -131,6 +134,7 @@ struct pools_ops {
 	void (*wake)(struct pools *p, uint64_t workers);	/* a budget has room again: tell these workers */
 	void (*evict_elsewhere)(struct pools *p, const char *user);	/* other workers: drop an idle server of user */
 	void (*ask_secret)(struct pools *ps, struct pool *p);	/* nothing is known of its user's password: tenant_learn */
+	void (*hand_over)(struct pools *ps);	/* at the end of the turn: idle servers that pool_share_taker has a use for */
 };
 
 struct pools {
@@ -211,8 +215,16 @@ bool pool_must_close(const struct server *s);
 /* A server that pool_give_up took out finds no pool: close it; its place at its host is given back. */
 void pools_discard(struct pools *ps, struct server *s, const struct error *e);
 
-/* Take the longest idle server out of the pool, to move it; NULL: none is idle.  The user's budget stays taken. */
+/* Take the longest idle server out of the pool, to move it; NULL: none is idle.  The user's budget stays taken, and so
+ * does what is counted for all parts of a tenant. */
 struct server *pool_give_up(struct pool *p);
+
+/* The worker that shall have an idle server of p, whose tenant is spread: this one has more than its share, or is a part
+ * no more.  -1: none. */
+int pool_share_taker(const struct pool *p);
+
+/* The tenant is spread, from now on: its clients and servers are counted there, too. */
+void tenant_set_spread(struct pools *ps, struct tenant *t, struct spread *spread);
 
 /* Take in a free server that another pool of the same user gave up; first, if not NULL, is run before it is lent. */
 void pool_adopt(struct pool *p, struct server *s, const char *first);

@@ -1,6 +1,7 @@
 /*
  * SHOW TENANT x: one row, all that is known of it, in use or not.  No password is told.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 #include "monitor/monitor.h"
 #include "reports/inside.h"
 #include "session/statement.h"
+#include "tenant/spread.h"
 #include "threat/threat.h"
 
 struct tenant_row {
@@ -17,6 +19,7 @@ struct tenant_row {
 	const char *database, *force_user, *pool_mode;
 	int64_t pool_size, min_pool_size, reserve_pool_size, max_connections, max_client_connections;
 	int64_t weight, tenant_workers, workers;
+	const char *clients_by_worker;	/* of one that is spread: from its home on */
 	int64_t clients, servers, pools, waiting, max_wait;
 	const char *limits, *allow, *deny, *threat_mode;
 	int64_t threats;
@@ -43,6 +46,7 @@ static const struct column columns[] = {
 	{ "tenant_workers", COLUMN_INT4, ROW(tenant_workers) },
 	{ "workers", COLUMN_INT4, ROW(workers) },
 	{ "clients", COLUMN_INT8, ROW(clients) },
+	{ "clients_by_worker", COLUMN_TEXT, ROW(clients_by_worker) },
 	{ "servers", COLUMN_INT8, ROW(servers) },
 	{ "pools", COLUMN_INT8, ROW(pools) },
 	{ "waiting", COLUMN_INT8, ROW(waiting) },
@@ -114,6 +118,21 @@ tell_traffic(struct tenant_row *row, const struct tenant *t)
 	}
 }
 
+/* "3,4,3": its home's first, then those of the other workers. */
+static void
+list_clients(const struct spread *s, char *out, size_t size)
+{
+	size_t n = 0;
+
+	out[0] = '\0';
+	for (int i = 0; i < s->nworkers && n < size; i++) {
+		int clients = spread_clients_of(s, spread_worker(s, i));
+
+		if (i < spread_k(s) || clients > 0)
+			n += (size_t)snprintf(out + n, size - n, "%s%d", i > 0 ? "," : "", clients);
+	}
+}
+
 /* One that is not in use is told as one that is empty. */
 static void
 add_tenant(struct stock *rows, const struct config *c, bool paused, const char *name, const struct tenant *t, bool in_use)
@@ -127,7 +146,12 @@ add_tenant(struct stock *rows, const struct config *c, bool paused, const char *
 		.servers = t->nservers,
 		.weight = REPORT_NULL,
 	};
+	char by_worker[BUDGET_WORKERS * 12];
 
+	if (t->spread != NULL) {
+		list_clients(t->spread, by_worker, sizeof(by_worker));
+		row.clients_by_worker = by_worker;
+	}
 	if (t->conf != NULL)
 		tell_settings(&row, t, c);
 	tell_pools(&row, t, clock_now());
@@ -161,7 +185,8 @@ look(const struct report_order *o, struct shard *s, struct part *part)
 		return;
 	t = tenants_find(s->tenants, name);
 	if (t != NULL)
-		add_tenant(&part->rows, shard_config(s), s->paused, name, t, true);
+		add_tenant(&part->rows, shard_config(s), s->paused, name, t,
+			   t->spread == NULL || spread_has(t->spread, s->index));
 	else if (tenant_worker(name, s->nworkers) == s->index)
 		add_line(&part->rows, s, name);
 }

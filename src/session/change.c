@@ -11,6 +11,7 @@
 #include "pg/writer.h"
 #include "session/arrival.h"
 #include "session/move.h"
+#include "session/parts.h"
 #include "sql/setting.h"
 #include "tenant/route.h"
 
@@ -252,7 +253,7 @@ move_on(struct session *s)
 	struct shard *shard = s->shard;
 	struct change *c = s->change;
 
-	shard->ops->move_session(shard, session_pack(s), tenant_worker(change_target(c), shard->nworkers));
+	shard->ops->move_session(shard, session_pack(s), parts_route(shard, change_target(c), false));
 }
 
 static void
@@ -678,14 +679,18 @@ change_find_tenant(struct shard *s, const struct change *c, struct error *e)
 	if (c->line != NULL && !c->returning && tenants_must_ask(s->tenants, name))
 		tenants_put(s->tenants, name, c->line, e);
 	t = shard_open_tenant(s, name, e);
-	if (t == NULL || c->returning)
+	if (t == NULL)
+		return NULL;
+	if (c->returning) {
+		parts_take_client(s, t, 0);
 		return t;
+	}
 	if (!shard_lets_in(t->conf, &c->from, e))
 		return NULL;
 	max = tenant_max_client_connections(t, shard_config(s));
 	if (t->disabled || t->conf->disabled == 1)
 		error_set(e, SEVERITY_ERROR, SQLSTATE_CANNOT_CONNECT_NOW, "database \"%s\" is disabled", t->name);
-	else if (max > 0 && t->nclients >= max)
+	else if (!parts_take_client(s, t, max))
 		error_set(e, SEVERITY_ERROR, SQLSTATE_TOO_MANY_CONNECTIONS, "client connections exceeded (max_db_client_connections)");
 	else
 		return t;

@@ -60,7 +60,7 @@ bool change_is_under_way(const struct session *s);
 /* Where it goes, or comes back to. */
 const char *change_target(const struct change *c);
 
-/* That tenant, if it is there and has room; NULL: e says why not. */
+/* That tenant, if it is there and has room: the session is counted as its client's then; NULL: e says why not. */
 struct tenant *change_find_tenant(struct shard *s, const struct change *c, struct error *e);
 
 /* From now on its way is back; e is what the client will be told.  false: it is on its way back already. */

@@ -16,6 +16,7 @@
 #include "base/strings.h"
 #include "session/arrival.h"
 #include "session/authenticate.h"
+#include "session/parts.h"
 #include "session/session.h"
 #include "session/throttle.h"
 #include "tenant/route.h"
@@ -321,6 +322,7 @@ login_route(struct client *c)
 {
 	struct shard *s = container_of(c->env, struct shard, client_env);
 	struct login *l = c->login;
+	bool sent = l->routed;
 	int owner;
 
 	if (!l->routed && (!find_route(s, c) || !is_listened_to(c)))
@@ -329,7 +331,7 @@ login_route(struct client *c)
 		s->ops->move_to_console(s, c);
 		return;
 	}
-	owner = tenant_worker(l->database, s->nworkers);
+	owner = parts_route(s, l->database, sent);
 	if (owner != s->index) {
 		s->ops->move(s, c, owner);
 		return;
@@ -349,18 +351,17 @@ has_room_for(struct shard *s, struct tenant *t, struct user *user, const char **
 	int max = tenant_max_client_connections(t, c);
 
 	*limit = "max_db_client_connections";
-	if (max > 0 && t->nclients >= max)
+	if (!parts_take_client(s, t, max))
 		return false;
 	*limit = "max_user_client_connections";
-	if (!budget_take(&user->clients, user_max_client_connections(c, config_find_user(c, user->name))))
-		return false;
-	*limit = "max_client_conn";
-	if (!budget_take(&s->commons->clients, c->max_client_conn)) {
+	if (budget_take(&user->clients, user_max_client_connections(c, config_find_user(c, user->name)))) {
+		*limit = "max_client_conn";
+		if (budget_take(&s->commons->clients, c->max_client_conn))
+			return true;
 		budget_give(&user->clients);
-		return false;
 	}
-	t->nclients++;
-	return true;
+	parts_give_client(s, t);
+	return false;
 }
 
 static void
@@ -368,7 +369,7 @@ give_room_back(struct shard *s, struct tenant *t, struct user *user)
 {
 	budget_give(&s->commons->clients);
 	budget_give(&user->clients);
-	t->nclients--;
+	parts_give_client(s, t);
 }
 
 /* What the client proved with logs us in on servers, if it is the server's user and its password is not known: SCRAM

@@ -25,6 +25,8 @@ session_sources = \
 	src/session/names.h \
 	src/session/naming.c \
 	src/session/parameters.c \
+	src/session/parts.c \
+	src/session/parts.h \
 	src/session/pipeline.c \
 	src/session/pipeline.h \
 	src/session/plan.c \

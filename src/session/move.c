@@ -11,6 +11,8 @@
 #include "session/link.h"
 #include "session/throttle.h"
 #include "session/memory.h"
+#include "session/parts.h"
+#include "tenant/spread.h"
 
 /* A set of parameters as text: name NUL value NUL ... */
 static void
@@ -50,17 +52,36 @@ struct session_parcel {
 	bool changes_prepared;
 	char *login_tenant;
 	struct change *change;	/* it goes to another tenant; NULL: to its own, on another shard */
+	struct spread *spread;	/* it is counted there, as one of worker; NULL: nowhere */
+	int worker;
+	unsigned kills;		/* of its tenant, when it left */
+	struct throttle *throttle;
+	bool have_keys;		/* what it proved who it is with opens servers there, too */
+	struct scram_keys keys;
+	struct secret secret;
 	struct buffer params, startup;
 	struct buffer names;	/* name NUL, uint32 size of the body in host order, body */
 	struct buffer unnamed;	/* body; empty: none */
 	usec_t quiet_since;
 };
 
+static bool
+has_nothing_under_way(const struct session *s)
+{
+	return s->client->state == CLIENT_READY && !s->tunnel && s->link == NULL && !s->leaving && !s->refusing &&
+	       !s->skipping && s->request_left == 0;
+}
+
 bool
 session_is_movable(const struct session *s)
 {
-	return s->client->state == CLIENT_READY && !s->tunnel && s->link == NULL && !s->wait.queued && !s->leaving &&
-	       !s->refusing && !s->skipping && s->request_left == 0;
+	return has_nothing_under_way(s) && !s->wait.queued;
+}
+
+bool
+session_may_wait_elsewhere(const struct session *s)
+{
+	return has_nothing_under_way(s) && s->wait.queued;
 }
 
 static void
@@ -75,6 +96,34 @@ pack_names(struct names *n, struct buffer *out)
 		writer_bytes(out, &size, sizeof(size));
 		writer_bytes(out, name->statement->body, size);
 	}
+}
+
+/* It stays one of its tenant's clients, and has its place in the limits. */
+static void
+pack_belongings(struct session *s, struct session_parcel *p)
+{
+	struct tenant *t = s->pool->tenant;
+
+	p->kills = t->kills;
+	p->throttle = throttle_detach(s);
+	if (strcmp(s->pool->user->name, s->user->name) == 0) {
+		p->have_keys = s->pool->have_keys;
+		p->keys = s->pool->keys;
+		secret_copy(&p->secret, &s->pool->secret);
+	}
+	if (!s->counted)
+		return;
+	t->nclients--;
+	p->spread = t->spread;
+	p->worker = s->shard->index;
+}
+
+static void
+leave_tenant(struct session *s)
+{
+	if (s->counted)
+		parts_give_client(s->shard, s->pool->tenant);
+	throttle_leave(s);
 }
 
 struct session_parcel *
@@ -101,10 +150,11 @@ session_pack(struct session *s)
 	memory_let_go(s);
 	s->pool->nclients--;
 	pool_keep(s->pool);
-	if (s->counted)
-		s->pool->tenant->nclients--;
+	if (p->change != NULL)
+		leave_tenant(s);
+	else
+		pack_belongings(s, p);
 	guard_forget(s);
-	throttle_leave(s);
 	names_free(&s->names);
 	params_unref(s->shard->params, &s->params);
 	params_unref(s->shard->params, &s->startup);
@@ -112,6 +162,20 @@ session_pack(struct session *s)
 	s->client->database = s->client->user = NULL;
 	shard_give_up(s->shard, s->client);
 	free(s);
+	return p;
+}
+
+struct session_parcel *
+session_pack_for(struct session *s, int worker)
+{
+	struct session_parcel *p = session_pack(s);
+
+	/* It counts there at once, so that not all go to the same. */
+	if (p->spread != NULL) {
+		spread_leave_client(p->spread, p->worker);
+		spread_join_client(p->spread, worker);
+		p->worker = worker;
+	}
 	return p;
 }
 
@@ -141,15 +205,48 @@ free_session_parcel(struct session_parcel *p)
 	buffer_release(&p->startup);
 	buffer_release(&p->names);
 	buffer_release(&p->unnamed);
+	memory_wipe(&p->keys, sizeof(p->keys));
+	secret_release(&p->secret);
 	free(p->tenant);
 	free(p->server_user);
 	free(p);
 }
 
-static struct tenant *
-find_tenant(struct shard *shard, const struct session_parcel *p, struct error *e)
+/* It is a client of t, here: now, if it is new; of another part so far, if it is not. */
+static void
+count_client(struct shard *shard, struct session_parcel *p, struct tenant *t)
 {
-	return p->change != NULL ? change_find_tenant(shard, p->change, e) : shard_open_tenant(shard, p->tenant, e);
+	if (p->spread == NULL || p->spread != t->spread) {
+		parts_take_client(shard, t, 0);
+		return;
+	}
+	t->nclients++;
+	spread_leave_client(p->spread, p->worker);
+	spread_join_client(p->spread, shard->index);
+	p->spread = NULL;
+}
+
+static struct tenant *
+find_own_tenant(struct shard *shard, struct session_parcel *p, struct error *e)
+{
+	struct tenant *t = shard_open_tenant(shard, p->tenant, e);
+
+	if (t == NULL)
+		return NULL;
+	/* It was under way when KILL ended the others. */
+	if ((int)(t->kills - p->kills) > 0) {
+		error_set(e, SEVERITY_FATAL, SQLSTATE_ADMIN_SHUTDOWN, "terminated by an administrator");
+		return NULL;
+	}
+	if (p->counted)
+		count_client(shard, p, t);
+	return t;
+}
+
+static struct tenant *
+find_tenant(struct shard *shard, struct session_parcel *p, struct error *e)
+{
+	return p->change != NULL ? change_find_tenant(shard, p->change, e) : find_own_tenant(shard, p, e);
 }
 
 /* It can't be a session here. */
@@ -157,10 +254,13 @@ static void
 refuse(struct shard *shard, struct session_parcel *p, struct error *e)
 {
 	if (p->change != NULL && change_turn_back(p->change, e)) {
-		shard->ops->move_session(shard, p, tenant_worker(change_target(p->change), shard->nworkers));
+		shard->ops->move_session(shard, p, parts_route(shard, change_target(p->change), false));
 		return;
 	}
 	shard_join(shard, p->client);
+	if (p->spread != NULL)
+		spread_give_client(p->spread, p->worker);
+	throttle_discard(shard->commons->limits, &p->throttle);
 	if (p->counted) {
 		budget_give(&shard->commons->clients);
 		budget_give(&p->user->clients);
@@ -182,14 +282,24 @@ server_user(const struct session_parcel *p, const struct tenant *t)
 	return t->conf->user != NULL ? t->conf->user : p->user->name;
 }
 
+static void
+learn_secrets(struct pool *p, const struct session_parcel *from)
+{
+	if (from->have_keys && !p->have_keys) {
+		p->keys = from->keys;
+		p->have_keys = true;
+	}
+	if (p->secret.kind == SECRET_NONE)
+		pool_learn(p, &from->secret);
+}
+
 static struct session *
 unpack(struct shard *shard, struct session_parcel *p, struct tenant *t)
 {
 	struct session *s = session_new(p->client, pool_open(&shard->pools, t, server_user(p, t)), p->user);
 
 	s->counted = p->counted;
-	if (s->counted)
-		t->nclients++;
+	throttle_attach(s, p->throttle);
 	params_unref(shard->params, &s->params);
 	params_unref(shard->params, &s->startup);
 	s->params = unpack_params(shard->params, &p->params);
@@ -201,6 +311,7 @@ unpack(struct shard *shard, struct session_parcel *p, struct tenant *t)
 	s->login_tenant = p->login_tenant;
 	s->change = p->change;
 	s->quiet_since = p->quiet_since;
+	learn_secrets(s->pool, p);
 	return s;
 }
 
@@ -234,6 +345,7 @@ session_discard(struct session_parcel **pp)
 
 	*pp = NULL;
 	client_discard(p->client);
+	throttle_discard(NULL, &p->throttle);
 	change_free(&p->change);
 	free(p->login_tenant);
 	free_session_parcel(p);
@@ -247,6 +359,8 @@ struct server_parcel {
 	struct user *user;	/* a reference; one of its connections is taken */
 	struct buffer reported;
 	bool forget_statements;
+	struct spread_servers *all, *of_user;	/* it is counted there, as one of worker; NULL: nowhere */
+	int worker;
 };
 
 struct server_parcel *
@@ -270,6 +384,33 @@ server_pack(struct pool *pool)
 	pack_params(s->reported, &p->reported);
 	server_detach(s);
 	return p;
+}
+
+struct server_parcel *
+server_pack_for(struct pool *pool, int worker)
+{
+	struct server_parcel *p = server_pack(pool);
+
+	if (p == NULL)
+		return NULL;
+	p->all = pool->tenant->spread->servers;
+	p->of_user = pool->shared;
+	p->worker = worker;
+	spread_move_server(p->all, pool->pools->worker, worker);
+	spread_move_server(p->of_user, pool->pools->worker, worker);
+	return p;
+}
+
+void
+server_discard(struct server_parcel **pp)
+{
+	struct server_parcel *p = *pp;
+
+	*pp = NULL;
+	server_drop(p->server);
+	buffer_release(&p->reported);
+	free(p->tenant);
+	free(p);
 }
 
 static void
@@ -297,6 +438,10 @@ server_unpack(struct shard *shard, struct server_parcel **pp)
 		pool_adopt(pool_open(&shard->pools, t, p->user->name), p->server,
 			   p->forget_statements ? "DEALLOCATE ALL" : NULL);
 	} else {
+		if (p->all != NULL) {
+			(void)spread_give_server(p->all, p->worker);
+			(void)spread_give_server(p->of_user, p->worker);
+		}
 		pools_discard(&shard->pools, p->server, &e);
 		budget_give(&p->user->servers);
 	}

@@ -25,8 +25,10 @@
 struct arrival;
 struct lookup;
 struct search;
+struct server_parcel;
 struct session_parcel;
 struct shard;
+struct spreads;
 struct tenant_question;
 struct threat;
 struct timing;
@@ -47,6 +49,7 @@ struct commons {
 	struct paces *paces;		/* how many of them work at a time */
 	struct limits *limits;
 	struct bans *bans;
+	struct spreads *spreads;	/* tenants that several workers serve */
 	struct habits *habits;		/* what roles of tenants usually run (threat/habit.h) */
 	atomic_int threats_waiting;	/* on their way to the monitor */
 	atomic_ullong threats_lost;	/* too many of them were */
@@ -64,6 +67,7 @@ struct shard_ops {
 	void (*find_tenant)(struct shard *s, struct tenant_question *q);	/* to the catalogue; takes q */
 	/* Take a session that has left this shard (session/move.h) to another one, perhaps this. */
 	void (*move_session)(struct shard *s, struct session_parcel *p, int worker);
+	void (*move_server)(struct shard *s, struct server_parcel *p, int worker);	/* likewise */
 };
 
 struct shard {
@@ -93,6 +97,8 @@ struct shard {
 	struct arrival *arrivals;	/* session/arrival.h */
 	struct config_database *at_door;	/* what "*" makes for who logs in just now; owned */
 	struct throttles *throttles;	/* session/throttle.h; NULL: there never was a limit */
+	LIST_HEAD(, tenant) spread;	/* tenants that it serves together with others: session/parts.h */
+	struct deferred handing_over;
 	bool paused;			/* PAUSE of all, those that come later included */
 };
 

@@ -19,6 +19,8 @@ tenant_sources = \
 	src/tenant/rate.h \
 	src/tenant/route.c \
 	src/tenant/route.h \
+	src/tenant/spread.c \
+	src/tenant/spread.h \
 	src/tenant/tenant.c \
 	src/tenant/tenant.h \
 	src/tenant/user.c \

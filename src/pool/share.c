@@ -1,0 +1,136 @@
+/*
+ * share: pools of a tenant that several workers serve (tenant/spread.h).
+ *
+ * A part opens no more than its share, and none if the sum of all parts is at
+ * the limit.  When shares change, who has more than his share lends no idle
+ * server as long as somebody else may have it, but hands it over: the other
+ * part goes on with the same connection.
+ */
+#include "pool/inside.h"
+
+/* Those of auth_query are at home, and no session's. */
+static bool
+is_shared(const struct pool *p)
+{
+	return p->tenant->spread != NULL && (!p->is_private || p->replication != REPLICATION_NONE);
+}
+
+void
+pool_find_share(struct pool *p)
+{
+	if (!is_shared(p) || p->shared != NULL)
+		return;
+	p->shared = spread_of_user(p->tenant->spread, p->user->name);
+	spread_add_servers(p->shared, p->pools->worker, pool_total(p));
+}
+
+void
+tenant_set_spread(struct pools *ps, struct tenant *t, struct spread *spread)
+{
+	struct pool *p;
+
+	t->spread = spread;
+	spread_add_clients(spread, ps->worker, t->nclients);
+	spread_add_servers(spread->servers, ps->worker, t->nservers);
+	LIST_FOREACH(p, &t->pools, link)
+		pool_find_share(p);
+}
+
+int
+pool_share(const struct pool *p, int n)
+{
+	return is_shared(p) ? spread_share(p->tenant->spread, p->pools->worker, n) : n;
+}
+
+static void
+wake(struct pool *p, uint64_t workers)
+{
+	if (workers != 0)
+		p->pools->ops->wake(p->pools, workers);
+}
+
+bool
+pool_take_shared(struct pool *p)
+{
+	const struct config *c = pool_config(p);
+	int worker = p->pools->worker, max = tenant_max_connections(p->tenant, c), size = pool_size(p);
+	struct spread_servers *all;
+
+	if (p->tenant->spread == NULL)
+		return true;
+	all = p->tenant->spread->servers;
+	if (!spread_take_server(all, worker, max))
+		return false;
+	if (size > 0 && p->from_reserve)
+		size += tenant_reserve_pool_size(p->tenant, c, p->user_conf);
+	if (p->shared == NULL || spread_take_server(p->shared, worker, size))
+		return true;
+	wake(p, spread_give_server(all, worker));
+	return false;
+}
+
+void
+pool_give_shared(struct pool *p)
+{
+	int worker = p->pools->worker;
+
+	if (p->tenant->spread == NULL)
+		return;
+	wake(p, spread_give_server(p->tenant->spread->servers, worker));
+	if (p->shared != NULL)
+		wake(p, spread_give_server(p->shared, worker));
+}
+
+/* n: the limit for all parts. */
+static bool
+is_below(const struct pool *p, const struct spread_servers *v, int worker, int n)
+{
+	return n <= 0 || spread_servers_of(v, worker) < spread_share(p->tenant->spread, worker, n);
+}
+
+static bool
+is_above(const struct pool *p, const struct spread_servers *v, int n)
+{
+	int worker = p->pools->worker;
+
+	return n > 0 && spread_servers_of(v, worker) > spread_share(p->tenant->spread, worker, n);
+}
+
+/* It serves the tenant no more, and has nobody left to lend to. */
+static bool
+is_over(const struct pool *p)
+{
+	return p->nclients == 0 && !spread_has(p->tenant->spread, p->pools->worker);
+}
+
+int
+pool_share_taker(const struct pool *p)
+{
+	const struct spread *spread = p->tenant->spread;
+	int size, max, k;
+
+	if (p->shared == NULL || p->is_private || p->tenant->conf == NULL)
+		return -1;
+	size = pool_size(p);
+	max = tenant_max_connections(p->tenant, pool_config(p));
+	if (!is_above(p, p->shared, size) && !is_above(p, spread->servers, max) && !is_over(p))
+		return -1;
+	k = spread_k(spread);
+	for (int i = 0; i < k; i++) {
+		int worker = spread_worker(spread, i);
+
+		if (worker != p->pools->worker && is_below(p, p->shared, worker, size) &&
+		    is_below(p, spread->servers, worker, max))
+			return worker;
+	}
+	return -1;
+}
+
+bool
+pool_hands_over(struct pool *p)
+{
+	if (p->shared == NULL || p->pools->ops->hand_over == NULL || pool_share_taker(p) < 0)
+		return false;
+	p->pools->ops->hand_over(p->pools);
+	return true;
+}
