@@ -240,13 +240,11 @@ advance(struct batch *b, const struct request *rq)
 }
 
 static void
-send_ready(struct session *s)
+write_ready(struct batch *b)
 {
-	struct buffer ready = BUFFER_INIT;
+	struct session *s = b->session;
 
-	writer_ready_for_query(&ready, TRANSACTION_IDLE);
-	stream_send_bytes(&s->client->stream, ready.data, ready.len);
-	buffer_release(&ready);
+	writer_ready_for_query(&b->own, TRANSACTION_IDLE);
 	s->query_since = s->transaction_since = 0;
 	s->quiet_since = clock_recent();
 	throttle_over(s, s->quiet_since, true);
@@ -261,15 +259,18 @@ throw_away(struct batch *b, struct request *rq)
 
 	drop_all(rq);
 	if (s->refusing && (type == FE_QUERY || type == FE_FUNCTION_CALL)) {
-		send_ready(s);
+		write_ready(b);
 		s->refusing = false;
 	} else if (type == FE_SYNC) {
-		send_ready(s);
+		write_ready(b);
 		s->refusing = s->skipping = false;
 	} else {
 		s->refusing = false;
 		s->skipping = true;
 	}
+	if (buffer_left(&b->own) > 0)
+		stream_send_bytes(&s->client->stream, buffer_head(&b->own), buffer_left(&b->own));
+	buffer_release(&b->own);
 	advance(b, rq);
 }
 
@@ -421,7 +422,7 @@ take_request(struct batch *b)
 	if (!rule->is_copy && rq.frame.type != FE_FLUSH)
 		start_clocks(b);
 	if (!reach_server(b)) {
-		if (!throttle_queue_is_full(s))
+		if (!throttle_queue_is_full(b))
 			return false;
 		throw_away(b, &rq);
 		return true;

@@ -20,6 +20,7 @@ struct batch {
 	struct gather *gather;	/* NULL until there is a server to send to */
 	const uint8_t *pos, *end;
 	usec_t now;
+	struct buffer own;	/* our own answer to the present message, when that is thrown away */
 	bool flush_asked;
 };
 

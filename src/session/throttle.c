@@ -1,5 +1,6 @@
 #include "session/throttle.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,9 @@
 
 /* Sessions that go on in one turn of the loop; others are served in between. */
 #define WAKE_MAX 64
+
+/* Of those who wait for others to end, so many are looked at when one has ended; all are when the timer is due. */
+#define LOOK_MAX 256
 
 /* Rates that are shared between nodes change behind our back, and so does the count of those under way on other
  * workers: so often, who waits is looked at again. */
@@ -28,6 +32,7 @@ struct throttles {
 	struct throttle_tree delayed;
 	struct throttle_list crowded;
 	struct deferred deferred;	/* somebody's query is over: look at `crowded` */
+	struct throttle place;		/* where serve_crowded is in `crowded` */
 	bool on;			/* [limits] has lines */
 };
 
@@ -137,13 +142,15 @@ start(struct throttle *t, usec_t now)
 		go_on(t, outcome, &e);
 }
 
-/* In order, each whose own limits have room; who has waited too long is refused. */
+/* In order, each whose own limits have room, and past those who have none: they may be another tenant's.  Who has waited
+ * too long is refused. */
 static void
-serve_crowded(struct throttles *ts, usec_t now)
+serve_crowded(struct throttles *ts, usec_t now, int looks)
 {
-	struct throttle *t = TAILQ_FIRST(&ts->crowded);
+	struct throttle *t = TAILQ_FIRST(&ts->crowded), *here = &ts->place;
+	int woken = 0;
 
-	for (int i = 0; i < WAKE_MAX && t != NULL; i++) {
+	for (int i = 0; i < looks && woken < WAKE_MAX && t != NULL; i++) {
 		struct error e;
 		enum limit_outcome outcome = limit_start(&t->set, now, &t->hold, &e);
 
@@ -151,9 +158,13 @@ serve_crowded(struct throttles *ts, usec_t now)
 			t = TAILQ_NEXT(t, link);
 			continue;
 		}
+		/* What that does may bring others to their end, whoever is next among them. */
+		TAILQ_INSERT_AFTER(&ts->crowded, t, here, link);
 		leave_queue(t);
 		go_on(t, outcome, &e);
-		t = TAILQ_FIRST(&ts->crowded);	/* what that did may have brought others to their end */
+		t = TAILQ_NEXT(here, link);
+		TAILQ_REMOVE(&ts->crowded, here, link);
+		woken++;
 	}
 }
 
@@ -203,7 +214,7 @@ on_timer(void *arg)
 	if (first != NULL && first->due > now)
 		look_again(ts, now);
 	serve_delayed(ts, now);
-	serve_crowded(ts, now);
+	serve_crowded(ts, now, INT_MAX);
 	set_timer(ts);
 }
 
@@ -212,7 +223,8 @@ on_over(struct deferred *d)
 {
 	struct throttles *ts = container_of(d, struct throttles, deferred);
 
-	serve_crowded(ts, clock_recent());
+	serve_crowded(ts, clock_recent(), LOOK_MAX);
+	set_timer(ts);
 }
 
 /* --- the set of a session --- */
@@ -387,12 +399,12 @@ is_too_long(struct throttle *t, const struct request *rq, struct error *e)
 	return true;
 }
 
-/* Our error goes out before anything of the server: nothing is outstanding. */
+/* Nothing is outstanding, so our error is next. */
 static enum throttle_outcome
-refuse(struct session *s, const struct error *e)
+refuse(struct batch *b, const struct error *e)
 {
-	send_error(s, e);
-	s->refusing = true;
+	writer_error(&b->own, e);
+	b->session->refusing = true;
 	return THROTTLE_REFUSE;
 }
 
@@ -406,20 +418,20 @@ warn(struct throttle *t, usec_t now)
 }
 
 static enum throttle_outcome
-admit(struct throttle *t, usec_t now)
+admit(struct throttle *t, struct batch *b)
 {
-	struct session *s = t->session;
+	usec_t now = b->now;
 	struct error e;
 
 	switch (limit_admit(&t->set, now, &t->hold, &e)) {
 	case LIMIT_REFUSE:
-		return refuse(s, &e);
+		return refuse(b, &e);
 	case LIMIT_WAIT:
 		if (t->hold.waits != 0)
 			delay(t, now + limit_due(&t->set, &t->hold, now));
 		else
 			crowd(t);
-		stream_pause(&s->client->stream);
+		stream_pause(&b->session->client->stream);
 		return THROTTLE_WAIT;
 	case LIMIT_PASS:
 		warn(t, now);
@@ -429,10 +441,10 @@ admit(struct throttle *t, usec_t now)
 }
 
 static enum throttle_outcome
-begin(struct throttle *t, usec_t now)
+begin(struct throttle *t, struct batch *b)
 {
 	if (t->state != THROTTLE_READY) {
-		enum throttle_outcome outcome = admit(t, now);
+		enum throttle_outcome outcome = admit(t, b);
 
 		if (outcome != THROTTLE_PASS)
 			return outcome;
@@ -451,9 +463,9 @@ throttle_request(struct batch *b, const struct request *rq, struct error *e)
 	if (t == NULL || !t->set.any || is_beside(rq->frame.type))
 		return THROTTLE_PASS;
 	if (is_too_long(t, rq, e))
-		return is_outside(s) ? refuse(s, e) : THROTTLE_FAIL;
+		return is_outside(s) ? refuse(b, e) : THROTTLE_FAIL;
 	if (t->state != THROTTLE_UNDER_WAY && s->transaction_since == 0 && is_outside(s))
-		return begin(t, b->now);
+		return begin(t, b);
 	if (is_behind_others(s) && limit_is_over(&t->set, b->now)) {
 		stream_pause(&s->client->stream);
 		return THROTTLE_WAIT;
@@ -478,8 +490,9 @@ throttle_charge(struct session *s, uint8_t type, usec_t now)
 }
 
 bool
-throttle_queue_is_full(struct session *s)
+throttle_queue_is_full(struct batch *b)
 {
+	struct session *s = b->session;
 	struct throttle *t = s->throttle;
 	struct error e;
 
@@ -490,7 +503,7 @@ throttle_queue_is_full(struct session *s)
 		return false;
 	}
 	pool_forget(s->pool, &s->wait);
-	refuse(s, &e);
+	refuse(b, &e);
 	return true;
 }
 

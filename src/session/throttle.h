@@ -87,8 +87,8 @@ enum throttle_outcome throttle_request(struct batch *b, const struct request *rq
 /* It is being handed to a server. */
 void throttle_charge(struct session *s, uint8_t type, usec_t now);
 
-/* No server is free: true: too many wait for one, the client has our error and the message is to be thrown away. */
-bool throttle_queue_is_full(struct session *s);
+/* No server is free: true: too many wait for one; as REFUSE. */
+bool throttle_queue_is_full(struct batch *b);
 
 /* It does not wait for a server any more. */
 void throttle_unqueue(struct session *s);
