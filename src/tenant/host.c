@@ -61,7 +61,7 @@ host_open(struct hosts *hs, const char *name, int port)
 	h->port = port;
 	h->index = hs->n++;
 	LIST_INIT(&h->holders);
-	LIST_INIT(&h->resting);
+	TAILQ_INIT(&h->resting);
 	RB_INIT(&h->queue);
 	TAILQ_INIT(&h->express);
 	HASH_ADD_KEYPTR(hh, hs->by_key, h->key, n, h);

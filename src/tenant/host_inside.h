@@ -14,6 +14,7 @@
 #include "tenant/host.h"
 
 #define TURN (UINT64_C(1) << 20)	/* what a granted claim moves the clock of a tenant of weight 1 on by */
+#define RESTING_MAX 4096		/* unused shares that are kept for the sake of their clocks */
 
 TAILQ_HEAD(claim_list, claim);
 TAILQ_HEAD(seat_list, seat);
@@ -22,7 +23,8 @@ TAILQ_HEAD(seat_list, seat);
 struct share {
 	struct host *host;
 	UT_hash_handle hh;
-	LIST_ENTRY(share) link;		/* host->holders while used > 0, host->resting while neither used nor claimed */
+	LIST_ENTRY(share) link;		/* host->holders, while used > 0 */
+	TAILQ_ENTRY(share) rest_link;	/* host->resting, while neither used nor claimed */
 	RB_ENTRY(share) queue_link;	/* host->queue, while it has claims of CLAIM_ORDINARY */
 	LIST_HEAD(, seat) seats;
 	struct claim_list claims;	/* CLAIM_ORDINARY, queued */
@@ -38,6 +40,7 @@ struct share {
 
 RB_HEAD(share_queue, share);
 LIST_HEAD(share_list, share);
+TAILQ_HEAD(resting_list, share);
 
 struct host {
 	struct hosts *hosts;
@@ -54,7 +57,8 @@ struct host {
 	int asked;			/* idle ones that workers were asked to close */
 	int tenants;
 	struct share *shares;		/* by tenant */
-	struct share_list holders, resting;
+	struct share_list holders;
+	struct resting_list resting;	/* who has left longest ago is last */
 	int nresting;
 	struct share_queue queue;
 	int nqueued;			/* claims in it */
@@ -131,8 +135,7 @@ void host_serve(struct host *h);
 /* For those who wait and to whom nothing is on its way: ask for idle ones, or mark the busy. */
 void host_seek(struct host *h);
 
-/* Keep clocks of those who have nothing only while there is a queue to be fair in. */
-void host_sweep(struct host *h);
+
 
 void hosts_tell(struct hosts *h, int worker);
 

@@ -8,8 +8,7 @@
 #include "base/memory.h"
 #include "tenant/host_inside.h"
 
-/* Unused shares that are kept for the sake of their clocks. */
-#define RESTING_MAX 4096
+
 
 static int
 compare_shares(const struct share *a, const struct share *b)
@@ -71,9 +70,9 @@ rest(struct share *s, bool resting)
 	s->resting = resting;
 	h->nresting += resting ? 1 : -1;
 	if (resting)
-		LIST_INSERT_HEAD(&h->resting, s, link);
+		TAILQ_INSERT_HEAD(&h->resting, s, rest_link);
 	else
-		LIST_REMOVE(s, link);
+		TAILQ_REMOVE(&h->resting, s, rest_link);
 }
 
 static void
@@ -143,18 +142,14 @@ is_unused(const struct share *s)
 	return s->used == 0 && LIST_EMPTY(&s->seats);
 }
 
-void
-host_sweep(struct host *h)
+/* Clocks of those who have nothing are kept only while there is a queue to be fair in, and not all of them. */
+static void
+sweep(struct host *h)
 {
-	struct share *s, *next;
-	bool all = h->nqueued == 0;
+	int most = h->nqueued > 0 ? RESTING_MAX : 0;
 
-	if (!all && h->nresting < RESTING_MAX)
-		return;
-	LIST_FOREACH_SAFE(s, &h->resting, link, next) {
-		if (all || s->clock <= h->clock)
-			free_share(s);
-	}
+	while (h->nresting > most)
+		free_share(TAILQ_LAST(&h->resting, resting_list));
 }
 
 struct seat *
@@ -362,8 +357,7 @@ host_serve(struct host *h)
 	note_waited(h);
 	if (h->waited)
 		host_seek(h);
-	if (h->nresting > 0)
-		host_sweep(h);
+	sweep(h);
 }
 
 /* --- for all threads --- */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "tenant/host.h"
+#include "tenant/host_inside.h"
 
 #define WORKERS 4
 #define HELD_MAX 64
@@ -247,6 +247,29 @@ Test(host, a_full_host_serves_a_tenant_in_order)
 	cr_assert(third->waits);
 	hosts_withdraw(stage.hosts, &third->claim, true);
 	cr_assert_eq(facts().refused, 1);
+}
+
+/* Tenant after tenant comes for the first time, and somebody waits all the time: nobody's clock may be forgotten, but
+ * not all can be kept, nor be walked over each time that a place is given back. */
+Test(host, clocks_of_who_has_left_are_bounded)
+{
+	struct actor *two[2];
+
+	open_stage("pg = max_connections=1 min_lease=0");
+	two[0] = actor("first", 1, 0);
+	two[1] = actor("second", 1, 0);
+	claim(two[0], CLAIM_ORDINARY);
+	for (int i = 0; i < 3 * RESTING_MAX; i++) {
+		struct actor *holder = two[i % 2], *next = two[(i + 1) % 2];
+
+		snprintf(next->tenant, sizeof(next->tenant), "t%d", i);
+		cr_assert_not(claim(next, CLAIM_ORDINARY));
+		give(holder, 0, false);
+		deliver();
+		cr_assert_eq(next->nheld, 1);
+		cr_assert_leq(stage.hosts->by_key->nresting, RESTING_MAX);
+	}
+	cr_assert_leq(HASH_COUNT(stage.hosts->by_key->shares), RESTING_MAX + 1);
 }
 
 Test(host, who_has_nothing_goes_before_who_has_something)
