@@ -132,8 +132,10 @@ enter(struct pool *p, enum pool_keeping keeping)
 void
 pool_keep(struct pool *p)
 {
-	if (p->keeping != KEEPING)
-		enter(p, KEEPING);
+	if (p->keeping == KEEPING)
+		return;
+	enter(p, KEEPING);
+	tenants_wake(p->pools->tenants, p->tenant);
 }
 
 static bool
@@ -143,7 +145,23 @@ has_business(const struct pool *p)
 	       p->claim.seat != NULL || pool_is_short(p);
 }
 
-/* A pool without business is not looked at again before somebody calls pool_keep, or pool_idle_timeout is over. */
+/* A pool that a template has made goes soon: there may be one for each of many thousand tenants, and it is as quickly
+ * made again.  Its tenant, with its counters, stays (autodb_idle_timeout). */
+#define TEMPLATE_POOL_IDLE (60 * USEC_PER_SEC)
+
+/* 0: it stays.  All that are in ps->empty have the same. */
+static usec_t
+idle_timeout(const struct pool *p)
+{
+	usec_t timeout = pool_config(p)->pool_idle_timeout;
+	int source = p->tenant->source;
+
+	if (timeout > 0)
+		return timeout;
+	return source == TENANT_FROM_TEMPLATE || source == TENANT_FROM_CATALOGUE ? TEMPLATE_POOL_IDLE : 0;
+}
+
+/* A pool without business is not looked at again before somebody calls pool_keep, or its idle_timeout is over. */
 static void
 let_rest(struct pool *p, usec_t now)
 {
@@ -153,8 +171,9 @@ let_rest(struct pool *p, usec_t now)
 		p->empty_since = 0;
 	else if (p->empty_since == 0)
 		p->empty_since = now;
-	if (!busy)
-		enter(p, !used && pool_config(p)->pool_idle_timeout > 0 ? KEEPING_EMPTY : KEEPING_NOT);
+	/* That of a replication connection ends with it. */
+	if (!busy && p->replication == REPLICATION_NONE)
+		enter(p, !used && idle_timeout(p) > 0 ? KEEPING_EMPTY : KEEPING_NOT);
 }
 
 static void
@@ -233,7 +252,7 @@ forget_empty(struct pools *ps, usec_t now)
 	usec_t timeout;
 
 	while ((p = TAILQ_FIRST(&ps->empty)) != NULL) {
-		timeout = pool_config(p)->pool_idle_timeout;
+		timeout = idle_timeout(p);
 		if (p->nclients > 0 || timeout == 0)
 			pool_keep(p);
 		else if (now - p->empty_since > timeout)
