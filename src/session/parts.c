@@ -88,7 +88,7 @@ open_pool(struct shard *s, struct tenant *t)
 bool
 parts_make(struct shard *s, const char *name, const struct part_state *st)
 {
-	struct tenant *t;
+	struct tenant *t = NULL;
 	struct error e;
 
 	if (st->line != NULL)
