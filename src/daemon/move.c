@@ -446,6 +446,7 @@ finish_hold(struct inquiry *q)
 static void
 hold(struct move *m)
 {
+	log_info("tenant %s is being moved, its clients wait", m->name);
 	m->held = true;
 	m->held_at = clock_now();
 	ask(m, visit_hold, finish_hold);

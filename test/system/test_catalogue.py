@@ -254,8 +254,8 @@ def test_a_tenant_that_was_asked_for_costs_little(pgusher, catalogue):
 
 # ---- a catalogue that is hostile ----
 
-def talk(answer, hold=False):
-    """A server that lets everybody in, and answers the pipeline with answer(name) for what asks for a tenant."""
+def talk(answer):
+    """A server that lets everybody in, and answers what asks for a tenant with answer(c, values); None: never more."""
     def behave(c):
         c.accept()
         while True:
@@ -276,8 +276,10 @@ def talk(answer, hold=False):
                 reply = done("LISTEN")
             else:
                 reply = one_row("1")
-            if reply is not None:
-                c.send(reply + wire.ready())
+            if reply is None:
+                c.server.stall()
+                return
+            c.send(reply + wire.ready())
     return behave
 
 

@@ -191,20 +191,17 @@ def test_who_comes_in_between_waits(stage):
     """A transaction keeps the move waiting; who logs in meanwhile is served at the new place."""
     s = stage(workers=2)
     ports = []
-    with s.p.connect("acme", autocommit=False) as c:
-        c.execute("SELECT 1")
-        mover = threading.Thread(target=lambda: s.move(s.to(s.new)))
-        mover.start()
-        wait_until(lambda: "acme" in [r["name"] for r in s.p.console("SHOW DATABASES")] and not s.p.servers("acme")[1:], 5)
+    with held_move(s) as c:
         late = [threading.Thread(target=lambda: ports.append(s.port())) for _ in range(5)]
         for t in late:
             t.start()
         c.execute("INSERT INTO writes (id) VALUES (1)")
-        time.sleep(0.3)
+        for _ in range(50):
+            c.execute("SELECT 1")
         assert not ports
         c.commit()
-        for t in (mover, *late):
-            t.join(20)
+    for t in late:
+        t.join(20)
     assert ports == [s.new.port] * 5
     assert s.ids(s.old) == [1]
 
@@ -300,8 +297,8 @@ def test_who_is_no_tenant_of_the_catalogue(stage):
 # ---- what happens meanwhile ----
 
 @contextlib.contextmanager
-def held_move(s, expect=None):
-    """A move that waits for a transaction while the body runs; then the transaction ends."""
+def held_move(s, expect=None, then=lambda: None):
+    """A move that waits for a transaction while the body runs; then the transaction ends, and when it is over: then()."""
     result = []
 
     def move():
@@ -311,25 +308,20 @@ def held_move(s, expect=None):
         except psycopg.Error as e:
             result.append(e.sqlstate)
 
-    with s.p.connect("acme", autocommit=False) as c:
+    with s.p.connect("acme", autocommit=False) as c, s.p.connect("acme") as waiter:
         c.execute("SELECT 1")
-        mover = threading.Thread(target=move)
-        mover.start()
-        waiter = s.p.connect("acme")
+        with s.p.logs("tenant acme is being moved"):
+            mover = threading.Thread(target=move)
+            mover.start()
         asker = threading.Thread(target=lambda: swallow(lambda: waiter.execute("SELECT 1")))
-        # it is held when somebody waits though the pool has room
         asker.start()
-        wait_until(lambda: not asker.is_alive() or s.p.pool("acme")["cl_waiting"] == 1, 10)
-        if not asker.is_alive():
-            again = threading.Thread(target=lambda: [swallow(lambda: waiter.execute("SELECT 1")) for _ in range(20000)
-                                                     if not result])
-            again.start()
-            wait_until(lambda: s.p.pool("acme")["cl_waiting"] == 1, 10, "the tenant is held")
+        wait_until(lambda: s.p.pool("acme")["cl_waiting"] == 1, 10, "a client waits")
         yield c
         with contextlib.suppress(psycopg.Error):
             c.rollback()
-        mover.join(30)
-        waiter.close()
+        mover.join(60)
+        then()
+        asker.join(60)
     assert result == [expect]
 
 
@@ -372,13 +364,20 @@ def test_resume_meanwhile_lends_nothing(stage):
 
 def test_paused_meanwhile_it_stays_paused(stage):
     s = stage()
-    with held_move(s):
+
+    def is_paused():
+        return [r["paused"] for r in s.p.console("SHOW DATABASES") if r["name"] == "acme"] == [1]
+
+    def resume():
+        pauser.join(20)
+        assert is_paused()
+        assert s.p.pool("acme")["cl_waiting"] == 1
+        s.p.console("RESUME acme")
+
+    with held_move(s, then=resume):
         pauser = threading.Thread(target=lambda: s.p.console("PAUSE acme"))
         pauser.start()
-        wait_until(lambda: [r["paused"] for r in s.p.console("SHOW DATABASES") if r["name"] == "acme"] == [1], 5)
-    pauser.join(20)
-    assert [r["paused"] for r in s.p.console("SHOW DATABASES") if r["name"] == "acme"] == [1]
-    s.p.console("RESUME acme")
+        wait_until(is_paused, 5)
     assert s.port() == s.new.port
 
 
@@ -395,10 +394,9 @@ def test_shutdown_meanwhile(stage):
     s = stage()
     c = s.p.connect("acme", autocommit=False)
     c.execute("SELECT 1")
-    mover = threading.Thread(target=lambda: swallow(lambda: s.move(s.to(s.new))))
-    mover.start()
-    s.p.wait_log("SELECT|acme", 0, 5)
-    time.sleep(0.2)
+    with s.p.logs("tenant acme is being moved"):
+        mover = threading.Thread(target=lambda: swallow(lambda: s.move(s.to(s.new))))
+        mover.start()
     s.p.quit()
     mover.join(20)
     c.close()
