@@ -79,7 +79,8 @@ test_unit_console_run_SOURCES = \
 
 unit_programs += test/unit/daemon/run
 test_unit_daemon_run_SOURCES = \
-	test/unit/daemon/test_move.c
+	test/unit/daemon/test_move.c \
+	test/unit/daemon/test_spreader.c
 
 unit_programs += test/unit/http/run
 test_unit_http_run_SOURCES = \
@@ -242,6 +243,7 @@ test_unit_tenant_run_SOURCES = \
 	test/unit/tenant/test_limits.c \
 	test/unit/tenant/test_rate.c \
 	test/unit/tenant/test_route.c \
+	test/unit/tenant/test_spread.c \
 	test/unit/tenant/test_tenant.c \
 	test/unit/tenant/test_user.c
 
