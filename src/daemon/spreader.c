@@ -1,5 +1,6 @@
 #include "daemon/spreader.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -42,7 +43,7 @@ struct view {
 	struct sight *sights;
 	size_t nsights, room;
 	int64_t queries;		/* of all tenants, since the last round */
-	usec_t cpu, at;			/* of its thread, at the last round */
+	usec_t worked, at;		/* at the last round */
 	double busy;
 };
 
@@ -77,11 +78,19 @@ static void start_round(void *arg);
 
 /* --- looking (on the workers) --- */
 
+/* What this thread has run, and what it could have run if others had not had the CPU: its clients waited all the same. */
 static usec_t
 thread_time(void)
 {
+	unsigned long long ran, waited;
 	struct timespec t;
+	FILE *f = fopen("/proc/thread-self/schedstat", "re");
+	bool known = f != NULL && fscanf(f, "%llu %llu", &ran, &waited) == 2;
 
+	if (f != NULL)
+		fclose(f);
+	if (known)
+		return (usec_t)((ran + waited) / 1000);
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
 	return (usec_t)t.tv_sec * USEC_PER_SEC + t.tv_nsec / 1000;
 }
@@ -89,10 +98,10 @@ thread_time(void)
 static void
 measure(struct view *v)
 {
-	usec_t cpu = thread_time(), now = clock_now();
+	usec_t work = thread_time(), now = clock_now();
 
-	v->busy = v->at != 0 && now > v->at ? (double)(cpu - v->cpu) / (double)(now - v->at) : 0;
-	v->cpu = cpu;
+	v->busy = v->at != 0 && now > v->at ? (double)(work - v->worked) / (double)(now - v->at) : 0;
+	v->worked = work;
 	v->at = now;
 }
 
@@ -130,7 +139,7 @@ look_at_tenants(struct view *v, const struct shard *s)
 	size_t fixed = 0;
 	struct tenant *t = NULL;
 
-	while ((t = tenants_next(s->tenants, t)) != NULL) {
+	while ((t = tenants_next_awake(s->tenants, t)) != NULL) {
 		int64_t queries = t->traffic.query_count - t->queries_seen;
 
 		t->queries_seen = t->traffic.query_count;
