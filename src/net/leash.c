@@ -90,8 +90,9 @@ start_thread(struct leash *l)
 	l->running = true;
 	rc = pthread_create(&l->thread, NULL, look_on, l);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	l->running = rc == 0;
-	return l->running;
+	if (rc != 0)
+		l->running = false;
+	return rc == 0;
 }
 
 bool

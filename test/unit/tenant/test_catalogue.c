@@ -457,6 +457,26 @@ Test(catalogue, only_so_many_questions_wait)
 	cr_assert_str_eq(found_state, "57P03");
 }
 
+Test(catalogue, names_that_strangers_make_up_fill_nothing)
+{
+	struct catalogue_facts f;
+	int goal = 0;
+
+	atomic_store(&no_row, true);
+	while (goal < CATALOGUE_ABSENT + 500) {
+		for (int i = 0; i < 500; i++) {
+			char name[30];
+
+			snprintf(name, sizeof(name), "stranger%d", goal++);
+			catalogue_find(catalogue, name, on_found, NULL);
+		}
+		cr_assert(until_within(loop, has_found, &goal, PATIENCE));
+	}
+	catalogue_facts(catalogue, &f);
+	cr_assert_leq(f.absent, CATALOGUE_ABSENT);
+	cr_assert_eq(f.known, 0);
+}
+
 Test(catalogue, a_tenant_costs_a_few_hundred_bytes)
 {
 	struct catalogue_facts f;
