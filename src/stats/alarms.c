@@ -92,29 +92,28 @@ badness_of(const struct query_alarm *a)
 	return a->value / a->limit;
 }
 
-/* The minutes of a tenant whose turn comes soon (QUERY_AHEAD). */
+/* The minutes of a tenant whose turn comes soon (QUERY_AHEAD), and what has to be here before that can be asked for. */
 static void
-ask_for_minutes(const struct query_store *s, unsigned i, uint32_t slot)
+ask_for_minutes(const struct query_store *s, unsigned i)
 {
+	if (i + 2 * QUERY_AHEAD < s->ntenants)
+		__builtin_prefetch(&s->tenants[i + 2 * QUERY_AHEAD]->minutes);
 	if (i + QUERY_AHEAD < s->ntenants) {
 		const struct query_minutes *m = &s->tenants[i + QUERY_AHEAD]->minutes;
 
-		__builtin_prefetch(m);
-		for (uint32_t back = 0; back <= 4; back += 2)
-			__builtin_prefetch(&m->of[(slot + QUERY_MINUTES - back) % QUERY_MINUTES]);
+		__builtin_prefetch(m->of + m->at);
 	}
 }
 
 static void
 look_at_tenants(const struct look *l, struct ranking *worst)
 {
-	uint32_t slot = (uint32_t)(l->now / QUERY_MINUTE % QUERY_MINUTES);
 	struct query_alarm a;
 
 	for (unsigned i = 0; i < l->store->ntenants; i++) {
 		const struct query_tenant *t = l->store->tenants[i];
 
-		ask_for_minutes(l->store, i, slot);
+		ask_for_minutes(l->store, i);
 		if (judge_tenant(l, t, &a))
 			ranking_offer(worst, badness_of(&a), t->salt, t);
 	}

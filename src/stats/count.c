@@ -207,6 +207,16 @@ count_sum(struct query_store *s, struct query_sum *sum, const struct query_sampl
 }
 
 static inline void
+count_minute(struct query_store *s, struct query_minutes *m, const struct query_sample *q)
+{
+	uint8_t room = m->room;
+
+	query_minutes_count(m, s->present.minute, q);
+	if (m->room != room)
+		s->memory += minutes_chunk(m->room) - minutes_chunk(room);
+}
+
+static inline void
 count_trend(struct query_store *s, struct query_trend *t, const struct query_sample *q)
 {
 	if (t->number != s->present.period)
@@ -251,9 +261,9 @@ query_count(struct query_entry *e, const struct query_sample *q, usec_t now)
 	store_at(s, now);
 	e->running--;
 	count_sum(s, &s->sum, q);
-	query_minutes_count(&s->minutes, s->present.minute, q);
+	count_minute(s, &s->minutes, q);
 	count_sum(s, &t->sum, q);
-	query_minutes_count(&t->minutes, s->present.minute, q);
+	count_minute(s, &t->minutes, q);
 	if (d == NULL) {
 		count(&e->sum.n, q);
 		count_sum(s, &s->other, q);

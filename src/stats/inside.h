@@ -21,6 +21,12 @@ histogram_chunk(unsigned octaves)
 	return memory_chunk(octaves * HISTOGRAM_SUB * sizeof(uint64_t));
 }
 
+static inline size_t
+minutes_chunk(unsigned room)
+{
+	return memory_chunk(room * sizeof(struct query_minute));
+}
+
 /* Bring w to its age and add to it. */
 static inline void
 weight_add(struct query_weight *w, uint32_t age, uint32_t more)

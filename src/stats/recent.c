@@ -1,5 +1,9 @@
 #include "stats/recent.h"
 
+#include <stdlib.h>
+
+#include "base/memory.h"
+
 /* What a new period weighs in a baseline, once that has so many. */
 #define BASELINE_PERIODS 8
 
@@ -12,42 +16,72 @@ add_minute(struct query_minute *to, const struct query_minute *m)
 	to->total += m->total;
 }
 
-/* A minute of this place, if it counts, is over for an hour. */
 static void
-leave_hour(struct query_minute *hour, const struct query_minutes *m, uint32_t number)
+leave_hour(struct query_minute *hour, const struct query_minute *m)
 {
-	const struct query_minute *one = &m->of[number % QUERY_MINUTES];
+	hour->calls -= m->calls;
+	hour->errors -= m->errors;
+	hour->slow -= m->slow;
+	hour->total -= m->total;
+}
 
-	if (one->minute < m->from)
-		return;
-	hour->calls -= one->calls;
-	hour->errors -= one->errors;
-	hour->slow -= one->slow;
-	hour->total -= one->total;
+/* The i-th that is kept. */
+static uint8_t
+place_of(const struct query_minutes *m, unsigned i)
+{
+	unsigned at = m->first + i;
+
+	return (uint8_t)(at < m->room ? at : at - m->room);
+}
+
+static bool
+is_over(const struct query_minute *m, uint32_t present)
+{
+	return present - m->minute >= QUERY_MINUTES;
+}
+
+static void
+grow(struct query_minutes *m)
+{
+	unsigned room = m->room == 0 ? 1 : m->room * 2 < QUERY_MINUTES ? m->room * 2u : QUERY_MINUTES;
+	struct query_minute *of = memory_alloc(room * sizeof(*of));
+
+	for (unsigned i = 0; i < m->n; i++)
+		of[i] = m->of[place_of(m, i)];
+	free(m->of);
+	m->of = of;
+	m->first = 0;
+	m->room = (uint8_t)room;
 }
 
 void
 query_minutes_advance(struct query_minutes *m, uint32_t minute)
 {
-	uint32_t first = minute - m->last < QUERY_MINUTES ? m->last + 1 : minute - QUERY_MINUTES + 1;
-
-	/* Each takes the place of the one an hour before. */
-	for (uint32_t number = first; number <= minute; number++) {
-		leave_hour(&m->hour, m, number);
-		m->of[number % QUERY_MINUTES] = (struct query_minute){ .minute = number };
+	if (minute > m->last)
+		m->last = minute;
+	for (; m->n > 0 && is_over(&m->of[m->first], m->last); m->n--) {
+		leave_hour(&m->hour, &m->of[m->first]);
+		m->first = place_of(m, 1);
 	}
-	m->last = minute;
+	if (m->n == m->room)
+		grow(m);
+	m->at = place_of(m, m->n++);
+	m->of[m->at] = (struct query_minute){ .minute = m->last };
 }
 
-/* Most of it is not touched: ten thousand tenants are reset at once. */
+void
+query_minutes_release(struct query_minutes *m)
+{
+	free(m->of);
+	*m = (struct query_minutes){ .of = NULL };
+}
+
 void
 query_minutes_reset(struct query_minutes *m, usec_t now)
 {
-	uint32_t present = (uint32_t)(now / QUERY_MINUTE);
-
-	m->last = m->from = present;
+	m->last = m->from = (uint32_t)(now / QUERY_MINUTE);
 	m->hour = (struct query_minute){ .minute = 0 };
-	m->of[present % QUERY_MINUTES] = (struct query_minute){ .minute = present };
+	m->first = m->n = 0;
 }
 
 /* The hour up to `present`: what has left it meanwhile is taken off. */
@@ -56,8 +90,8 @@ sum_hour(const struct query_minutes *m, uint32_t present)
 {
 	struct query_minute sum = m->hour;
 
-	for (uint32_t number = m->last + 1; number <= present && number - m->last <= QUERY_MINUTES; number++)
-		leave_hour(&sum, m, number);
+	for (unsigned i = 0; i < m->n && is_over(&m->of[place_of(m, i)], present); i++)
+		leave_hour(&sum, &m->of[place_of(m, i)]);
 	return sum;
 }
 
@@ -66,8 +100,14 @@ sum_minutes(const struct query_minutes *m, uint32_t first, uint32_t present)
 {
 	struct query_minute sum = { .calls = 0 };
 
-	for (uint32_t number = first; number <= present && number <= m->last; number++)
-		add_minute(&sum, &m->of[number % QUERY_MINUTES]);
+	for (unsigned i = m->n; i > 0; i--) {
+		const struct query_minute *one = &m->of[place_of(m, i - 1)];
+
+		if (one->minute < first)
+			break;
+		if (one->minute <= present)
+			add_minute(&sum, one);
+	}
 	return sum;
 }
 

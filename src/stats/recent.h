@@ -24,16 +24,20 @@ struct query_minute {
 	uint64_t total;
 };
 
-/* Start with zeros. */
+/* Start with zeros.  Minutes in which nothing was counted take no memory: of ten thousand tenants, most are silent. */
 struct query_minutes {
 	uint32_t last;		/* the minute that was counted in last */
 	uint32_t from;		/* older ones were reset */
 	struct query_minute hour;	/* the sum of the hour up to `last` */
-	struct query_minute of[QUERY_MINUTES];	/* by minute % QUERY_MINUTES; those before `from` are nothing */
+	struct query_minute *of;	/* a ring of `room`: the n of that hour that counted something, oldest first */
+	uint8_t first, n, room;
+	uint8_t at;		/* where `last` is, if n > 0 */
 };
 
-/* Make `minute`, which is later, the last one. */
+/* Make `minute` the last one, unless there is a later one. */
 void query_minutes_advance(struct query_minutes *m, uint32_t minute);
+
+void query_minutes_release(struct query_minutes *m);
 
 static inline void
 query_minute_add(struct query_minute *m, const struct query_sample *q)
@@ -47,13 +51,13 @@ query_minute_add(struct query_minute *m, const struct query_sample *q)
 static inline void
 query_minutes_count(struct query_minutes *m, uint32_t minute, const struct query_sample *q)
 {
-	if (m->last < minute)
+	if (m->last < minute || m->n == 0)
 		query_minutes_advance(m, minute);
 	query_minute_add(&m->hour, q);
-	query_minute_add(&m->of[m->last % QUERY_MINUTES], q);
+	query_minute_add(&m->of[m->at], q);
 }
 
-/* All that was counted is forgotten. */
+/* All that was counted is forgotten; the memory stays. */
 void query_minutes_reset(struct query_minutes *m, usec_t now);
 
 /* What the last `window` (rounded up to minutes, 1 h at most) held, the present minute included.  `minute` is the first

@@ -118,6 +118,7 @@ query_store_release(struct query_store *s)
 	query_table_release(&s->digests);
 	query_sum_release(&s->sum);
 	query_sum_release(&s->other);
+	query_minutes_release(&s->minutes);
 	free(s->tenants);
 	free(s->scratch);
 	*s = (struct query_store){ .ntenants = 0 };
@@ -167,7 +168,8 @@ query_tenant_free(struct query_tenant **tp)
 	last->index = t->index;
 	store_sum_release(s, &t->sum);
 	s->memory -= memory_chunk(sizeof(*t)) + memory_chunk(strlen(t->name) + 1) +
-		     memory_chunk(t->room * sizeof(struct query_entry *));
+		     memory_chunk(t->room * sizeof(struct query_entry *)) + minutes_chunk(t->minutes.room);
+	query_minutes_release(&t->minutes);
 	free(t->entries);
 	free(t->name);
 	free(t);

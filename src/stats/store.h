@@ -28,7 +28,7 @@
  * it is counted on again, it comes back as a newcomer.
  *
  * The way of a query is query_find and query_count: no clock, no allocation (but when a histogram
- * sees an octave for the first time).
+ * sees an octave for the first time, and a tenant one more minute of the hour).
  */
 #ifndef STATS_STORE_H
 #define STATS_STORE_H

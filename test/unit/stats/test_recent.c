@@ -47,6 +47,7 @@ Test(minutes, windows_end_with_the_present_minute)
 		cr_assert_eq(sum.calls, cases[i].calls, "case %zu: %u", i, sum.calls);
 		cr_assert_eq(sum.minute, cases[i].first, "case %zu: %u", i, sum.minute);
 	}
+	query_minutes_release(&m);
 }
 
 Test(minutes, the_first_hour_of_the_machine)
@@ -57,6 +58,7 @@ Test(minutes, the_first_hour_of_the_machine)
 	pass(&m, 2, 6);
 	cr_assert_eq(query_minutes_sum(&m, 2 * MINUTE, 60 * MINUTE).calls, 11);
 	cr_assert_eq(query_minutes_sum(&m, 2 * MINUTE, 60 * MINUTE).minute, 0);
+	query_minutes_release(&m);
 }
 
 Test(minutes, a_reset_ends_what_was)
@@ -72,6 +74,7 @@ Test(minutes, a_reset_ends_what_was)
 	cr_assert_eq(query_minutes_sum(&m, 131 * MINUTE, 60 * MINUTE).calls, 7);
 	cr_assert_eq(query_minutes_sum(&m, 131 * MINUTE, 60 * MINUTE).minute, 130);
 	cr_assert_eq(query_minutes_sum(&m, 131 * MINUTE, MINUTE).calls, 4);
+	query_minutes_release(&m);
 }
 
 /* Whatever happens, the sums are those of a plain list. */
@@ -102,6 +105,7 @@ Test(minutes, agree_with_a_list)
 		cr_assert_eq(query_minutes_sum(&m, present * MINUTE, window * MINUTE).total, 10 * sum);
 	}
 	cr_assert_gt(minute, 1000);
+	query_minutes_release(&m);
 }
 
 /* A time that is a little older than the last one costs no hour. */
@@ -114,6 +118,23 @@ Test(minutes, never_go_back)
 	pass(&m, 100, 1);
 	cr_assert_eq(query_minutes_sum(&m, 101 * MINUTE, 60 * MINUTE).calls, 11);
 	cr_assert_eq(query_minutes_sum(&m, 101 * MINUTE, MINUTE).calls, 6);
+	query_minutes_release(&m);
+}
+
+Test(minutes, silent_ones_take_no_room)
+{
+	struct query_minutes m = { .from = 0 };
+
+	pass(&m, 100, 5);
+	cr_assert_eq(m.room, 1);
+	pass(&m, 1000, 5);
+	cr_assert_eq(m.room, 1, "what is over makes room");
+	for (uint32_t minute = 1001; minute < 1200; minute++)
+		pass(&m, minute, 1);
+	cr_assert_eq(m.room, QUERY_MINUTES);
+	cr_assert_eq(query_minutes_sum(&m, 1199 * MINUTE, 60 * MINUTE).calls, 60);
+	query_minutes_release(&m);
+	cr_assert_null(m.of);
 }
 
 static void

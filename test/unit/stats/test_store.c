@@ -493,11 +493,13 @@ Test(store, the_steady_state_allocates_nothing)
 		stage_ask(t, i, 20, NOW);
 		stage_ask(t, i, 100000, NOW);
 	}
+	for (unsigned i = 0; i <= QUERY_MINUTES; i++)
+		stage_ask(t, 0, 20, NOW + i * QUERY_MINUTE);
 	before = heap();
 	for (unsigned i = 0; i < 100000; i++) {
 		struct query_entry *e = query_find(t, stage_hash(i % 100));
 
-		query_count(e, &(struct query_sample){ .total = 20 + i }, NOW + i * SECOND);
+		query_count(e, &(struct query_sample){ .total = 20 + i }, NOW + (3600 + i) * SECOND);
 	}
 	cr_assert_eq(heap(), before);
 	query_store_release(&s);
