@@ -280,8 +280,9 @@ static const struct key keys_timeouts[] = {
 		.help = "What was made for a database by the \"*\" line is forgotten, with its "
 			"statistics, when nobody has used it for this long." },
 	{ SECONDS(pool_idle_timeout, "0"),
-		.help = "A pool without clients and servers is forgotten after this time, and "
-			"its share of the statistics with it." },
+		.help = "A pool without clients and servers is forgotten after this time; what its tenant has "
+			"counted stays. With 0, pools of tenants that a template or the catalogue has made "
+			"go after a minute, and all others stay." },
 	{ SECONDS(suspend_timeout, "10"), .flags = KEY_LATER,
 		.help = "Connections that haven't taken what is buffered for them this long "
 			"after SUSPEND are closed." },

@@ -180,8 +180,11 @@ would_take(const struct choices *c, int64_t load)
 static int64_t
 recent_load(const struct tenant *t)
 {
-	const struct traffic *now = &t->traffic, *then = &t->history.older;
+	const struct traffic *now = &t->traffic, *then;
 
+	if (t->history == NULL)
+		return 0;
+	then = &t->history->older;
 	return now->query_time - then->query_time + now->query_count - then->query_count;
 }
 
@@ -264,7 +267,7 @@ fetch_ahead(struct visit *v, struct tenant *next)
 	const struct pool *p = LIST_FIRST(&next->pools);
 
 	if (after != NULL) {
-		fetch(after, &after->history.older.query_time);
+		fetch(after, &after->traffic + 1);
 		fetch(&after->hh.next, &after->hh.next);
 	}
 	if (p != NULL) {

@@ -245,13 +245,16 @@ each_kept(struct pools *ps, void (*fn)(struct pool *p, usec_t now))
 	}
 }
 
+/* Thousands may have gone quiet together: so many of them are no time at all. */
+#define FORGET_AT_ONCE 200
+
 static void
 forget_empty(struct pools *ps, usec_t now)
 {
 	struct pool *p;
 	usec_t timeout;
 
-	while ((p = TAILQ_FIRST(&ps->empty)) != NULL) {
+	for (int i = 0; i < FORGET_AT_ONCE && (p = TAILQ_FIRST(&ps->empty)) != NULL; i++) {
 		timeout = idle_timeout(p);
 		if (p->nclients > 0 || timeout == 0)
 			pool_keep(p);

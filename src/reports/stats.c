@@ -102,8 +102,11 @@ look(const struct report_order *o, struct shard *s, struct part *part)
 	struct tenant *t = NULL;
 
 	(void)o;
-	while ((t = walk_tenant(&part->walk, s, t)) != NULL)
-		add_row(&part->rows, t->name, &t->traffic, &t->history);
+	while ((t = walk_tenant(&part->walk, s, t)) != NULL) {
+		const struct traffic_history history = tenant_history(t);
+
+		add_row(&part->rows, t->name, &t->traffic, &history);
+	}
 }
 
 /* Averages of what one costs count by how many there were. */

@@ -21,13 +21,14 @@ count_pool(const struct pool *p, struct tally *t)
 static void
 count_tenant(const struct tenant *tenant, struct tally *t)
 {
+	const struct traffic_history history = tenant_history(tenant);
 	const struct pool *p;
 
 	t->tenants++;
 	t->autodbs += tenant->autodb != NULL;
 	traffic_add(&t->traffic, &tenant->traffic);
-	traffic_add(&t->older, &tenant->history.older);
-	traffic_add(&t->newer, &tenant->history.newer);
+	traffic_add(&t->older, &history.older);
+	traffic_add(&t->newer, &history.newer);
 	if (tenant->statements != NULL) {
 		t->statements += HASH_COUNT(tenant->statements->by_body);
 		t->statement_bytes += (int64_t)tenant->statements->bytes;

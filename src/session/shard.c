@@ -303,8 +303,10 @@ shard_open_tenant(struct shard *s, const char *name, struct error *e)
 
 	if (t != NULL && s->paused)
 		t->paused = true;
-	if (t != NULL)
+	if (t != NULL) {
+		tenants_wake(s->tenants, t);
 		parts_find(s, t);
+	}
 	if (t != NULL && t->autodb != NULL && tenants_count(s->tenants) > before)
 		log_info("registered new auto-database: db=%s", t->name);
 	return t;
@@ -495,26 +497,71 @@ is_forgotten(const struct tenant *t, const struct config *c, usec_t now)
 	return (c->autodb_idle_timeout > 0 && idle > c->autodb_idle_timeout) || (idle > STRANGER_MEMORY && !has_connected(t));
 }
 
-/* Tenants whose line is gone, and those that "*" made and nobody uses. */
 static void
-drop_unused_tenants(struct shard *s, usec_t now)
+drop_unused(struct shard *s, struct tenant *t)
 {
-	const struct config *c = shard_config(s);
-	struct tenant *t = tenants_next(s->tenants, NULL), *next;
 	struct error e;
 
 	error_set(&e, SEVERITY_FATAL, SQLSTATE_ADMIN_SHUTDOWN, "cleaning up idle pool");
-	for (; t != NULL; t = next) {
-		next = tenants_next(s->tenants, t);
-		if (is_in_use(t)) {
-			t->idle_since = 0;
+	drop_tenant(s, t, &e);
+}
+
+/* Will nothing about it change by itself before autodb_idle_timeout is over? */
+static bool
+is_at_rest(const struct tenant *t)
+{
+	return t->nservers == 0 && t->nclients == 0 && tenant_is_still(t) && (t->autodb == NULL || has_connected(t));
+}
+
+static void
+keep_tenant(struct shard *s, struct tenant *t, usec_t now)
+{
+	if (is_in_use(t)) {
+		t->idle_since = 0;
+		return;
+	}
+	if (t->idle_since == 0)
+		t->idle_since = now;
+	if (t->conf == NULL || is_forgotten(t, shard_config(s), now))
+		drop_unused(s, t);
+	else if (is_at_rest(t))
+		tenants_rest(s->tenants, t);
+}
+
+/* So many that it is no time at all: thousands may have gone quiet together. */
+#define DROPS_AT_ONCE 200
+
+/* What is held is not idle: it has its whole time once more. */
+static void
+drop_resting(struct shard *s, usec_t now)
+{
+	usec_t timeout = shard_config(s)->autodb_idle_timeout;
+	struct tenant *t;
+
+	for (int i = 0; timeout > 0 && i < DROPS_AT_ONCE; i++) {
+		t = tenants_first_resting(s->tenants);
+		if (t == NULL || now - t->idle_since <= timeout)
+			break;
+		if (is_forgotten(t, shard_config(s), now)) {
+			drop_unused(s, t);
 			continue;
 		}
-		if (t->idle_since == 0)
-			t->idle_since = now;
-		if (t->conf == NULL || is_forgotten(t, c, now))
-			drop_tenant(s, t, &e);
+		t->idle_since = now;
+		tenants_let_rest_on(s->tenants, t);
 	}
+}
+
+/* Tenants whose line is gone, and those that "*" made and nobody uses. */
+static void
+keep_tenants(struct shard *s, usec_t now)
+{
+	struct tenant *t = tenants_next_awake(s->tenants, NULL), *next;
+
+	for (; t != NULL; t = next) {
+		next = tenants_next_awake(s->tenants, t);
+		keep_tenant(s, t, now);
+	}
+	drop_resting(s, now);
 }
 
 void
@@ -529,7 +576,7 @@ shard_upkeep(struct shard *s)
 	plans_keep(s, now);
 	pools_upkeep(&s->pools);
 	parts_upkeep(s);
-	drop_unused_tenants(s, now);
+	keep_tenants(s, now);
 }
 
 void
@@ -538,6 +585,8 @@ shard_roll_statistics(struct shard *s)
 	usec_t now = clock_now();
 	struct tenant *t = NULL;
 
-	while ((t = tenants_next(s->tenants, t)) != NULL)
-		traffic_roll(&t->history, &t->traffic, now);
+	while ((t = tenants_next_awake(s->tenants, t)) != NULL) {
+		if (t->history != NULL)
+			traffic_roll(t->history, &t->traffic, now);
+	}
 }

@@ -12,6 +12,8 @@ struct tenants {
 	const struct config *config;
 	struct tenant *by_name;
 	struct traffic past;		/* of tenants that were dropped */
+	struct tenant_list awake;
+	struct tenant_list resting;	/* those with an autodb only: lines of the snapshot stay */
 };
 
 int
@@ -31,7 +33,106 @@ tenants_new(const struct config *c)
 	struct tenants *t = memory_zalloc(sizeof(*t));
 
 	t->config = config_ref(c);
+	TAILQ_INIT(&t->awake);
+	TAILQ_INIT(&t->resting);
 	return t;
+}
+
+/* --- awake and at rest --- */
+
+static struct tenant_list *
+list_of(struct tenants *t, const struct tenant *tenant)
+{
+	if (tenant->awake)
+		return &t->awake;
+	return tenant->autodb != NULL ? &t->resting : NULL;
+}
+
+static void
+leave_list(struct tenants *t, struct tenant *tenant)
+{
+	struct tenant_list *list = list_of(t, tenant);
+
+	if (list != NULL)
+		TAILQ_REMOVE(list, tenant, rest_link);
+}
+
+/* Without a history: it is looked at, but has not come to life. */
+static void
+stir(struct tenants *t, struct tenant *tenant)
+{
+	if (tenant->awake)
+		return;
+	leave_list(t, tenant);
+	tenant->awake = true;
+	TAILQ_INSERT_TAIL(&t->awake, tenant, rest_link);
+}
+
+void
+tenants_wake_up(struct tenants *t, struct tenant *tenant)
+{
+	usec_t now = clock_now();
+
+	stir(t, tenant);
+	if (tenant->history != NULL)
+		return;
+	tenant->history = memory_alloc(sizeof(*tenant->history));
+	*tenant->history = (struct traffic_history){
+		.older = tenant->traffic,
+		.newer = tenant->traffic,
+		.older_at = now,
+		.newer_at = now,
+	};
+}
+
+void
+tenants_rest(struct tenants *t, struct tenant *tenant)
+{
+	struct tenant_list *list;
+
+	leave_list(t, tenant);
+	tenant->awake = false;
+	list = list_of(t, tenant);
+	if (list != NULL)
+		TAILQ_INSERT_TAIL(list, tenant, rest_link);
+	free(tenant->history);
+	tenant->history = NULL;
+}
+
+struct tenant *
+tenants_first_resting(const struct tenants *t)
+{
+	return TAILQ_FIRST(&t->resting);
+}
+
+void
+tenants_let_rest_on(struct tenants *t, struct tenant *tenant)
+{
+	TAILQ_REMOVE(&t->resting, tenant, rest_link);
+	TAILQ_INSERT_TAIL(&t->resting, tenant, rest_link);
+}
+
+struct tenant *
+tenants_next_awake(const struct tenants *t, const struct tenant *after)
+{
+	return after == NULL ? TAILQ_FIRST(&t->awake) : TAILQ_NEXT(after, rest_link);
+}
+
+bool
+tenant_is_still(const struct tenant *t)
+{
+	const struct traffic_history *h = t->history;
+
+	return h == NULL || (memcmp(&h->older, &t->traffic, sizeof(h->older)) == 0 &&
+			     memcmp(&h->newer, &t->traffic, sizeof(h->newer)) == 0);
+}
+
+struct traffic_history
+tenant_history(const struct tenant *t)
+{
+	if (t->history != NULL)
+		return *t->history;
+	return (struct traffic_history){ .older = t->traffic, .newer = t->traffic };
 }
 
 const char *
@@ -46,6 +147,8 @@ static void
 free_tenant(struct tenants *t, struct tenant *tenant)
 {
 	HASH_DEL(t->by_name, tenant);
+	leave_list(t, tenant);
+	free(tenant->history);
 	config_free_line(tenant->autodb);
 	memory_free_secret(tenant->line);
 	free(tenant);
@@ -144,6 +247,7 @@ take_origin(struct tenants *t, struct tenant *tenant, const struct origin *o, co
 	if (o->conf != NULL && tenant->conf != NULL &&
 	    (!same_line(tenant->conf, o->conf) || !config_same_security(old, tenant->conf, t->config, o->conf)))
 		tenant->generation++;
+	stir(t, tenant);	/* before its autodb changes: that says which list it is in */
 	config_free_line(tenant->autodb);
 	tenant->autodb = o->made;
 	tenant->conf = o->conf;
@@ -213,7 +317,7 @@ add(struct tenants *t, const char *name)
 
 	memcpy(tenant->name, name, size);
 	LIST_INIT(&tenant->pools);
-	tenant->history.newer_at = clock_now();
+	tenants_wake(t, tenant);
 	HASH_ADD_STR(t->by_name, name, tenant);
 	return tenant;
 }

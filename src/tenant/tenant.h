@@ -47,12 +47,12 @@ struct tenant {
 	struct statements *statements;		/* session/statement.h; NULL until one is prepared */
 	struct query_tenant *queries;		/* stats/queries.h; NULL until its first query */
 	struct traffic traffic;
-	struct traffic_history history;
+	struct traffic_history *history;	/* NULL: nothing has passed for a while (tenant_history) */
 	int nclients;				/* logged in or past the check of max_db_client_connections */
 	int nservers;				/* connected or connecting */
 	unsigned generation;			/* servers of an older one are closed when they come back */
 	unsigned next_host;			/* round robin over host=a,b */
-	usec_t idle_since;			/* autodb: no client since; 0 while there is one */
+	usec_t idle_since;			/* no client since; 0 while there is one */
 	bool paused;				/* no server is lent */
 	bool moving;				/* likewise, for MOVE TENANT (daemon/move.h) */
 	bool disabled;				/* no client is let in */
@@ -73,6 +73,8 @@ struct tenant {
 	UT_hash_handle hh;
 	char name[];
 };
+
+TAILQ_HEAD(tenant_list, tenant);
 
 const char *tenant_source_name(enum tenant_source source);	/* "line", "catalogue", "template", "star" */
 
@@ -122,6 +124,35 @@ void tenants_drop(struct tenants *t, struct tenant **tenant);
 /* For each in use: NULL starts, NULL ends. */
 struct tenant *tenants_next(struct tenants *t, struct tenant *after);
 size_t tenants_count(const struct tenants *t);
+
+/*
+ * Most of ten thousand tenants do nothing, and nobody has to look at them: they rest.  One that is made, or gets a
+ * client or work for its pools, is awake until tenants_rest; a new snapshot wakes all.
+ */
+void tenants_wake_up(struct tenants *t, struct tenant *tenant);
+
+static inline void
+tenants_wake(struct tenants *t, struct tenant *tenant)
+{
+	if (!tenant->awake || tenant->history == NULL)
+		tenants_wake_up(t, tenant);
+}
+
+/* It has neither clients nor servers, and tenant_is_still: what it needs only when awake is freed. */
+void tenants_rest(struct tenants *t, struct tenant *tenant);
+
+/* Of those, the one that rests for longest and may be forgotten (autodb), or NULL; put it behind the others. */
+struct tenant *tenants_first_resting(const struct tenants *t);
+void tenants_let_rest_on(struct tenants *t, struct tenant *tenant);
+
+/* For each that is awake: NULL starts, NULL ends. */
+struct tenant *tenants_next_awake(const struct tenants *t, const struct tenant *after);
+
+/* Has nothing passed since the period before the last? */
+bool tenant_is_still(const struct tenant *t);
+
+/* The last two stands of its counters. */
+struct traffic_history tenant_history(const struct tenant *t);
 
 /* What those had counted that were dropped: with it, the sum over all tenants never falls. */
 const struct traffic *tenants_past(const struct tenants *t);

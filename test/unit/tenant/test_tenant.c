@@ -285,3 +285,69 @@ Test(tenant, the_narrowest_setting_wins)
 	tenants_free(&ts);
 	config_unref(&c);
 }
+
+/* --- rest --- */
+
+static int
+count_awake(const struct tenants *ts)
+{
+	int n = 0;
+
+	for (const struct tenant *t = NULL; (t = tenants_next_awake(ts, t)) != NULL;)
+		n++;
+	return n;
+}
+
+Test(tenant, who_rests_is_not_looked_at)
+{
+	struct tenants *ts = begin("one = host=a\n* = host=b");
+	struct tenant *one = open_tenant(ts, "one"), *other = open_tenant(ts, "other"), *third = open_tenant(ts, "third");
+
+	cr_assert_eq(count_awake(ts), 3, "who is new is awake");
+	tenants_rest(ts, one);
+	tenants_rest(ts, other);
+	tenants_rest(ts, third);
+	cr_assert_eq(count_awake(ts), 0);
+	cr_assert_eq(tenants_first_resting(ts), other, "a line of the configuration is never forgotten");
+	tenants_let_rest_on(ts, other);
+	cr_assert_eq(tenants_first_resting(ts), third);
+	tenants_wake(ts, third);
+	tenants_wake(ts, third);
+	cr_assert_eq(count_awake(ts), 1);
+	cr_assert_eq(tenants_first_resting(ts), other);
+	tenants_drop(ts, &other);
+	cr_assert_null(tenants_first_resting(ts));
+	tenants_rest(ts, third);
+	reload(ts, "third = host=c");
+	cr_assert_eq(count_awake(ts), 2, "a reload may have changed anything");
+	cr_assert_null(one->conf);
+	cr_assert_null(third->autodb);
+	tenants_rest(ts, third);
+	cr_assert_null(tenants_first_resting(ts));
+	tenants_free(&ts);
+}
+
+Test(tenant, who_rests_has_its_averages)
+{
+	struct tenants *ts = begin("* = host=b");
+	struct tenant *t = open_tenant(ts, "one");
+	struct traffic_history h;
+
+	t->traffic.query_count = 7;
+	cr_assert_not(tenant_is_still(t));
+	traffic_roll(t->history, &t->traffic, clock_now());
+	cr_assert_not(tenant_is_still(t), "the last period had some");
+	traffic_roll(t->history, &t->traffic, clock_now());
+	cr_assert(tenant_is_still(t));
+	tenants_rest(ts, t);
+	cr_assert_null(t->history);
+	h = tenant_history(t);
+	cr_assert_eq(h.older.query_count, 7);
+	cr_assert_eq(h.newer.query_count, 7);
+	cr_assert(tenant_is_still(t));
+	tenants_wake(ts, t);
+	t->traffic.query_count = 9;
+	h = tenant_history(t);
+	cr_assert_eq(h.newer.query_count, 7);
+	tenants_free(&ts);
+}
