@@ -19,7 +19,7 @@
 #define BUSY 0.7
 #define HALF 0.5
 #define ROOM 0.5
-#define EASY 0.5
+#define EASY 0.3		/* less than BUSY * HALF, what the least one makes that was widened */
 
 /* Seconds in a row. */
 #define WIDEN_AFTER 3
