@@ -308,19 +308,18 @@ def test_a_client_that_never_reads(pgusher):
 
 def test_a_client_that_reads_slowly(pgusher):
     """It takes longer than the limit in all, but never stands still for so long."""
-    p = pgusher(pool_mode="transaction", client_write_timeout=1 * SLOW)
+    p = pgusher(pool_mode="transaction", client_write_timeout=0.5 * SLOW)
     with p.wire("shop") as c:
         c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         c.send(wire.query("SELECT repeat('x', 100000) FROM generate_series(1, 200)"))
-        end, size = time.monotonic() + 3 * SLOW, 0
-        while time.monotonic() < end:
+        end, size = time.monotonic() + 2 * SLOW, 0
+        while time.monotonic() < end and size < 15000000:
             size += len(c.sock.recv(100000))
-            time.sleep(0.02)
+            time.sleep(0.02 * SLOW)
         while not c.buffer.endswith(wire.ready()):
             c.buffer = c.buffer[-10:]
             c.fill(20 * SLOW)
         c.buffer = b""
-        assert size < 20000000, "it was slow"
         assert c.query("SELECT 1") == [["1"]]
 
 
@@ -334,12 +333,12 @@ def test_a_parse_of_300_megabytes(pgusher):
         with p.wire("shop") as c, p.wire("shop") as other:
             assert other.query("SELECT 1") == [["1"]]
             before = status_kb(p.pid, "VmRSS")
-            c.send(b"P" + struct.pack("!I", 4 + 2 + 8 + 300 * len(chunk) + 3) + name.encode() + b"\0" + b"SELECT '")
+            c.send(b"P" + struct.pack("!I", 4 + 2 + 8 + 300 * len(chunk) + 4) + name.encode() + b"\0" + b"SELECT '")
             for _ in range(300):
                 c.send(chunk)
             assert other.query("SELECT 2") == [["2"]], "it holds no server meanwhile"
             assert status_kb(p.pid, "VmRSS") - before < 5000 or not MEMORY_COUNTS
-            c.send(b"'\0\0"[:1] + b"\0\0\0", wire.bind("", name), wire.execute(), wire.SYNC)
+            c.send(b"'\0\0\0", wire.bind("", name), wire.execute(), wire.SYNC)
             got = c.until_ready(30 * SLOW)
             assert [(m.kind, m.code if m.kind == "E" else "") for m in got] == [("E", "54000"), ("Z", "")]
             assert c.query("SELECT 3") == [["3"]]
