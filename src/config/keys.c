@@ -913,8 +913,10 @@ static const struct key keys_limit[] = {
 	{ OWN_COUNT(server_time_burst), .unit = "milliseconds",
 		.help = "How much of it may be used at once. Not set means as much as in a second." },
 	{ OWN_SIZE(result_size),
-		.help = "Bytes that one query may reply with. Its connection is closed in the middle "
-			"of more." },
+		.help = "Bytes that one query may reply with. What is more is cut off: the query is "
+			"canceled, an error stands in the place of the rest, and the client stays. Only if "
+			"the query was done by then, and is not all of its transaction, the connection is "
+			"closed." },
 	{ OWN_SIZE(query_length), .help = "Bytes that the text of one query may have." },
 	{ OWN_SECONDS(transaction), .help = "How long a transaction may last." },
 	{ OWN_COUNT(queue),
