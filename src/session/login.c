@@ -218,12 +218,14 @@ find_route(struct shard *s, struct client *c)
 	struct error e;
 	bool found = route_find(config, &signs, &r, &e);
 
-	if (found)
+	if (found || r.late)
 		take_route(l, &r);
 	else
 		client_close(c, &e, e.message);
+	if (!found && r.late)
+		l->route_error = e;
 	free(wished);
-	return found;
+	return found || r.late;
 }
 
 static bool

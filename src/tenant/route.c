@@ -139,8 +139,10 @@ take_database(struct inquest *q, struct error *e)
 			q->route->tenant = q->route->name;
 		return true;
 	}
-	return strcmp(q->route->name, text) == 0 || config_find_database(q->config, text) == NULL ||
-	       contradict(q, source_names[ROUTE_DATABASE], e);
+	if (strcmp(q->route->name, text) == 0 || config_find_database(q->config, text) == NULL)
+		return true;
+	q->route->late = true;
+	return contradict(q, source_names[ROUTE_DATABASE], e);
 }
 
 /* Where the word that stands at `list` ends; *source: ROUTES if it is none. */
@@ -212,15 +214,14 @@ route_find(const struct config *c, const struct route_signs *signs, struct route
 
 	r->tenant = NULL;
 	r->name[0] = '\0';
+	r->late = false;
 	r->user_length = strlen(signs->user);
 	/* The console is there whatever the routes are. */
 	if (signs->database != NULL && config_is_reserved(signs->database)) {
 		r->tenant = signs->database;
 		return true;
 	}
-	if (!take_signs(&q, e) || (q.source == NULL && !fall_back(&q, e)))
-		return false;
 	if (names_source(c, ROUTE_USER) && read_sign(&q, ROUTE_USER, &n) != NULL)
 		r->user_length -= n + 1;
-	return true;
+	return take_signs(&q, e) && (q.source != NULL || fall_back(&q, e));
 }

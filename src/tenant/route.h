@@ -38,6 +38,8 @@ struct route {
 	const char *tenant;	/* one of the signs, or `name`, or of the snapshot */
 	size_t user_length;	/* how much of signs->user is the user's name */
 	char name[TENANT_NAME];
+	bool late;		/* of one that failed: tell it only to who has proved a password at the tenant, which is
+				 * set; for it says what stands in [databases] */
 };
 
 /* false: e (28000: contradiction; 3D000: nothing says which tenant, or what is said is no name) */

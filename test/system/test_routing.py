@@ -58,6 +58,14 @@ def test_host_name(routed):
         assert c.until_ready()[1].row == ["shop"]
 
 
+def test_what_databases_there_are_is_no_strangers_business(routed):
+    """That a line of [databases] contradicts is told to who has proved a password only."""
+    for user in ("app", "nobody"):
+        told = [routed.refused(dbname=dbname, user=user, password="wrong", options="-c pgusher.tenant=mill")
+                for dbname in ("forge", "nowhere")]
+        assert told[0] == told[1] and told[0]["C"] == "28P01"
+
+
 @pytest.mark.parametrize("how", [
     {"user": "app.shop", "options": "-c pgusher.tenant=mill"},
     {"dbname": "forge", "options": "-c pgusher.tenant=mill"},
