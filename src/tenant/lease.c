@@ -54,6 +54,7 @@ struct lease_question {
 	struct leases *leases;
 	struct limited *limited;
 	enum limit_rate rate;
+	int64_t want;
 };
 
 static void
@@ -83,6 +84,13 @@ grant(struct limits *ls, struct limited *l, enum limit_rate rate, usec_t now, in
 	lease->held = true;
 }
 
+/* Whatever else answers there, it grants no more than was asked for. */
+static int64_t
+granted(const struct lease_question *q, int64_t n)
+{
+	return n < 0 ? 0 : n < q->want ? n : q->want;
+}
+
 static void
 on_answer(void *arg, const struct redis_value *v)
 {
@@ -94,7 +102,7 @@ on_answer(void *arg, const struct redis_value *v)
 	l->leases--;
 	l->lease[q->rate].asking = false;
 	if (v != NULL && redis_kind(v) == REDIS_INTEGER && limited_limit(l, limit_rate_kinds[q->rate].kind) > 0)
-		grant(x->limits, l, q->rate, clock_now(), redis_integer(v));
+		grant(x->limits, l, q->rate, clock_now(), granted(q, redis_integer(v)));
 	pthread_mutex_unlock(&x->limits->lock);
 	free(q);
 	x->asking--;
@@ -157,6 +165,7 @@ ask(struct leases *x, struct limited *l, enum limit_rate rate, int64_t want)
 	q->leases = x;
 	q->limited = l;
 	q->rate = rate;
+	q->want = want;
 	if (!redis_run(x->redis, &x->script, words, 5, 1, on_answer, q)) {
 		free(q);
 		return;
