@@ -221,7 +221,8 @@ find_shown(struct visit *v)
 
 	v->shown = memory_alloc((s->nshown + 1) * sizeof(*v->shown));
 	for (size_t i = 0; i < s->nshown; i++) {
-		if (tenant_worker(s->shown[i], v->shard->nworkers) != v->shard->index)
+		if (tenant_worker(s->shown[i], v->shard->nworkers) != v->shard->index &&
+		    spreads_find(v->shard->commons->spreads, s->shown[i]) == NULL)
 			continue;
 		v->shown[v->nshown] = tenants_find(v->shard->tenants, s->shown[i]);
 		v->nshown += v->shown[v->nshown] != NULL;

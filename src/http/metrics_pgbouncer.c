@@ -79,6 +79,34 @@ place_for(struct metrics_peer *peer, const char *user)
 	return &peer->pools[peer->npools++];
 }
 
+static void
+add_place(struct metrics_peer_pool *to, const struct metrics_peer_pool *what)
+{
+	to->cl_active += what->cl_active;
+	to->cl_waiting += what->cl_waiting;
+	to->cl_active_cancel += what->cl_active_cancel;
+	to->cl_waiting_cancel += what->cl_waiting_cancel;
+	to->sv_active += what->sv_active;
+	to->sv_active_cancel += what->sv_active_cancel;
+	to->sv_being_canceled += what->sv_being_canceled;
+	to->sv_idle += what->sv_idle;
+	to->sv_used += what->sv_used;
+	to->sv_tested += what->sv_tested;
+	to->sv_login += what->sv_login;
+	if (what->maxwait > to->maxwait)
+		to->maxwait = what->maxwait;
+}
+
+void
+metrics_peer_add(struct metrics_peer *to, const struct metrics_peer *what)
+{
+	for (size_t i = 0; i < what->npools; i++)
+		add_place(place_for(to, what->pools[i].user), &what->pools[i]);
+	add_place(&to->pools[PEER_USERS], &what->pools[PEER_USERS]);
+	to->overflowed |= what->overflowed;
+	to->current_connections += what->current_connections;
+}
+
 static char *
 copy_label(const char *value)
 {

@@ -42,6 +42,9 @@ struct metrics_peer_lists {
 struct metrics_peer *metrics_peer_new(const struct tenant *t, const struct config *c, bool all_paused, usec_t now);
 void metrics_peer_free(struct metrics_peer **p);
 
+/* What another worker says of the same tenant. */
+void metrics_peer_add(struct metrics_peer *to, const struct metrics_peer *what);
+
 void metrics_write_peer(struct metrics_text *t, const struct metrics_view *v);
 
 #endif

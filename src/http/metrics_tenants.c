@@ -158,17 +158,32 @@ leave(struct metrics_tenants *t, size_t at)
 
 /* --- what the workers said --- */
 
+/* Several workers may serve one: it is told once. */
+static void
+gather_one(struct metrics_tenant **by_name, struct metrics_tenant *tenant)
+{
+	struct metrics_tenant *same;
+
+	HASH_FIND_STR(*by_name, tenant->name, same);
+	if (same == NULL) {
+		HASH_ADD_KEYPTR(hh, *by_name, tenant->name, strlen(tenant->name), tenant);
+		return;
+	}
+	same->load += tenant->load;
+	metrics_counts_add(&same->counts, &tenant->counts);
+	metrics_level_add(&same->level, &tenant->level);
+	if (same->peer != NULL && tenant->peer != NULL)
+		metrics_peer_add(same->peer, tenant->peer);
+}
+
 static struct metrics_tenant *
 gather(struct metrics_scrape *s)
 {
 	struct metrics_tenant *by_name = NULL;
 
 	for (int i = 0; i < s->nparts; i++) {
-		for (size_t j = 0; j < s->parts[i].ntenants; j++) {
-			struct metrics_tenant *tenant = &s->parts[i].tenants[j];
-
-			HASH_ADD_KEYPTR(hh, by_name, tenant->name, strlen(tenant->name), tenant);
-		}
+		for (size_t j = 0; j < s->parts[i].ntenants; j++)
+			gather_one(&by_name, &s->parts[i].tenants[j]);
 	}
 	return by_name;
 }
