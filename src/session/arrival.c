@@ -5,11 +5,14 @@
 
 #include "base/memory.h"
 #include "base/sqlstate.h"
+#include "session/move.h"
 
 struct visitor {
 	STAILQ_ENTRY(visitor) link;
 	uint32_t client;
 	arrival_fn *known;
+	struct session_parcel *parcel;	/* NULL: it is a client */
+	arrival_held_fn *held;
 };
 
 /* A name that is asked for, and who wants to know. */
@@ -61,19 +64,36 @@ add(struct shard *s, const char *name)
 	return a;
 }
 
-void
-arrival_wait(struct shard *s, const char *name, struct client *c, arrival_fn *known)
+static struct visitor *
+add_visitor(struct shard *s, const char *name)
 {
 	struct arrival *a = find(s, name);
 	struct visitor *v = memory_zalloc(sizeof(*v));
 
-	v->client = c->id;
-	v->known = known;
 	if (a == NULL) {
 		a = add(s, name);
 		ask(s, name);
 	}
 	STAILQ_INSERT_TAIL(&a->visitors, v, link);
+	return v;
+}
+
+void
+arrival_wait(struct shard *s, const char *name, struct client *c, arrival_fn *known)
+{
+	struct visitor *v = add_visitor(s, name);
+
+	v->client = c->id;
+	v->known = known;
+}
+
+void
+arrival_hold(struct shard *s, const char *name, struct session_parcel *p, arrival_held_fn *known)
+{
+	struct visitor *v = add_visitor(s, name);
+
+	v->parcel = p;
+	v->held = known;
 }
 
 static void
@@ -83,8 +103,26 @@ forget_visitors(struct arrival *a)
 
 	while ((v = STAILQ_FIRST(&a->visitors)) != NULL) {
 		STAILQ_REMOVE_HEAD(&a->visitors, link);
+		if (v->parcel != NULL)
+			session_discard(&v->parcel);
 		free(v);
 	}
+}
+
+static void
+tell_one(struct shard *s, struct visitor *v, const struct tenant_question *q)
+{
+	struct session_parcel *p = v->parcel;
+	struct client *c;
+
+	if (p != NULL) {
+		v->parcel = NULL;
+		v->held(s, p, q->line, &q->error);
+		return;
+	}
+	c = shard_find_client(s, v->client);
+	if (c != NULL && c->state != CLIENT_CLOSING)
+		v->known(c, q->line, &q->error);
 }
 
 static void
@@ -92,12 +130,8 @@ tell(struct shard *s, struct arrival *a, const struct tenant_question *q)
 {
 	struct visitor *v;
 
-	STAILQ_FOREACH(v, &a->visitors, link) {
-		struct client *c = shard_find_client(s, v->client);
-
-		if (c != NULL && c->state != CLIENT_CLOSING)
-			v->known(c, q->line, &q->error);
-	}
+	STAILQ_FOREACH(v, &a->visitors, link)
+		tell_one(s, v, q);
 }
 
 void

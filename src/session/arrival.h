@@ -31,6 +31,10 @@ typedef void arrival_fn(struct client *c, const char *line, const struct error *
 /* Have the catalogue asked; known is called once unless c has gone by then, never from within this call. */
 void arrival_wait(struct shard *s, const char *name, struct client *c, arrival_fn *known);
 
+/* Likewise, for a session that has come here on its way (session/move.h), and is nobody's client meanwhile. */
+typedef void arrival_held_fn(struct shard *s, struct session_parcel *p, const char *line, const struct error *e);
+void arrival_hold(struct shard *s, const char *name, struct session_parcel *p, arrival_held_fn *known);
+
 /* An answer has come; takes it. */
 void arrivals_take(struct shard *s, struct tenant_question *q);
 

@@ -12,6 +12,7 @@
 #include "session/arrival.h"
 #include "session/move.h"
 #include "session/parts.h"
+#include "session/throttle.h"
 #include "sql/setting.h"
 #include "tenant/route.h"
 
@@ -29,7 +30,9 @@ struct change {
 	char *line;			/* what the catalogue says of it, or NULL */
 	/* of the session where it came from */
 	char *home;			/* the tenant */
-	struct address from;		/* of the client */
+	const struct user *user;	/* who logged in, and from where */
+	struct address from;
+	struct throttle *throttle;	/* of the new tenant, until the session has it */
 	struct buffer params, shown;	/* name NUL value NUL ... */
 	bool have_keys;
 	struct scram_keys keys;
@@ -287,6 +290,7 @@ set_out(struct session *s)
 	struct change *c = s->change;
 
 	c->home = memory_strdup(s->pool->tenant->name);
+	c->user = s->user;
 	c->from = s->client->address;
 	pack_params(s->params, &c->params);
 	pack_shown(s, &c->shown);
@@ -364,25 +368,34 @@ choose_target(struct session *s, struct error *e)
 	return check_target(s, c->target, e) && strcmp(c->target, here) != 0;
 }
 
+/* As far as can be told here: what is in no file, its worker asks the catalogue for. */
+static bool
+is_there(const struct session *s, const char *tenant, struct error *e)
+{
+	struct config_database *made;
+
+	if (tenants_must_ask(s->shard->tenants, tenant))
+		return true;
+	if (tenants_line(s->shard->tenants, tenant, &made, e) == NULL)
+		return false;
+	config_free_line(made);
+	return true;
+}
+
 /* Do what the cycle has asked for; if it takes longer, its client is not read meanwhile. */
 static void
 perform(struct session *s)
 {
 	struct change *c = s->change;
-	struct config_database *made;
 	struct error e;
 
 	if (!choose_target(s, &e)) {
 		finish(s, e.sqlstate[0] != '\0' ? &e : NULL);
-	} else if (tenants_must_ask(s->shard->tenants, c->target)) {
-		c->under_way = true;
-		arrival_wait(s->shard, c->target, s->client, on_known);
-	} else if (tenants_line(s->shard->tenants, c->target, &made, &e) == NULL) {
-		finish(s, &e);
-	} else {
-		config_free_line(made);
+	} else if (is_there(s, c->target, &e)) {
 		c->under_way = true;
 		set_out(s);
+	} else {
+		finish(s, &e);
 	}
 }
 
@@ -669,8 +682,16 @@ change_target(const struct change *c)
 	return c->returning ? c->home : c->target;
 }
 
+/* May it be one of the tenant's clients, by [limits]? */
+static bool
+enter_limits(struct shard *s, const struct tenant *t, struct change *c, struct error *e)
+{
+	c->throttle = throttle_change(s, t, c->user, &c->from, e);
+	return c->throttle != NULL || e->sqlstate[0] == '\0';
+}
+
 struct tenant *
-change_find_tenant(struct shard *s, const struct change *c, struct error *e)
+change_find_tenant(struct shard *s, struct change *c, struct error *e)
 {
 	const char *name = change_target(c);
 	struct tenant *t;
@@ -685,7 +706,7 @@ change_find_tenant(struct shard *s, const struct change *c, struct error *e)
 		parts_take_client(s, t, 0);
 		return t;
 	}
-	if (!shard_lets_in(t->conf, &c->from, e))
+	if (!shard_lets_in(t->conf, &c->from, e) || !enter_limits(s, t, c, e))
 		return NULL;
 	max = tenant_max_client_connections(t, shard_config(s));
 	if (t->disabled || t->conf->disabled == 1)
@@ -694,6 +715,7 @@ change_find_tenant(struct shard *s, const struct change *c, struct error *e)
 		error_set(e, SEVERITY_ERROR, SQLSTATE_TOO_MANY_CONNECTIONS, "client connections exceeded (max_db_client_connections)");
 	else
 		return t;
+	throttle_free(s, &c->throttle);
 	return NULL;
 }
 
@@ -760,6 +782,8 @@ change_arrive(struct session *s)
 		go_home(s);
 		return;
 	}
+	throttle_attach(s, s->change->throttle);
+	s->change->throttle = NULL;
 	learn_secrets(s);
 	if (pool_know_welcome(s->pool, &s->wait))
 		change_welcomed(s);

@@ -14,7 +14,7 @@
  *	    │ Sync
  *	    v
  *	change_depart    may it, is there such a tenant (perhaps arrival_wait: the catalogue)
- *	    │ session_pack ── mail ──> the worker of that tenant: session_unpack
+ *	    │ session_pack ── mail ──> the worker of that tenant: session_unpack (perhaps arrival_hold: the catalogue)
  *	    v
  *	change_arrive    is there room; pool_know_welcome
  *	    v
@@ -61,7 +61,7 @@ bool change_is_under_way(const struct session *s);
 const char *change_target(const struct change *c);
 
 /* That tenant, if it is there and has room: the session is counted as its client's then; NULL: e says why not. */
-struct tenant *change_find_tenant(struct shard *s, const struct change *c, struct error *e);
+struct tenant *change_find_tenant(struct shard *s, struct change *c, struct error *e);
 
 /* From now on its way is back; e is what the client will be told.  false: it is on its way back already. */
 bool change_turn_back(struct change *c, const struct error *e);

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/sqlstate.h"
 #include "pg/writer.h"
+#include "session/arrival.h"
 #include "session/guard.h"
 #include "session/change.h"
 #include "session/link.h"
@@ -52,6 +53,7 @@ struct session_parcel {
 	bool changes_prepared;
 	char *login_tenant;
 	struct change *change;	/* it goes to another tenant; NULL: to its own, on another shard */
+	bool asked;		/* the catalogue, about where it goes */
 	struct spread *spread;	/* it is counted there, as one of worker; NULL: nowhere */
 	int worker;
 	unsigned kills;		/* of its tenant, when it left */
@@ -254,6 +256,7 @@ static void
 refuse(struct shard *shard, struct session_parcel *p, struct error *e)
 {
 	if (p->change != NULL && change_turn_back(p->change, e)) {
+		p->asked = false;
 		shard->ops->move_session(shard, p, parts_route(shard, change_target(p->change), false));
 		return;
 	}
@@ -315,6 +318,23 @@ unpack(struct shard *shard, struct session_parcel *p, struct tenant *t)
 	return s;
 }
 
+/* What the catalogue says counts on the worker that asks: changes reach it behind the answer. */
+static void
+on_tenant_known(struct shard *shard, struct session_parcel *p, const char *line, const struct error *e)
+{
+	struct error own;
+
+	p->asked = true;
+	if (line != NULL && tenants_put(shard->tenants, change_target(p->change), line, &own) == NULL) {
+		refuse(shard, p, &own);
+	} else if (line == NULL) {
+		own = *e;
+		refuse(shard, p, &own);
+	} else {
+		session_unpack(shard, &p);
+	}
+}
+
 void
 session_unpack(struct shard *shard, struct session_parcel **pp)
 {
@@ -324,6 +344,10 @@ session_unpack(struct shard *shard, struct session_parcel **pp)
 	struct error e;
 
 	*pp = NULL;
+	if (p->change != NULL && !p->asked && tenants_must_ask(shard->tenants, change_target(p->change))) {
+		arrival_hold(shard, change_target(p->change), p, on_tenant_known);
+		return;
+	}
 	t = find_tenant(shard, p, &e);
 	if (t == NULL) {
 		refuse(shard, p, &e);

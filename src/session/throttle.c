@@ -261,11 +261,13 @@ find(struct session *s)
 	return t;
 }
 
-struct throttle *
-throttle_enter(struct shard *s, const struct tenant *t, const struct user *u, const struct client *c, struct error *e)
+typedef bool enter_fn(struct limits *l, const struct limit_names *n, usec_t now, struct limit_set *set, struct error *e);
+
+static struct throttle *
+enter(struct shard *s, const struct tenant *t, const struct user *u, const struct address *a, enter_fn *fn, struct error *e)
 {
 	const struct limit_names names = {
-		.tenant = t->name, .class = t->conf->limits, .user = u->name, .address = &c->address,
+		.tenant = t->name, .class = t->conf->limits, .user = u->name, .address = a,
 	};
 	struct throttle *x;
 
@@ -273,11 +275,23 @@ throttle_enter(struct shard *s, const struct tenant *t, const struct user *u, co
 	if (s->throttles == NULL || !s->throttles->on)
 		return NULL;
 	x = memory_zalloc(sizeof(*x));
-	if (limits_enter(s->commons->limits, &names, clock_now(), &x->set, e))
+	if (fn(s->commons->limits, &names, clock_now(), &x->set, e))
 		return x;
 	e->severity = SEVERITY_FATAL;
 	free(x);
 	return NULL;
+}
+
+struct throttle *
+throttle_enter(struct shard *s, const struct tenant *t, const struct user *u, const struct client *c, struct error *e)
+{
+	return enter(s, t, u, &c->address, limits_enter, e);
+}
+
+struct throttle *
+throttle_change(struct shard *s, const struct tenant *t, const struct user *u, const struct address *a, struct error *e)
+{
+	return enter(s, t, u, a, limits_enter_from, e);
 }
 
 void

@@ -65,6 +65,9 @@ enum throttle_outcome {
 /* May this client be one of the tenant's?  NULL: no, e says why; or, with e->sqlstate "", there are no limits. */
 struct throttle *throttle_enter(struct shard *s, const struct tenant *t, const struct user *u, const struct client *c,
 				struct error *e);
+/* Likewise, one that comes from another tenant (session/change.h). */
+struct throttle *throttle_change(struct shard *s, const struct tenant *t, const struct user *u, const struct address *a,
+				 struct error *e);
 void throttle_free(struct shard *s, struct throttle **t);	/* NULL is fine */
 
 /* The session that it is for. */

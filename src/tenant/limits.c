@@ -355,20 +355,20 @@ take_connection(struct limited *l, usec_t now, struct error *e)
 }
 
 static bool
-enter_one(struct limited *l, usec_t now, struct error *e)
+enter_one(struct limited *l, bool connects, usec_t now, struct error *e)
 {
 	if (!limited_raise(l, LIMIT_LEVEL_CLIENTS, LIMIT_KIND_CLIENTS)) {
 		limited_refuse(l, LIMIT_KIND_CLIENTS, 0, e);
 		return false;
 	}
-	if (take_connection(l, now, e))
+	if (!connects || take_connection(l, now, e))
 		return true;
 	limited_lower(l, LIMIT_LEVEL_CLIENTS);
 	return false;
 }
 
-bool
-limits_enter(struct limits *ls, const struct limit_names *n, usec_t now, struct limit_set *set, struct error *e)
+static bool
+enter(struct limits *ls, const struct limit_names *n, bool connects, usec_t now, struct limit_set *set, struct error *e)
 {
 	int i;
 
@@ -376,7 +376,7 @@ limits_enter(struct limits *ls, const struct limit_names *n, usec_t now, struct 
 	pthread_mutex_lock(&ls->lock);
 	find(ls, n, now, set);
 	for (i = 0; i < LIMIT_SCOPES; i++) {
-		if (set->of[i] != NULL && !enter_one(set->of[i], now, e))
+		if (set->of[i] != NULL && !enter_one(set->of[i], connects, now, e))
 			break;
 	}
 	set->counted = i == LIMIT_SCOPES;
@@ -389,6 +389,18 @@ limits_enter(struct limits *ls, const struct limit_names *n, usec_t now, struct 
 	}
 	pthread_mutex_unlock(&ls->lock);
 	return set->counted;
+}
+
+bool
+limits_enter(struct limits *ls, const struct limit_names *n, usec_t now, struct limit_set *set, struct error *e)
+{
+	return enter(ls, n, true, now, set, e);
+}
+
+bool
+limits_enter_from(struct limits *ls, const struct limit_names *n, usec_t now, struct limit_set *set, struct error *e)
+{
+	return enter(ls, n, false, now, set, e);
 }
 
 static void

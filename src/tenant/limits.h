@@ -74,6 +74,9 @@ unsigned limits_generation(const struct limits *l);
 bool limits_enter(struct limits *l, const struct limit_names *n, usec_t now, struct limit_set *set, struct error *e);
 void limits_leave(struct limits *l, struct limit_set *set);
 
+/* Likewise, a client that has been another tenant's so far: that is no new connection. */
+bool limits_enter_from(struct limits *l, const struct limit_names *n, usec_t now, struct limit_set *set, struct error *e);
+
 /* The configuration, or the client's tenant, is another one: make its set anew.  Nobody is refused for that. */
 void limits_refresh(struct limits *l, const struct limit_names *n, struct limit_set *set);
 

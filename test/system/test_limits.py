@@ -36,6 +36,25 @@ def fails(c, *parts):
     return [m for m in answers if m.kind == "E"][0].fields
 
 
+def test_a_session_that_changes_its_tenant_is_a_client_there(pgusher):
+    p = start(pgusher, {"tenant:mill": "clients=1 connections=1 connections_burst=1"}, users={"app": "tenants=*"},
+              pool_mode="transaction")
+    with p.wire() as there, p.wire() as comes:
+        there.login("mill", "app")
+        comes.login("shop", "app")
+        fields = fails(comes, query("SET pgusher.tenant = 'mill'"))
+        assert fields["C"] == "53300" and 'tenant "mill" is over its limit of 1 client connections' in fields["M"]
+        assert [m.row for m in comes.ask(query("SELECT tenant FROM who")) if m.kind == "D"] == [["shop"]]
+        assert row(p, "clients", "mill")["used"] == 1
+        there.close()
+        wait_until(lambda: row(p, "clients", "mill")["used"] == 0)
+        for _ in range(5):  # no new connection
+            comes.query("SET pgusher.tenant = 'mill'")
+            assert row(p, "clients", "mill")["used"] == 1
+            comes.query("RESET pgusher.tenant")
+            assert row(p, "clients", "mill")["used"] == 0
+
+
 # ---- queries a second ----
 
 def test_delay_then_refuse(pgusher):
