@@ -9,7 +9,6 @@
 #include "pg/message.h"
 #include "pg/reader.h"
 #include "pg/writer.h"
-#include "session/arrival.h"
 #include "session/move.h"
 #include "session/parts.h"
 #include "session/throttle.h"
@@ -27,7 +26,7 @@ struct change {
 	struct buffer out;		/* what is to be told when it is over */
 	struct error error;
 	char target[TENANT_NAME];
-	char *line;			/* what the catalogue says of it, or NULL */
+
 	/* of the session where it came from */
 	char *home;			/* the tenant */
 	const struct user *user;	/* who logged in, and from where */
@@ -50,7 +49,6 @@ change_free(struct change **cp)
 	buffer_release(&c->out);
 	buffer_release(&c->params);
 	buffer_release(&c->shown);
-	memory_free_secret(c->line);
 	free(c->home);
 	memory_wipe(&c->keys, sizeof(c->keys));
 	secret_release(&c->secret);
@@ -298,22 +296,7 @@ set_out(struct session *s)
 	depart(s);
 }
 
-/* The catalogue has told of the tenant. */
-static void
-on_known(struct client *client, const char *line, const struct error *e)
-{
-	struct session *s = client->owner;
 
-	if (client->state != CLIENT_READY || s == NULL || !change_is_under_way(s))
-		return;
-	if (line == NULL) {
-		finish(s, e);
-		client_resume(client);
-		return;
-	}
-	s->change->line = memory_strdup(line);
-	set_out(s);
-}
 
 static bool
 is_allowed(const struct session *s, const char *tenant)
@@ -697,8 +680,7 @@ change_find_tenant(struct shard *s, struct change *c, struct error *e)
 	struct tenant *t;
 	int max;
 
-	if (c->line != NULL && !c->returning && tenants_must_ask(s->tenants, name))
-		tenants_put(s->tenants, name, c->line, e);
+
 	t = shard_open_tenant(s, name, e);
 	if (t == NULL)
 		return NULL;

@@ -13,7 +13,7 @@
  *	change_take      the cycle is answered here, no server is needed for it
  *	    │ Sync
  *	    v
- *	change_depart    may it, is there such a tenant (perhaps arrival_wait: the catalogue)
+ *	change_depart    may it, is there such a tenant
  *	    │ session_pack ── mail ──> the worker of that tenant: session_unpack (perhaps arrival_hold: the catalogue)
  *	    v
  *	change_arrive    is there room; pool_know_welcome
