@@ -26,7 +26,6 @@ struct change {
 	struct buffer out;		/* what is to be told when it is over */
 	struct error error;
 	char target[TENANT_NAME];
-
 	/* of the session where it came from */
 	char *home;			/* the tenant */
 	const struct user *user;	/* who logged in, and from where */
@@ -295,8 +294,6 @@ set_out(struct session *s)
 	keep_secrets(c, s);
 	depart(s);
 }
-
-
 
 static bool
 is_allowed(const struct session *s, const char *tenant)
@@ -679,7 +676,6 @@ change_find_tenant(struct shard *s, struct change *c, struct error *e)
 	const char *name = change_target(c);
 	struct tenant *t;
 	int max;
-
 
 	t = shard_open_tenant(s, name, e);
 	if (t == NULL)
