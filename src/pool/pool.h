@@ -77,7 +77,7 @@ struct lease_request {
 enum pool_keeping {
 	KEEPING_NOT,		/* there is nothing to be done for it: it has neither servers nor waiters */
 	KEEPING,		/* upkeep looks at it */
-	KEEPING_EMPTY,		/* nobody uses it: it is forgotten after pool_idle_timeout */
+	KEEPING_EMPTY,		/* nobody uses it: it is forgotten after a while (pool/upkeep.c, idle_timeout) */
 };
 
 TAILQ_HEAD(kept_pools, pool);
