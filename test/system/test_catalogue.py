@@ -456,3 +456,19 @@ def test_its_connection_counts_on_its_host(pgusher, catalogue):
     p = start(pgusher, catalogue, sections={"hosts": {f"127.0.0.1:{catalogue.fleet.port}": "max_connections=5"}})
     row = next(r for r in p.console("SHOW HOSTS") if r["port"] == catalogue.fleet.port)
     assert (row["used"], row["side"]) == (1, 1)
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_a_session_goes_where_the_catalogue_says(pgusher, catalogue, workers):
+    """SET pgusher.tenant: the worker of the tenant asks, and who can't be had brings the session back."""
+    for name, dbname in (("one", "shop"), ("two", "mill"), ("three", "forge")):
+        catalogue.add(name, dbname)
+    p = start(pgusher, catalogue, workers=workers, users={"app": "tenants=*"})
+    with p.connect("one") as c:
+        for name, dbname in (("two", "mill"), ("three", "forge"), ("one", "shop")):
+            c.execute(f"SET pgusher.tenant = '{name}'")
+            assert c.execute("SELECT tenant FROM who").fetchone()[0] == dbname
+            with pytest.raises(psycopg.Error) as e:
+                c.execute("SET pgusher.tenant = 'nowhere'")
+            assert e.value.sqlstate == "3D000"
+            assert c.execute("SELECT tenant FROM who").fetchone()[0] == dbname
