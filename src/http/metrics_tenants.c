@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "http/metrics_pgbouncer.h"
 
 /* uthash has no memory but ours. */
 #undef uthash_malloc
