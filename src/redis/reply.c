@@ -43,6 +43,12 @@ redis_write_text(struct buffer *out, const char *word)
 #ifdef HAVE_HIREDIS
 #include <hiredis/hiredis.h>
 
+bool
+redis_is_built(void)
+{
+	return true;
+}
+
 struct redis_parser {
 	redisReader *reader;
 	redisReplyObjectFunctions functions;	/* hiredis' own, but: */
@@ -165,6 +171,12 @@ redis_item(const struct redis_value *v, size_t i)
 }
 
 #else
+
+bool
+redis_is_built(void)
+{
+	return false;
+}
 
 struct redis_parser *
 redis_parser_new(void)

@@ -27,8 +27,10 @@ enum redis_kind {
 struct redis_parser;
 struct redis_value;
 
-/* NULL: built without Redis. */
-struct redis_parser *redis_parser_new(void);
+/* Was this built with Redis?  If not, nothing can be read. */
+bool redis_is_built(void);
+
+struct redis_parser *redis_parser_new(void);	/* NULL: not built with it */
 void redis_parser_free(struct redis_parser **p);	/* NULL is fine */
 
 void redis_parser_feed(struct redis_parser *p, const void *bytes, size_t n);

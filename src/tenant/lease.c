@@ -256,6 +256,10 @@ connect_redis(struct leases *x, const struct config *c)
 	x->url = memory_strdup(c->limit_redis);
 	if (x->url[0] == '\0')
 		return;
+	if (!redis_is_built()) {
+		log_error("limit_redis: this program was built without Redis, each node has its part of the rates");
+		return;
+	}
 	if (!redis_parse_url(x->url, &a, &e)) {
 		log_error("limit_redis: %s", e.message);
 		return;
