@@ -135,7 +135,7 @@ pool_keep(struct pool *p)
 	if (p->keeping == KEEPING)
 		return;
 	enter(p, KEEPING);
-	tenants_wake(p->pools->tenants, p->tenant);
+	tenants_stir(p->pools->tenants, p->tenant);
 }
 
 static bool

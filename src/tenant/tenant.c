@@ -57,9 +57,8 @@ leave_list(struct tenants *t, struct tenant *tenant)
 		TAILQ_REMOVE(list, tenant, rest_link);
 }
 
-/* Without a history: it is looked at, but has not come to life. */
-static void
-stir(struct tenants *t, struct tenant *tenant)
+void
+tenants_stir(struct tenants *t, struct tenant *tenant)
 {
 	if (tenant->awake)
 		return;
@@ -73,7 +72,7 @@ tenants_wake_up(struct tenants *t, struct tenant *tenant)
 {
 	usec_t now = clock_now();
 
-	stir(t, tenant);
+	tenants_stir(t, tenant);
 	if (tenant->history != NULL)
 		return;
 	tenant->history = memory_alloc(sizeof(*tenant->history));
@@ -247,7 +246,7 @@ take_origin(struct tenants *t, struct tenant *tenant, const struct origin *o, co
 	if (o->conf != NULL && tenant->conf != NULL &&
 	    (!same_line(tenant->conf, o->conf) || !config_same_security(old, tenant->conf, t->config, o->conf)))
 		tenant->generation++;
-	stir(t, tenant);	/* before its autodb changes: that says which list it is in */
+	tenants_stir(t, tenant);	/* before its autodb changes: that says which list it is in */
 	config_free_line(tenant->autodb);
 	tenant->autodb = o->made;
 	tenant->conf = o->conf;

@@ -127,8 +127,10 @@ size_t tenants_count(const struct tenants *t);
 
 /*
  * Most of ten thousand tenants do nothing, and nobody has to look at them: they rest.  One that is made, or gets a
- * client or work for its pools, is awake until tenants_rest; a new snapshot wakes all.
+ * client (tenants_wake), is awake until tenants_rest.  One whose pools have something to do, or whose line may have
+ * changed, is so, too (tenants_stir), but as nothing passes there, it needs no history.
  */
+void tenants_stir(struct tenants *t, struct tenant *tenant);
 void tenants_wake_up(struct tenants *t, struct tenant *tenant);
 
 static inline void
