@@ -197,7 +197,7 @@ sum_up(struct pace_host *h)
 static usec_t
 settle_time(const struct pace *p)
 {
-	usec_t t = (usec_t)(2 * p->typical);
+	usec_t t = (usec_t)(2 * p->lease);
 
 	return t < SETTLE_MIN ? SETTLE_MIN : t < SETTLE_MAX ? t : SETTLE_MAX;
 }
@@ -387,12 +387,23 @@ recall(struct pace *p, struct server *s)
 	p->aside--;
 }
 
+static void
+note_typical(double *typical, usec_t took)
+{
+	double t = (double)(took > 0 ? took : 1);
+
+	if (*typical <= 0)
+		*typical = t;
+	*typical += (fmin(t, TYPICAL_MOST * *typical) - *typical) / TYPICAL_OF;
+}
+
 void
 pace_leave(struct pace *p, struct server *s, usec_t now)
 {
 	/* Where nobody times statements, leases have to do. */
 	if (s->ended_at < s->request_at)
 		pace_observe(p, s, NULL, now - s->request_at, now);
+	note_typical(&p->lease, now - s->request_at);
 	recall(p, s);
 	ADD(&p->active, -1);
 }
@@ -474,22 +485,12 @@ learn(struct query_baseline *b, usec_t took, usec_t now)
 	}
 }
 
-static void
-note_typical(struct pace *p, usec_t took)
-{
-	double t = (double)(took > 0 ? took : 1);
-
-	if (p->typical <= 0)
-		p->typical = t;
-	p->typical += (fmin(t, TYPICAL_MOST * p->typical) - p->typical) / TYPICAL_OF;
-}
-
 void
 pace_observe(struct pace *p, struct server *s, struct query_baseline *b, usec_t took, usec_t now)
 {
 	s->ended_at = now;
 	recall(p, s);
-	note_typical(p, took);
+	note_typical(&p->typical, took);
 	if (took <= pace_patience(p)) {
 		if (b != NULL)
 			learn(b, took, now);

@@ -54,6 +54,7 @@ struct pace {
 	bool serving;			/* pace_serve is on the stack */
 	int aside;			/* of those that work: set aside */
 	double typical;			/* us a statement takes; 0: not known */
+	double lease;			/* us a server is lent; 0: not known */
 	atomic_int share;		/* how many may work; written by whoever ends a slot */
 	/* Written here, read by all: */
 	atomic_int active;		/* lent, set aside or not */
