@@ -8,12 +8,13 @@
  *	WHERE	tenant=NAME		all of them there
  *		zipf=N,EXPONENT,PREFIX	one of N by Zipf's law: PREFIX00000 is the most wanted
  *		own=N,FIRST,PREFIX	each client has a tenant of its own: the FIRST for the first client
- *		each=N,FIRST,PREFIX	the next one, until all N from FIRST on were there; then the group is done
+ *		each=N,FIRST,PREFIX	the next one, until all N from FIRST on were there; then the group is done, and if
+ *				all such groups are, everything ends
  *	QUERIES	that a connection asks before it is closed and another made; 0: for ever
  *	THINK	milliseconds between two queries; a group's first ones are spread over that time
  *
  * What happens in the first LEAD seconds is not counted.  One thread, one epoll; a client whose connection is refused or
- * breaks tries again after RETRY.  At the end (or when every group is done) a line of JSON for each group: queries,
+ * breaks tries again after RETRY.  At the end (or when all that can be done is) a line of JSON for each group: queries,
  * connections and errors, what a query and a login took (us: median, 99 %, longest), how many tenants were served.
  *
  * SIGUSR1 sets a mark: `mark_ms` is how long after it the last client was served, `mark_left` how many were not.
@@ -658,10 +659,12 @@ main(int argc, char **argv)
 	for (int i = 4; i < argc; i++) {
 		parse_group(&groups[i], argv[i]);
 		n += groups[i].clients;
+		nlive += groups[i].where == WHERE_EACH ? groups[i].clients : 0;
 	}
 	all = c = must(calloc((size_t)n, sizeof(*all)));
 	heap = must(calloc((size_t)n, sizeof(*heap)));
-	nlive = n;
+	if (nlive == 0)		/* nobody who is done */
+		nlive = n;
 	for (int i = 4; i < argc; c += groups[i++].clients)
 		start_clients(&groups[i], c, began);
 	run(all, n, counted_from + (int64_t)(1e6 * atof(argv[3])));
