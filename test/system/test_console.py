@@ -54,8 +54,8 @@ COLUMNS = {
     "TENANTS": "tenant clients:q servers:q calls:q errors:q slow:q slow_percent:N rows:q total_ms:N mean_ms:N p50_ms:N"
                " p95_ms:N p99_ms:N max_ms:N wait_ms:N bytes_in:q bytes_out:q state host port:i source weight:i waiting:q",
     "TENANT shop": "tenant state source host port:i database force_user pool_mode pool_size:i min_pool_size:i"
-                   " reserve_pool_size:i max_connections:i max_client_connections:i weight:i tenant_workers:i workers:i clients_by_worker"
-                   " clients:q servers:q pools:q waiting:q max_wait_ms:N limits allow deny threat_mode threats:q logins:q"
+                   " reserve_pool_size:i max_connections:i max_client_connections:i weight:i tenant_workers:i workers:i"
+                   " clients:q clients_by_worker servers:q pools:q waiting:q max_wait_ms:N limits allow deny threat_mode threats:q logins:q"
                    " transactions:q queries:q received:q sent:q statements:q statement_bytes:q",
     "HOSTS": "host port:i max_connections:i used:i side:i admin_reserve:i tenants:i waiting:i longest_wait_ms:N granted:q"
              " evictions:q yielded:q refused:q failures:q status down_since last_error pace pace_limit:i pace_active:i"
