@@ -27,6 +27,9 @@
 #define CROWDED_FROM 6.0
 #define CROWDED 12.0
 
+/* Another load: so much more or less work, log. */
+#define SHIFT 0.4
+
 /* Slots at the level between comparisons, once they bring nothing new. */
 #define REST_FIRST 6
 #define REST_MAX 24
@@ -132,6 +135,24 @@ remember_noise(struct steer *s)
 	s->noise = clamp(s->noise + weight * (variance_of(s) - s->noise), 0.0004, 0.1);
 }
 
+static void
+search_wide(struct steer *s)
+{
+	s->half = HALF_WIDE;
+	s->rest = REST_FIRST / 2;
+	s->resting = 0;
+}
+
+/* true: the load is not what it was. */
+static bool
+has_shifted(struct steer *s)
+{
+	if (fabs(s->present - s->usual) <= SHIFT)
+		return false;
+	s->usual = s->present;
+	return true;
+}
+
 /* What is worth more: the comparison said so (+1, -1), or did not say (0: drift by what it hinted at). */
 static void
 conclude(struct steer *s, double excess, double error)
@@ -152,7 +173,22 @@ conclude(struct steer *s, double excess, double error)
 		s->rest = s->rest * 2 < REST_MAX ? s->rest * 2 : REST_MAX;
 		s->resting = s->rest;
 	}
+	if (has_shifted(s))
+		search_wide(s);
+	s->usual = s->present;
 	compare(s);
+}
+
+static void
+rest(struct steer *s)
+{
+	s->resting--;
+	if (has_shifted(s)) {
+		search_wide(s);
+		compare(s);
+	}
+	if (s->resting == 0)
+		s->limit = s->low;
 }
 
 static void
@@ -199,9 +235,9 @@ steer_next(struct steer *s, const struct steer_slot *slot)
 		return;
 	}
 	s->gradient += (slot->gradient - s->gradient) / 8;
+	s->present += (log(slot->work) - s->present) / 4;
 	if (s->resting > 0) {
-		if (--s->resting == 0)
-			s->limit = s->low;
+		rest(s);
 		return;
 	}
 	if (is_high(s->turn))

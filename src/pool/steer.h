@@ -22,6 +22,8 @@
  * Far above the best number little changes from one number to the next, and much noise hides that.  There Vegas helps: if
  * statements take many times their baseline, less proof is asked for fewer, and more for more.
  *
+ * When much more or less is done than in the last comparison, the load is another one: then the search is wide again.
+ *
  * A slot that was not full (nobody waited) says nothing about numbers: there the level stays.
  */
 #ifndef POOL_STEER_H
@@ -61,6 +63,8 @@ struct steer {
 	double sum, sum_squares;	/* of gains */
 	double noise;		/* variance of gains, as they came lately */
 	double gradient;	/* of the last slots */
+	double usual;		/* log of the work in the last comparison; what came since: */
+	double present;
 	double gain;		/* mean of the last comparison, by doubling */
 	enum steer_state state;
 };

@@ -306,16 +306,16 @@ Test(pace, of_a_host_comes_to_what_it_can_use)
 	pace_count_waiting(p, 100);
 	run_on(p, &b, 2, &now, 10 * USEC_PER_SEC);
 	paces_find(paces, "pg", 5432, &f);
-	cr_expect(f.limit >= 1 && f.limit <= 5, "2 cores: %d", f.limit);
+	cr_expect(f.limit >= 1 && f.limit <= 7, "2 cores: %d", f.limit);
 	cr_expect_eq(f.waiting, 100);
 	cr_expect_geq(f.per_second, 900);
 	cr_expect_str_not_empty(f.reason);
 	run_on(p, &b, 16, &now, 10 * USEC_PER_SEC);
 	paces_find(paces, "pg", 5432, &f);
-	cr_expect(f.limit >= 10 && f.limit <= 32, "16 cores: %d", f.limit);
+	cr_expect(f.limit >= 8 && f.limit <= 48, "16 cores: %d", f.limit);
 	run_on(p, &b, 2, &now, 10 * USEC_PER_SEC);
 	paces_find(paces, "pg", 5432, &f);
-	cr_expect(f.limit >= 1 && f.limit <= 5, "2 cores again: %d", f.limit);
+	cr_expect(f.limit >= 1 && f.limit <= 7, "2 cores again: %d", f.limit);
 	pace_count_waiting(p, -100);
 }
 
