@@ -113,3 +113,13 @@ string_copy(char *dst, const char *src, size_t size)
 	dst[n] = '\0';
 	return dst;
 }
+
+uint32_t
+string_hash(const char *s)
+{
+	uint32_t h = 2166136261u;
+
+	for (; *s != '\0'; s++)
+		h = (h ^ (uint8_t)*s) * 16777619u;
+	return h;
+}

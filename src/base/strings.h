@@ -28,4 +28,7 @@ size_t string_whole_chars(const char *s, size_t n);
 /* Copy with cut (never through a UTF-8 character); always NUL-terminated; returns dst.  size > 0. */
 char *string_copy(char *dst, const char *src, size_t size);
 
+/* FNV-1a of the bytes before the NUL: the same in each process and release, since data lies where it says. */
+uint32_t string_hash(const char *s);
+
 #endif

@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/sqlstate.h"
+#include "base/strings.h"
 #include "config/keys.h"
 #include "config/scan.h"
 #include "config/settings.h"
@@ -213,12 +214,7 @@ config_is_tenant_name(const char *name)
 int
 config_shard(const struct config *c, const char *name)
 {
-	/* FNV-1a, as published: data lies where this says.  Never change it. */
-	uint32_t h = 2166136261u;
-
-	for (const char *p = name; *p != '\0'; p++)
-		h = (h ^ (uint8_t)*p) * 16777619u;
-	return (int)(h % (uint32_t)c->tenant_shards);
+	return (int)(string_hash(name) % (uint32_t)c->tenant_shards);
 }
 
 /* --- lines that are made --- */

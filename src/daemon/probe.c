@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "base/sqlstate.h"
+#include "config/keys.h"
 
 /* The names of probe->options. */
 enum option {
@@ -168,18 +169,10 @@ pick(const char *narrow, const char *wide)
 static void
 put_security(struct probe *p, const struct config *c, const struct config_database *db)
 {
-	static const char *const names[] = {
-		[TLS_DISABLE] = "disable",
-		[TLS_ALLOW] = "allow",
-		[TLS_PREFER] = "prefer",
-		[TLS_REQUIRE] = "require",
-		[TLS_VERIFY_CA] = "verify-ca",
-		[TLS_VERIFY_FULL] = "verify-full",
-	};
 	enum tls_mode mode;
 
 	config_server_tls(c, db, &mode);
-	put(p, SSLMODE, names[mode]);
+	put(p, SSLMODE, key_word_of(words_tls_mode, (int)mode));
 	put(p, SSLROOTCERT, pick(db->server_tls_ca_file, c->server_tls_ca_file));
 	put(p, SSLCERT, pick(db->server_tls_cert_file, c->server_tls_cert_file));
 	put(p, SSLKEY, pick(db->server_tls_key_file, c->server_tls_key_file));

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/strings.h"
+#include "pg/writer.h"
 
 /* uthash has no memory but ours. */
 #define uthash_malloc(size) memory_alloc(size)
@@ -267,4 +268,30 @@ params_get(const struct params *p, const char *name)
 			return params_value(p, i);
 	}
 	return NULL;
+}
+
+void
+params_pack(const struct params *p, struct buffer *out)
+{
+	for (size_t i = 0; i < params_count(p); i++) {
+		writer_string(out, params_name(p, i));
+		writer_string(out, params_value(p, i));
+	}
+}
+
+const struct params *
+params_unpack(struct params_table *t, struct buffer *in)
+{
+	const struct params *p = params_empty(t);
+
+	while (buffer_left(in) > 0) {
+		const char *name = (const char *)buffer_head(in), *value = name + strlen(name) + 1;
+		const struct params *old = p;
+
+		p = params_with(t, old, name, value);
+		params_unref(t, &old);
+		buffer_consume(in, (size_t)(value + strlen(value) + 1 - name));
+	}
+	buffer_release(in);
+	return p;
 }

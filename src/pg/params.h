@@ -9,12 +9,14 @@
  * the spelling of their first use in the table (while a set there has them).
  *
  * A table belongs to one worker and is not locked.  A set that moves to another
- * worker is carried as text (params_name/params_value) and interned there.
+ * worker is carried as text (params_pack) and interned there.
  */
 #ifndef PG_PARAMS_H
 #define PG_PARAMS_H
 
 #include <stddef.h>
+
+#include "base/buffer.h"
 
 struct params_table;
 struct params;
@@ -36,5 +38,11 @@ size_t params_count(const struct params *p);
 const char *params_name(const struct params *p, size_t i);
 const char *params_value(const struct params *p, size_t i);
 const char *params_get(const struct params *p, const char *name);	/* NULL: not there */
+
+/* A set as text, appended: name NUL value NUL ... */
+void params_pack(const struct params *p, struct buffer *out);
+
+/* The set of such a text, a reference; `in` is used up and released. */
+const struct params *params_unpack(struct params_table *t, struct buffer *in);
 
 #endif

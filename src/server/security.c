@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "base/sqlstate.h"
 #include "base/strings.h"
+#include "config/keys.h"
 #include "pg/frame.h"
 #include "pg/message.h"
 #include "pg/response.h"
@@ -18,15 +19,6 @@
 
 #define ANSWER_TLS 'S'
 #define ANSWER_PLAIN 'N'
-
-static const char *const mode_names[] = {
-	[TLS_DISABLE] = "disable",
-	[TLS_ALLOW] = "allow",
-	[TLS_PREFER] = "prefer",
-	[TLS_REQUIRE] = "require",
-	[TLS_VERIFY_CA] = "verify-ca",
-	[TLS_VERIFY_FULL] = "verify-full",
-};
 
 void
 security_init(struct security *y, struct tls_context *tls, enum tls_mode mode, enum tls_negotiation negotiation,
@@ -126,7 +118,7 @@ go_on_plain(const struct security *y, struct error *e)
 	if (y->mode < TLS_REQUIRE)
 		return SECURITY_PLAIN;
 	error_set(e, SEVERITY_FATAL, SQLSTATE_CANNOT_ESTABLISH, "server refused TLS (server_tls_sslmode=%s)",
-		  mode_names[y->mode]);
+		  key_word_of(words_tls_mode, (int)y->mode));
 	error_hint(e, "Set ssl = on in postgresql.conf, or a weaker server_tls_sslmode.");
 	return SECURITY_FAILED;
 }

@@ -31,10 +31,7 @@ struct change {
 	const struct user *user;	/* who logged in, and from where */
 	struct address from;
 	struct throttle *throttle;	/* of the new tenant, until the session has it */
-	struct buffer params, shown;	/* name NUL value NUL ... */
-	bool have_keys;
-	struct scram_keys keys;
-	struct secret secret;
+	struct buffer shown;		/* what its client was told: name NUL value NUL ... */
 };
 
 void
@@ -46,11 +43,8 @@ change_free(struct change **cp)
 		return;
 	*cp = NULL;
 	buffer_release(&c->out);
-	buffer_release(&c->params);
 	buffer_release(&c->shown);
 	free(c->home);
-	memory_wipe(&c->keys, sizeof(c->keys));
-	secret_release(&c->secret);
 	free(c);
 }
 
@@ -210,15 +204,6 @@ struct departure {
 	uint32_t client;
 };
 
-static void
-pack_params(const struct params *p, struct buffer *out)
-{
-	for (size_t i = 0; i < params_count(p); i++) {
-		writer_string(out, params_name(p, i));
-		writer_string(out, params_value(p, i));
-	}
-}
-
 /* What the client has been told of its parameters. */
 static void
 pack_shown(const struct session *s, struct buffer *out)
@@ -231,20 +216,6 @@ pack_shown(const struct session *s, struct buffer *out)
 		writer_string(out, name);
 		writer_string(out, own != NULL ? own : params_value(welcome, i));
 	}
-}
-
-/* What it proved who it is with opens servers of the new tenant, too, if it did here. */
-static void
-keep_secrets(struct change *c, const struct session *s)
-{
-	const struct pool *p = s->pool;
-
-	if (strcmp(p->user->name, s->user->name) != 0)
-		return;
-	c->have_keys = p->have_keys;
-	if (p->have_keys)
-		c->keys = p->keys;
-	secret_copy(&c->secret, &p->secret);
 }
 
 static void
@@ -289,9 +260,7 @@ set_out(struct session *s)
 	c->home = memory_strdup(s->pool->tenant->name);
 	c->user = s->user;
 	c->from = s->client->address;
-	pack_params(s->params, &c->params);
 	pack_shown(s, &c->shown);
-	keep_secrets(c, s);
 	depart(s);
 }
 
@@ -710,45 +679,10 @@ change_turn_back(struct change *c, const struct error *e)
 /* --- there --- */
 
 static void
-restore_params(struct session *s)
-{
-	struct buffer *in = &s->change->params;
-	struct params_table *t = s->shard->params;
-
-	params_unref(t, &s->params);
-	s->params = params_empty(t);
-	while (buffer_left(in) > 0) {
-		const char *name = (const char *)buffer_head(in), *value = name + strlen(name) + 1;
-		const struct params *old = s->params;
-
-		s->params = params_with(t, old, name, value);
-		params_unref(t, &old);
-		buffer_consume(in, (size_t)(value + strlen(value) + 1 - name));
-	}
-}
-
-static void
-learn_secrets(struct session *s)
-{
-	struct change *c = s->change;
-	struct pool *p = s->pool;
-
-	if (strcmp(p->user->name, s->user->name) != 0)
-		return;
-	if (c->have_keys && !p->have_keys) {
-		p->keys = c->keys;
-		p->have_keys = true;
-	}
-	if (p->secret.kind == SECRET_NONE)
-		pool_learn(p, &c->secret);
-}
-
-static void
 go_home(struct session *s)
 {
 	struct error e = s->change->error;
 
-	restore_params(s);
 	finish(s, &e);
 	client_resume(s->client);
 }
@@ -762,7 +696,6 @@ change_arrive(struct session *s)
 	}
 	throttle_attach(s, s->change->throttle);
 	s->change->throttle = NULL;
-	learn_secrets(s);
 	if (pool_know_welcome(s->pool, &s->wait))
 		change_welcomed(s);
 }

@@ -402,7 +402,6 @@ bool
 guard_refuses(struct batch *b, struct request *rq)
 {
 	struct session *s = b->session;
-	struct buffer out = BUFFER_INIT;
 	struct sight sight;
 	struct error e;
 	uint32_t rules;
@@ -416,10 +415,7 @@ guard_refuses(struct batch *b, struct request *rq)
 	tell(s, &sight, rules, true);
 	say_refused(&e, s, &sight);
 	forget_unnamed(s, rq);
-	writer_error(&out, &e);
-	stream_send_bytes(&s->client->stream, out.data, out.len);
-	buffer_release(&out);
-	s->refusing = true;
+	request_refuse(b, &e);
 	return true;
 }
 

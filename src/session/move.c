@@ -15,33 +15,6 @@
 #include "session/parts.h"
 #include "tenant/spread.h"
 
-/* A set of parameters as text: name NUL value NUL ... */
-static void
-pack_params(const struct params *p, struct buffer *out)
-{
-	for (size_t i = 0; i < params_count(p); i++) {
-		writer_string(out, params_name(p, i));
-		writer_string(out, params_value(p, i));
-	}
-}
-
-static const struct params *
-unpack_params(struct params_table *t, struct buffer *in)
-{
-	const struct params *p = params_empty(t);
-
-	while (buffer_left(in) > 0) {
-		const char *name = (const char *)buffer_head(in), *value = name + strlen(name) + 1;
-		const struct params *old = p;
-
-		p = params_with(t, old, name, value);
-		params_unref(t, &old);
-		buffer_consume(in, (size_t)(value + strlen(value) + 1 - name));
-	}
-	buffer_release(in);
-	return p;
-}
-
 /* --- sessions --- */
 
 struct session_parcel {
@@ -108,11 +81,6 @@ pack_belongings(struct session *s, struct session_parcel *p)
 
 	p->kills = t->kills;
 	p->throttle = throttle_detach(s);
-	if (strcmp(s->pool->user->name, s->user->name) == 0) {
-		p->have_keys = s->pool->have_keys;
-		p->keys = s->pool->keys;
-		secret_copy(&p->secret, &s->pool->secret);
-	}
 	if (!s->counted)
 		return;
 	t->nclients--;
@@ -128,6 +96,23 @@ leave_tenant(struct session *s)
 	throttle_leave(s);
 }
 
+/* Is it who it proved to be on servers, too? */
+static bool
+is_own_user(const struct session *s)
+{
+	return strcmp(s->pool->user->name, s->user->name) == 0;
+}
+
+static void
+pack_secrets(const struct session *s, struct session_parcel *p)
+{
+	if (!is_own_user(s))
+		return;
+	p->have_keys = s->pool->have_keys;
+	p->keys = s->pool->keys;
+	secret_copy(&p->secret, &s->pool->secret);
+}
+
 struct session_parcel *
 session_pack(struct session *s)
 {
@@ -141,8 +126,9 @@ session_pack(struct session *s)
 	p->changes_prepared = s->changes_prepared;
 	p->login_tenant = s->login_tenant;
 	p->change = s->change;
-	pack_params(s->params, &p->params);
-	pack_params(s->startup, &p->startup);
+	params_pack(s->params, &p->params);
+	params_pack(s->startup, &p->startup);
+	pack_secrets(s, p);
 	p->quiet_since = s->quiet_since;
 	if (s->names != NULL)
 		pack_names(s->names, &p->names);
@@ -286,8 +272,12 @@ server_user(const struct session_parcel *p, const struct tenant *t)
 }
 
 static void
-learn_secrets(struct pool *p, const struct session_parcel *from)
+learn_secrets(struct session *s, const struct session_parcel *from)
 {
+	struct pool *p = s->pool;
+
+	if (!is_own_user(s))
+		return;
 	if (from->have_keys && !p->have_keys) {
 		p->keys = from->keys;
 		p->have_keys = true;
@@ -305,8 +295,8 @@ unpack(struct shard *shard, struct session_parcel *p, struct tenant *t)
 	throttle_attach(s, p->throttle);
 	params_unref(shard->params, &s->params);
 	params_unref(shard->params, &s->startup);
-	s->params = unpack_params(shard->params, &p->params);
-	s->startup = unpack_params(shard->params, &p->startup);
+	s->params = params_unpack(shard->params, &p->params);
+	s->startup = params_unpack(shard->params, &p->startup);
 	unpack_names(s, &p->names);
 	if (buffer_left(&p->unnamed) > 0)
 		s->unnamed = statement_intern(t, buffer_head(&p->unnamed), buffer_left(&p->unnamed), 0);
@@ -314,7 +304,7 @@ unpack(struct shard *shard, struct session_parcel *p, struct tenant *t)
 	s->login_tenant = p->login_tenant;
 	s->change = p->change;
 	s->quiet_since = p->quiet_since;
-	learn_secrets(s->pool, p);
+	learn_secrets(s, p);
 	return s;
 }
 
@@ -405,7 +395,7 @@ server_pack(struct pool *pool)
 	p->server = s;
 	p->tenant = memory_strdup(pool->tenant->name);
 	p->user = users_ref(pool->pools->users, pool->user);
-	pack_params(s->reported, &p->reported);
+	params_pack(s->reported, &p->reported);
 	server_detach(s);
 	return p;
 }
@@ -440,7 +430,7 @@ server_discard(struct server_parcel **pp)
 static void
 restore_parameters(struct server *s, struct buffer *in)
 {
-	const struct params *all = unpack_params(s->env->params, in);
+	const struct params *all = params_unpack(s->env->params, in);
 
 	for (size_t i = 0; i < params_count(all); i++)
 		server_set_parameter(s, params_name(all, i), params_value(all, i));

@@ -191,8 +191,15 @@ start_clocks(struct batch *b)
 	}
 }
 
+enum step {
+	STEP_ON,	/* the next one */
+	STEP_DONE,	/* it is dealt with */
+	STEP_REFUSED,	/* it is to be thrown away */
+	STEP_STOP,	/* its turn comes again: more bytes are needed, or the client has to wait; or it is closed */
+};
+
 /* The batch's session is being closed: nothing of it may be touched but this. */
-static bool
+static enum step
 refuse_client(struct batch *b, const char *sqlstate, const char *message)
 {
 	if (b->gather != NULL)
@@ -200,11 +207,11 @@ refuse_client(struct batch *b, const char *sqlstate, const char *message)
 	b->gather = NULL;
 	b->pos = b->end;
 	client_reject(b->session->client, sqlstate, "%s", message);
-	return false;
+	return STEP_STOP;
 }
 
 /* Terminate: once what is under way is done, as PostgreSQL reads it only then. */
-static bool
+static enum step
 take_leave(struct batch *b)
 {
 	struct session *s = b->session;
@@ -213,13 +220,13 @@ take_leave(struct batch *b)
 	s->leaving = true;
 	if (!session_is_quiet(s)) {
 		stream_pause(&s->client->stream);
-		return false;
+		return STEP_STOP;
 	}
 	if (b->gather != NULL)
 		gather_flush(b->gather);
 	b->gather = NULL;
 	client_close(s->client, NULL, "client close request");
-	return false;
+	return STEP_STOP;
 }
 
 /* Move on behind this message. */
@@ -319,123 +326,190 @@ make_way(struct batch *b)
 	return false;
 }
 
-/* What is too large to be kept needs no server to be refused, which would wait for all of it. */
-static bool
-refuse_large(struct session *s, const struct request *rq)
+/* --- a request's way: each step may be its last --- */
+
+/* What is there, and is it legal? */
+static enum step
+read_message(struct batch *b, struct request *rq)
 {
-	struct buffer out = BUFFER_INIT;
-	struct error e;
+	const struct config *c = shard_config(b->session->shard);
+	size_t n = (size_t)(b->end - b->pos);
 
-	if (!naming_tells_a_name(s, rq) || memory_admits(s, rq, &e))
-		return false;
-	writer_error(&out, &e);
-	stream_send_bytes(&s->client->stream, out.data, out.len);
-	buffer_release(&out);
-	s->refusing = true;
-	return true;
-}
-
-static bool
-take_request(struct batch *b)
-{
-	struct session *s = b->session;
-	struct request rq = { .start = b->pos };
-	const struct request_rule *rule;
-	const struct config *c = shard_config(s->shard);
-	enum throttle_outcome limited = THROTTLE_PASS;
-	struct error over;
-
-	switch (frame_peek(b->pos, (size_t)(b->end - b->pos), &rq.frame)) {
+	switch (frame_peek(b->pos, n, &rq->frame)) {
 	case FRAME_SHORT:
-		return false;
+		return STEP_STOP;
 	case FRAME_INVALID:
 		return refuse_client(b, SQLSTATE_PROTOCOL_VIOLATION, "invalid message length");
 	case FRAME_OK:
 		break;
 	}
-	rq.here = (size_t)(b->end - b->pos) < rq.frame.size ? (size_t)(b->end - b->pos) : rq.frame.size;
-	if (rq.frame.type == FE_TERMINATE)
+	rq->here = n < rq->frame.size ? n : rq->frame.size;
+	if (rq->frame.type == FE_TERMINATE)
 		return take_leave(b);
-	rule = &request_rules[rq.frame.type];
-	if (rule->handle == NULL)
+	rq->rule = &request_rules[rq->frame.type];
+	if (rq->rule->handle == NULL)
 		return refuse_client(b, SQLSTATE_PROTOCOL_VIOLATION, "invalid frontend message type");
-	if (rq.frame.size > (size_t)c->max_packet_size)
+	if (rq->frame.size > (size_t)c->max_packet_size)
 		return refuse_client(b, SQLSTATE_PROGRAM_LIMIT, "message exceeds max_packet_size");
-	if (c->disable_pqexec && rq.frame.type == FE_QUERY)
+	if (c->disable_pqexec && rq->frame.type == FE_QUERY)
 		return refuse_client(b, SQLSTATE_FEATURE_NOT_SUPPORTED, "PQexec disallowed");
-	if (s->refusing || s->skipping) {
-		throw_away(b, &rq);
-		return true;
-	}
-	switch (change_take(b, &rq)) {
+	return b->session->refusing || b->session->skipping ? STEP_REFUSED : STEP_ON;
+}
+
+/* Is it about another tenant? */
+static enum step
+take_change(struct batch *b, struct request *rq)
+{
+	switch (change_take(b, rq)) {
 	case CHANGE_NONE:
-		break;
+		return STEP_ON;
 	case CHANGE_TAKEN:
-		advance(b, &rq);
-		return true;
+		return STEP_DONE;
 	case CHANGE_STOP:
-		return false;
+		return STEP_STOP;
 	case CHANGE_FAIL:
-		rule = &failing;
-		break;
+		rq->rule = &failing;
+		return STEP_ON;
 	}
-	if (rule->has_names && !naming_is_readable(s, &rq)) {
-		s->client->want = rq.frame.size;
-		if (rq.frame.type == FE_PARSE && naming_tells_a_name(s, &rq))
-			memory_hold(s, &rq);
-		return false;
+	return STEP_ON;
+}
+
+/* Has enough of it come, and is it clear what it means? */
+static enum step
+wait_for_sense(struct batch *b, struct request *rq)
+{
+	struct session *s = b->session;
+
+	if (rq->rule->has_names && !naming_is_readable(s, rq)) {
+		s->client->want = rq->frame.size;
+		if (rq->frame.type == FE_PARSE && naming_tells_a_name(s, rq))
+			memory_hold(s, rq);
+		return STEP_STOP;
 	}
-	if (guard_is_on(s) && !guard_is_readable(s, &rq)) {
-		s->client->want = rq.frame.size;
-		return false;
+	if (guard_is_on(s) && !guard_is_readable(s, rq)) {
+		s->client->want = rq->frame.size;
+		return STEP_STOP;
 	}
-	if (rule->has_names && naming_has_to_wait(s, &rq)) {
+	if (rq->rule->has_names && naming_has_to_wait(s, rq)) {
 		stream_pause(&s->client->stream);
-		return false;
+		return STEP_STOP;
 	}
 	s->client->want = 0;
-	if (s->link == NULL && (rule->is_copy || rq.frame.type == FE_FLUSH)) {
-		drop_all(&rq);
-		advance(b, &rq);
-		return true;
-	}
-	if (s->link != NULL && s->link->pipeline.count >= OUTSTANDING_MAX && !make_way(b))
+	return STEP_ON;
+}
+
+/* What is too large to be kept needs no server to be refused, which would wait for all of it. */
+static bool
+is_too_large(struct batch *b, const struct request *rq)
+{
+	struct error e;
+
+	if (rq->here == rq->frame.size || rq->frame.type != FE_PARSE || !naming_tells_a_name(b->session, rq) ||
+	    memory_admits(b->session, rq, &e))
 		return false;
-	if (s->link == NULL && rq.here < rq.frame.size && rq.frame.type == FE_PARSE && refuse_large(s, &rq)) {
-		throw_away(b, &rq);
-		return true;
+	request_refuse(b, &e);
+	return true;
+}
+
+/* Where no server is lent, what is not wanted is refused before there is one. */
+static enum step
+refuse_unwanted(struct batch *b, struct request *rq)
+{
+	struct session *s = b->session;
+
+	if (s->link != NULL)
+		return s->link->pipeline.count >= OUTSTANDING_MAX && !make_way(b) ? STEP_STOP : STEP_ON;
+	if (rq->rule->is_copy || rq->frame.type == FE_FLUSH) {
+		drop_all(rq);
+		return STEP_DONE;
 	}
-	if (s->link == NULL && guard_is_on(s) && guard_refuses(b, &rq)) {
-		throw_away(b, &rq);
-		return true;
+	if (is_too_large(b, rq) || (guard_is_on(s) && guard_refuses(b, rq)))
+		return STEP_REFUSED;
+	return STEP_ON;
+}
+
+static enum step
+wait_for_turn(struct batch *b, struct request *rq)
+{
+	if (b->session->shard->throttles == NULL)
+		return STEP_ON;
+	switch (throttle_request(b, rq, rq->over)) {
+	case THROTTLE_PASS:
+		return STEP_ON;
+	case THROTTLE_WAIT:
+		return STEP_STOP;
+	case THROTTLE_REFUSE:
+		return STEP_REFUSED;
+	case THROTTLE_FAIL:
+		rq->fails = true;
+		return STEP_ON;
 	}
-	if (s->shard->throttles != NULL) {
-		limited = throttle_request(b, &rq, &over);
-		if (limited == THROTTLE_WAIT)
-			return false;
-		if (limited == THROTTLE_REFUSE) {
-			throw_away(b, &rq);
-			return true;
-		}
-	}
+	return STEP_ON;
+}
+
+static enum step
+get_server(struct batch *b, struct request *rq)
+{
 	/* What has no answer of its own starts nothing. */
-	if (!rule->is_copy && rq.frame.type != FE_FLUSH)
+	if (!rq->rule->is_copy && rq->frame.type != FE_FLUSH)
 		start_clocks(b);
-	if (!reach_server(b)) {
-		if (!throttle_queue_is_full(b))
-			return false;
+	if (reach_server(b))
+		return STEP_ON;
+	return throttle_queue_is_full(b) ? STEP_REFUSED : STEP_STOP;
+}
+
+static enum step
+admit(struct batch *b, struct request *rq)
+{
+	enum step step = read_message(b, rq);
+
+	if (step == STEP_ON)
+		step = take_change(b, rq);
+	if (step == STEP_ON)
+		step = wait_for_sense(b, rq);
+	if (step == STEP_ON)
+		step = refuse_unwanted(b, rq);
+	if (step == STEP_ON)
+		step = wait_for_turn(b, rq);
+	if (step == STEP_ON)
+		step = get_server(b, rq);
+	return step;
+}
+
+static void
+hand_on(struct batch *b, struct request *rq)
+{
+	struct session *s = b->session;
+
+	throttle_charge(s, rq->frame.type, b->now);
+	if (!rq->rule->is_copy)
+		s->link->meter.bytes_in += rq->frame.size;
+	if (s->link->pipeline.skipping && rq->frame.type != FE_SYNC)
+		drop_all(rq);
+	else if (rq->fails)
+		request_fail(b, rq, rq->over);
+	else if (!guard_is_on(s) || guard_admits(b, rq))
+		rq->rule->handle(b, rq);
+}
+
+static bool
+take_request(struct batch *b)
+{
+	struct error over;
+	struct request rq = { .start = b->pos, .over = &over };
+
+	switch (admit(b, &rq)) {
+	case STEP_STOP:
+		return false;
+	case STEP_REFUSED:
 		throw_away(b, &rq);
 		return true;
+	case STEP_DONE:
+		break;
+	case STEP_ON:
+		hand_on(b, &rq);
+		break;
 	}
-	throttle_charge(s, rq.frame.type, b->now);
-	if (!rule->is_copy)
-		s->link->meter.bytes_in += rq.frame.size;
-	if (s->link->pipeline.skipping && rq.frame.type != FE_SYNC)
-		drop_all(&rq);
-	else if (limited == THROTTLE_FAIL)
-		request_fail(b, &rq, &over);
-	else if (!guard_is_on(s) || guard_admits(b, &rq))
-		rule->handle(b, &rq);
 	advance(b, &rq);
 	return true;
 }

@@ -12,6 +12,7 @@
 
 #include "net/gather.h"
 #include "pg/frame.h"
+#include "pg/writer.h"
 #include "session/link.h"
 
 /* One look at what a client sent. */
@@ -24,6 +25,8 @@ struct batch {
 	bool flush_asked;
 };
 
+struct request_rule;
+
 /* The present message: what has come of it, and how much of that a handler has taken care of. */
 struct request {
 	struct frame frame;
@@ -32,6 +35,9 @@ struct request {
 	size_t handled;		/* passed on rewritten, or not at all; the rest is relayed, or with `drop` thrown away */
 	bool drop;
 	bool admitted;		/* guard.c has nothing against it */
+	bool fails;		/* with *over: the server has to fail in its place */
+	struct error *over;	/* room for why; throttle.c's */
+	const struct request_rule *rule;	/* request.c's */
 };
 
 /* Are statements renamed for this session?  Not in session mode, where the server is its own. */
@@ -53,6 +59,15 @@ drop_all(struct request *rq)
 {
 	rq->handled = rq->here;
 	rq->drop = true;
+}
+
+/* It is refused before there is a server: the client gets e when the message is thrown away, and in the extended
+ * protocol the rest is skipped to Sync. */
+static inline void
+request_refuse(struct batch *b, const struct error *e)
+{
+	writer_error(&b->own, e);
+	b->session->refusing = true;
 }
 
 /* It goes there as it came, and its replies to the client. */

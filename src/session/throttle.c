@@ -417,8 +417,7 @@ is_too_long(struct throttle *t, const struct request *rq, struct error *e)
 static enum throttle_outcome
 refuse(struct batch *b, const struct error *e)
 {
-	writer_error(&b->own, e);
-	b->session->refusing = true;
+	request_refuse(b, e);
 	return THROTTLE_REFUSE;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/strings.h"
 
 _Static_assert(2 * APPLICATIONS_MAX < lengthof(((struct applications *)0)->by_hash), "a search must find an empty place");
 
@@ -33,14 +34,11 @@ applications_reset(struct applications *a)
 		a->list[i]->n = nothing;
 }
 
-/* FNV-1a: names are short. */
 static uint32_t
 hash_name(const char *name)
 {
-	uint32_t h = 2166136261u;
+	uint32_t h = string_hash(name);
 
-	for (const char *p = name; *p != '\0'; p++)
-		h = (h ^ (uint8_t)*p) * 16777619u;
 	return h ^ h >> 16;
 }
 

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/sqlstate.h"
+#include "base/strings.h"
 
 struct tenants {
 	const struct config *config;
@@ -19,12 +20,7 @@ struct tenants {
 int
 tenant_worker(const char *name, int n)
 {
-	/* FNV-1a: short names, and it must never change between versions that hand over to each other. */
-	uint32_t h = 2166136261u;
-
-	for (const char *p = name; *p != '\0'; p++)
-		h = (h ^ (uint8_t)*p) * 16777619u;
-	return (int)(h % (uint32_t)n);
+	return (int)(string_hash(name) % (uint32_t)n);
 }
 
 struct tenants *
