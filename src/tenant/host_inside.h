@@ -62,6 +62,7 @@ struct host {
 	int nresting;
 	struct share_queue queue;
 	int nqueued;			/* claims in it */
+	uint64_t queued_weight;		/* of the shares in it */
 	struct claim_list express;	/* CLAIM_ADMIN, CLAIM_CANCEL */
 	int nexpress;
 	uint64_t clock;			/* where those begin that come anew */

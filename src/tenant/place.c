@@ -46,6 +46,7 @@ share_queue_add(struct share *s)
 	if (s->queued || s->nclaims == 0)
 		return;
 	s->queued = true;
+	s->host->queued_weight += (uint64_t)s->weight;
 	RB_INSERT(share_queue, &s->host->queue, s);
 }
 
@@ -55,6 +56,7 @@ share_queue_remove(struct share *s)
 	if (!s->queued)
 		return;
 	s->queued = false;
+	s->host->queued_weight -= (uint64_t)s->weight;
 	RB_REMOVE(share_queue, &s->host->queue, s);
 }
 
@@ -309,20 +311,29 @@ dequeue(struct host *h, struct claim *c)
 		share_queue_remove(s);
 }
 
+/*
+ * A turn of s, which waits.  Who comes anew begins at the host's clock.  If that stood still while nobody waits who was
+ * served before, any number of newcomers would pass the one that was: so it goes on, by half of what each of those who
+ * wait would get of this turn (the half is for chance: who is late by that must not lose his claim).
+ */
+static void
+take_turn(struct host *h, struct share *s)
+{
+	h->clock += TURN / h->queued_weight / 2;
+	share_queue_remove(s);
+	if (s->clock > h->clock)
+		h->clock = s->clock;
+	s->clock += TURN / (uint64_t)s->weight;
+	s->order = h->hosts->order++;
+	share_queue_add(s);
+}
+
 static void
 grant(struct host *h, struct claim *c)
 {
-	struct share *s = c->seat->share;
-
+	if (c->kind == CLAIM_ORDINARY)
+		take_turn(h, c->seat->share);
 	dequeue(h, c);
-	if (c->kind == CLAIM_ORDINARY) {
-		share_queue_remove(s);
-		if (s->clock > h->clock)
-			h->clock = s->clock;
-		s->clock += TURN / (uint64_t)s->weight;
-		s->order = h->hosts->order++;
-		share_queue_add(s);
-	}
 	use(c->seat);
 	h->granted++;
 	c->state = CLAIM_GRANTED;

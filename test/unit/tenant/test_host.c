@@ -272,6 +272,40 @@ Test(host, clocks_of_who_has_left_are_bounded)
 	cr_assert_leq(HASH_COUNT(stage.hosts->by_key->shares), RESTING_MAX + 1);
 }
 
+/* Tenants come anew all the time, each for its first place: who has had one before gets its next one all the same. */
+Test(host, who_was_served_once_is_not_passed_for_ever)
+{
+	struct actor *holder, *back, *next[8];
+	int round;
+
+	open_stage("pg = max_connections=1 min_lease=0");
+	holder = actor("holder", 1, 0);
+	back = actor("back", 1, 0);
+	for (int i = 0; i < 8; i++) {
+		char name[8];
+
+		snprintf(name, sizeof(name), "t%d", i);
+		next[i] = actor(name, 1, 0);
+	}
+	claim(holder, CLAIM_ORDINARY);
+	claim(back, CLAIM_ORDINARY);
+	claim(next[0], CLAIM_ORDINARY);
+	claim(next[1], CLAIM_ORDINARY);
+	give(holder, 0, false);
+	deliver();
+	cr_assert_eq(back->nheld, 1);
+	give(back, 0, false);
+	deliver();
+	cr_assert_not(claim(back, CLAIM_ORDINARY));
+	for (round = 0; round < 6 && back->nheld == 0; round++) {
+		cr_assert_not(claim(next[round + 2], CLAIM_ORDINARY));
+		give(next[round], 0, false);
+		deliver();
+	}
+	cr_assert_eq(back->nheld, 1);
+	cr_assert_geq(round, 2, "the two that came before were passed");
+}
+
 Test(host, who_has_nothing_goes_before_who_has_something)
 {
 	struct actor *rich, *again, *poor;
