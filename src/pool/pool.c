@@ -381,6 +381,8 @@ pool_acquire(struct pool *p, struct lease_request *r)
 	pool_keep(p);
 	enqueue(&p->waiters, r);
 	pool_count_waiters(p, 1);
+	if (p->pace != NULL)
+		pace_join(p->pace, p);
 	pool_grow(p);
 	return NULL;
 }

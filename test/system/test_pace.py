@@ -2,6 +2,7 @@
 
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -146,6 +147,17 @@ def test_tenants_beyond_the_pace_are_all_served(pgusher, pg):
             t.join(30 * SLOW)
     assert not failures, failures
     assert len(served) == 12
+
+
+def test_a_quiet_tenant_has_its_turn_beside_one_that_always_waits(pgusher, pg):
+    """Its servers are idle, the place is taken: it is the next one all the same."""
+    p = start(pgusher, pg, 1, 1)
+    with p.connect("mill") as c, Load(p, ROOMY, 8):
+        wait_until(lambda: p.pool("shop")["cl_waiting"] >= 4, 10, "the other one waits")
+        began = time.monotonic()
+        for _ in range(30):
+            c.execute("SELECT 1")
+        assert time.monotonic() - began < 2 * SLOW      # some 10 ms each
 
 
 def test_who_sits_in_a_transaction_keeps_nobody_waiting(pgusher, pg):
