@@ -56,22 +56,51 @@ is_near(void *arg, bool net)
 }
 
 static const struct hba_rule *
-find_rule(const struct visit *v)
+find_rule(const struct config *config, struct client *c, const char *database, const char *user, bool replication)
 {
-	struct client *c = v->client;
 	const struct hba_connection connection = {
 		.local = c->address.family == AF_UNIX,
 		.tls = stream_is_tls(&c->stream),
-		.replication = startup_replication(&c->login->startup) == REPLICATION_PHYSICAL,
-		.database = c->login->database,
-		.user = c->login->user,
+		.replication = replication,
+		.database = database,
+		.user = user,
 		.family = c->address.family,
 		.address = c->address.ip,
 		.is_near = is_near,
 		.arg = c,
 	};
 
-	return v->config->hba == NULL ? NULL : hba_find(v->config->hba, &connection);
+	return config->hba == NULL ? NULL : hba_find(config->hba, &connection);
+}
+
+static const struct hba_rule *
+rule_of_visit(const struct visit *v)
+{
+	const struct login *login = v->client->login;
+
+	return find_rule(v->config, v->client, login->database, login->user,
+			 startup_replication(&login->startup) == REPLICATION_PHYSICAL);
+}
+
+static bool
+is_same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+bool
+authenticate_lets_over(const struct config *config, struct client *c, const char *user, const char *home, const char *to)
+{
+	const struct hba_rule *there, *here;
+
+	if (config->auth_type != AUTH_HBA)
+		return true;
+	there = find_rule(config, c, to, user, false);
+	if (there == NULL || there->method == HBA_REJECT)
+		return false;
+	here = find_rule(config, c, home, user, false);
+	return there->method == HBA_TRUST || (here != NULL && here->method == there->method &&
+					      is_same_text(here->map, there->map) && is_same_text(here->options, there->options));
 }
 
 static void
@@ -423,7 +452,7 @@ begin_visit(struct visit *v, const struct doorkeeper *d, void *arg, struct clien
 		v->rule.options = v->config->auth_ldap_options;
 		return true;
 	}
-	rule = find_rule(v);
+	rule = rule_of_visit(v);
 	if (rule != NULL)
 		v->rule = *rule;
 	if (rule == NULL || rule->method == HBA_REJECT) {

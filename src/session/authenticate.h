@@ -32,6 +32,11 @@ struct doorkeeper {
 /* c is CLIENT_HELD with its startup packet. d lives as long as the process. */
 void authenticate(const struct doorkeeper *d, void *arg, struct client *c);
 
+/* May a session that has logged in at the database `home` go on at `to`, as far as hba rules say?  They have to let it in
+ * there by what it has shown already: by the same method (its options and map, too), or by trust. */
+bool authenticate_lets_over(const struct config *config, struct client *c, const char *user, const char *home,
+			    const char *to);
+
 /* How a connection is encrypted, for people: "TLSv1.3/TLS_AES_256_GCM_SHA384", or plain. Returns buf or plain. */
 #define TLS_TEXT 64
 const char *authenticate_tls_text(const struct stream *s, const char *plain, char buf[TLS_TEXT]);

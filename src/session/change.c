@@ -9,6 +9,8 @@
 #include "pg/message.h"
 #include "pg/reader.h"
 #include "pg/writer.h"
+#include "session/authenticate.h"
+#include "session/memory.h"
 #include "session/move.h"
 #include "session/parts.h"
 #include "session/throttle.h"
@@ -275,6 +277,8 @@ is_allowed(const struct session *s, const char *tenant)
 static bool
 check_target(const struct session *s, const char *tenant, struct error *e)
 {
+	const char *home = s->login_tenant != NULL ? s->login_tenant : s->pool->tenant->name;
+
 	if (config_is_reserved(tenant) ||
 	    (!config_is_tenant_name(tenant) && config_find_database(shard_config(s->shard), tenant) == NULL)) {
 		error_set(e, SEVERITY_ERROR, SQLSTATE_INVALID_PARAMETER, "invalid value for parameter \"" SETTING "\": \"%.64s\"",
@@ -283,9 +287,14 @@ check_target(const struct session *s, const char *tenant, struct error *e)
 		return false;
 	}
 	/* Who may not go there learns nothing of what there is. */
-	if (strcmp(tenant, s->login_tenant != NULL ? s->login_tenant : s->pool->tenant->name) != 0 && !is_allowed(s, tenant)) {
+	if (strcmp(tenant, home) != 0 && !is_allowed(s, tenant)) {
 		error_set(e, SEVERITY_ERROR, SQLSTATE_INSUFFICIENT_PRIVILEGE, "permission denied to change to tenant \"%.64s\"", tenant);
 		error_hint(e, "The operator lists the tenants of a user in its line in [users]: tenants = a,b or *.");
+		return false;
+	}
+	if (!authenticate_lets_over(shard_config(s->shard), s->client, s->user->name, home, tenant)) {
+		error_set(e, SEVERITY_ERROR, SQLSTATE_INSUFFICIENT_PRIVILEGE, "permission denied to change to tenant \"%.64s\"", tenant);
+		error_hint(e, "The hba file has no rule that lets this login in there by the method it has used; connect to it anew.");
 		return false;
 	}
 	return true;
@@ -687,16 +696,32 @@ go_home(struct session *s)
 	client_resume(s->client);
 }
 
+static void
+turn_away(struct session *s)
+{
+	struct error e;
+
+	error_set(&e, SEVERITY_ERROR, SQLSTATE_CONFIGURATION_LIMIT, "no room for this session's prepared statements in tenant \"%s\"",
+		  s->pool->tenant->name);
+	error_hint(&e, "Close statements that are not needed, or raise prepared_text_budget (or tenant_memory).");
+	if (!s->change->returning) {
+		change_refused(s, &e);
+		return;
+	}
+	e.severity = SEVERITY_FATAL;
+	client_close(s->client, &e, "no room for its prepared statements");
+}
+
 void
 change_arrive(struct session *s)
 {
-	if (s->change->returning) {
-		go_home(s);
-		return;
-	}
 	throttle_attach(s, s->change->throttle);
 	s->change->throttle = NULL;
-	if (pool_know_welcome(s->pool, &s->wait))
+	if (!memory_admits_arrival(s))
+		turn_away(s);
+	else if (s->change->returning)
+		go_home(s);
+	else if (pool_know_welcome(s->pool, &s->wait))
 		change_welcomed(s);
 }
 

@@ -64,6 +64,17 @@ memory_admits(const struct session *s, const struct request *rq, struct error *e
 	return true;
 }
 
+bool
+memory_admits_arrival(const struct session *s)
+{
+	const struct config *c = shard_config(s->shard);
+	const struct tenant *t = s->pool->tenant;
+
+	if (s->unnamed == NULL && (s->names == NULL || s->names->count == 0))
+		return true;
+	return t->statements->bytes <= budget_of(c->prepared_text_budget) && kept_by_tenant(t) <= budget_of(c->tenant_memory);
+}
+
 void
 memory_hold(struct session *s, const struct request *rq)
 {

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 import wire
-from helpers import wait_until
+from helpers import make_dir, wait_until
 
 pytestmark = pytest.mark.ours("SET pgusher.tenant")
 
@@ -197,6 +197,46 @@ def test_who_may(house):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             go(c, "mill")
         assert who(c) == "shop"
+
+
+def test_rules_of_the_new_tenant(pgusher):
+    """It is let in there by the method that it has used, or not at all."""
+    hba = make_dir("pgu-hba-") / "hba"
+    hba.write_text("host shop,mill all all scram-sha-256\nhost forge all all trust\n"
+                   "host t1 all all md5\nhost t2 all all reject\n")
+    p = pgusher(pool_mode="transaction", workers=2, auth_type="hba", auth_hba_file=hba, users={"scramuser": "tenants=*"})
+    with p.connect(user="scramuser") as c:
+        for tenant in ("mill", "forge", "shop"):
+            go(c, tenant)
+            assert who(c) == tenant
+        for tenant in ("t1", "t2", "t3"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege) as e:
+                go(c, tenant)
+            assert "hba" in e.value.diag.message_hint
+            assert who(c) == "shop"
+
+
+def test_no_room_for_its_statements(pgusher):
+    """They come along within prepared_text_budget of the new tenant, or the session stays where it is."""
+    p = pgusher(pool_mode="transaction", workers=2, users={"app": "tenants=*"}, prepared_text_budget=65536)
+
+    def prepare(c, letter):
+        sql = f"SELECT current_database() /* {letter * 40000} */"
+        return lambda: c.execute(sql, prepare=True).fetchone()[0]
+
+    with p.connect(prepare_threshold=5) as a, p.connect(prepare_threshold=5) as b:
+        ask_a = prepare(a, "a")
+        assert ask_a() == "shop"
+        go(a, "mill")
+        ask_b = prepare(b, "b")
+        assert ask_b() == "shop"
+        with pytest.raises(psycopg.Error) as e:
+            go(b, "mill")
+        assert e.value.sqlstate == "53400" and "prepared" in str(e.value)
+        assert (ask_a(), ask_b()) == ("mill", "shop")
+        go(a, "forge")
+        go(b, "mill")
+        assert (ask_a(), ask_b()) == ("forge", "mill")
 
 
 @pytest.mark.parametrize("tenant,code", [("nowhere", "3D000"), ("pgbouncer", "22023"), ("../x", "22023"), ("", "22023")])
