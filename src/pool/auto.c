@@ -125,10 +125,28 @@ pool_pace_moves(struct server *s, enum server_place from, enum server_place to)
 		pace_leave(p->pace, s, clock_recent());
 }
 
-bool
-pool_pace_allows(const struct pool *p)
+static bool
+can_lend(const struct pool *p)
 {
-	return pace_has_place(p->pace) && pace_first(p->pace) == NULL;
+	return p->nwaiters > 0 && p->count[PLACE_IDLE] > 0 && !tenant_is_held(p->tenant);
+}
+
+void
+pool_stand_in_line(struct pool *p)
+{
+	if (can_lend(p))
+		pace_join(p->pace, p);
+}
+
+bool
+pool_pace_allows(struct pool *p)
+{
+	struct pool *first;
+
+	/* Who has nothing to lend joins again when it has (pool_serve). */
+	while ((first = pace_first(p->pace)) != NULL && !can_lend(first))
+		pace_quit(p->pace, first);
+	return first == NULL && pace_has_place(p->pace);
 }
 
 static bool

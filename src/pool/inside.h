@@ -30,8 +30,11 @@ bool pool_has_use(const struct pool *p);
 /* s, lent or not, goes from one place to another; PLACES: it is gone. */
 void pool_pace_moves(struct server *s, enum server_place from, enum server_place to);
 
+/* Somebody waits for a server of p, and may have one that is idle when it is p's turn. */
+void pool_stand_in_line(struct pool *p);
+
 /* May an idle server be lent to who has not waited? */
-bool pool_pace_allows(const struct pool *p);
+bool pool_pace_allows(struct pool *p);
 
 /* Which servers take up no place of the pace. */
 void pool_look_aside(struct pool *p, usec_t now);
@@ -86,6 +89,9 @@ void pools_look_again_later(struct pools *ps);
 
 /* Close s, and give back its place when the server has closed, too.  *seat may be NULL: then nothing happens. */
 void pool_part(struct pools *ps, struct stream *s, struct seat **seat, bool leaving);
+
+/* Those that were parted from and take their time: nobody waits for their places. */
+void pools_doubt_farewells(struct pools *ps, usec_t now);
 
 /* Its seat knows how many servers are idle. */
 void pool_count_idle(const struct server *s, int n);

@@ -35,6 +35,7 @@
 
 #include "base/clock.h"
 #include "config/config.h"
+#include "net/loop.h"
 
 struct pace_host;
 struct paces;
@@ -51,7 +52,8 @@ TAILQ_HEAD(pace_line, pool);
 struct pace {
 	struct pace_host *host;
 	struct pace_line line;		/* pools in which somebody waits, and a server may be idle; whose turn is first */
-	bool serving;			/* pace_serve is on the stack */
+	bool serving;			/* its line is being served */
+	struct deferred deferred;	/* to serve it at the end of the turn */
 	int aside;			/* of those that work: set aside */
 	double typical;			/* us a statement takes; 0: not known */
 	double lease;			/* us a server is lent; 0: not known */

@@ -382,7 +382,7 @@ pool_acquire(struct pool *p, struct lease_request *r)
 	enqueue(&p->waiters, r);
 	pool_count_waiters(p, 1);
 	if (p->pace != NULL)
-		pace_join(p->pace, p);
+		pool_stand_in_line(p);
 	pool_grow(p);
 	return NULL;
 }
@@ -445,17 +445,14 @@ grant(struct pool *p, struct lease_request *r, struct server *s)
 	r->ops->granted(r, s);
 }
 
-/* Of the pools of p's host that wait, one lease each by turns, as long as there are places.  Who has nothing to lend
+/* Of the pools of a host that wait, one lease each by turns, as long as there are places.  Who has nothing to lend
  * leaves the line until it has. */
 static void
-serve_in_turn(struct pool *p)
+serve_line(struct pace *pace)
 {
-	struct pace *pace = p->pace;
 	struct pool *next;
 	struct server *s;
 
-	if (p->nwaiters > 0 && !p->serving)
-		pace_join(pace, p);
 	if (pace->serving)
 		return;
 	pace->serving = true;
@@ -469,6 +466,20 @@ serve_in_turn(struct pool *p)
 		grant(next, TAILQ_FIRST(&next->waiters), s);
 	}
 	pace->serving = false;
+}
+
+static void
+serve_line_later(struct deferred *d)
+{
+	serve_line(container_of(d, struct pace, deferred));
+}
+
+static void
+serve_in_turn(struct pool *p)
+{
+	if (p->nwaiters > 0 && !p->serving)
+		pace_join(p->pace, p);
+	serve_line(p->pace);
 }
 
 void
@@ -736,6 +747,8 @@ on_closed(struct server *s, const struct error *e)
 		return;		/* it was on its way from one shard to another */
 	if (p->pace != NULL)
 		pool_pace_moves(s, s->place, PLACES);
+	if (p->pace != NULL && s->place == PLACE_ACTIVE)
+		loop_defer(p->pools->env->loop, &p->pace->deferred, serve_line_later);
 	TAILQ_REMOVE(&p->servers[s->place], s, link);
 	p->count[s->place]--;
 	pool_count_idle(s, -(s->place == PLACE_IDLE));

@@ -1,5 +1,6 @@
 """pool_size = auto: how many servers of a host work at a time is found out, within active_floor and active_ceiling."""
 
+import contextlib
 import subprocess
 import threading
 import time
@@ -162,6 +163,46 @@ def test_a_quiet_tenant_has_its_turn_beside_one_that_always_waits(pgusher, pg):
             c.execute("SELECT 1")
             took += time.monotonic() - began
     assert took < 1.5 * SLOW        # some 10 ms each
+
+
+def test_who_has_nothing_to_lend_stands_in_nobodys_way(pgusher, pg):
+    """Places are free and one tenant's server is idle: it does not matter that those of another one wait."""
+    p = start(pgusher, pg, 4, 4)
+    took = 0
+    with p.connect("mill") as c, contextlib.ExitStack() as stack:
+        c.execute("SELECT 1")
+        waiting = [stack.enter_context(contextlib.closing(p.connect("shop"))) for _ in range(20)]
+        waiting[0].execute("SELECT 1")
+        p.console("PAUSE shop")
+        for other in waiting:
+            other.pgconn.send_query(b"SELECT 1")
+            time.sleep(0.01)
+            began = time.monotonic()
+            c.execute("SELECT 1")
+            took += time.monotonic() - began
+        wait_until(lambda: p.pool("shop")["cl_waiting"] == 20, 10, "they wait")
+        p.console("RESUME shop")
+    assert took < 1 * SLOW
+
+
+def test_the_place_of_a_server_that_dies_is_the_next_ones(pgusher, pg):
+    p = start(pgusher, pg, 1, 1)
+    took = 0
+    with p.connect("mill") as c:
+        c.execute("SELECT 1")
+        for _ in range(10):
+            with contextlib.closing(p.connect("shop")) as other:
+                other.pgconn.send_query(b"SELECT pg_sleep(60)")
+                wait_until(lambda: p.pool("shop")["sv_active"] == 1, 10, "it works")
+                c.pgconn.send_query(b"SELECT 1")
+                wait_until(lambda: p.pool("mill")["cl_waiting"] == 1, 10, "the other one waits")
+                began = time.monotonic()
+                assert pg.value("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                                " WHERE query = 'SELECT pg_sleep(60)'") == 1
+                while (result := c.pgconn.get_result()) is not None:
+                    assert result.error_message == b""
+                took += time.monotonic() - began
+    assert took < 0.8 * SLOW
 
 
 def test_who_sits_in_a_transaction_keeps_nobody_waiting(pgusher, pg):
