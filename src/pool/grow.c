@@ -454,6 +454,7 @@ pool_adopt(struct pool *p, struct server *s, const char *first)
 		server_run(s, first);
 	else
 		pool_settle(s);
+	pool_greet_newcomers(p);
 }
 
 void

@@ -42,6 +42,9 @@ void pool_look_aside(struct pool *p, usec_t now);
 /* Sessions that began (1) or ceased (-1) to wait; without a pace, too. */
 void pool_count_waiters(struct pool *p, int n);
 
+/* p->welcome is there: who waits for it may go on. */
+void pool_greet_newcomers(struct pool *p);
+
 /* Lend idle servers to waiters; grow if somebody still waits. */
 void pool_serve(struct pool *p);
 

@@ -503,8 +503,8 @@ pool_serve(struct pool *p)
 	pool_grow(p);
 }
 
-static void
-greet_newcomers(struct pool *p)
+void
+pool_greet_newcomers(struct pool *p)
 {
 	struct lease_request *r;
 
@@ -713,7 +713,7 @@ finish_login(struct server *s)
 	s->connect_query_due = p->replication == REPLICATION_NONE;
 	s->checked = true;
 	pool_settle(s);
-	greet_newcomers(p);
+	pool_greet_newcomers(p);
 	pool_serve(p);
 }
 

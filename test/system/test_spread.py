@@ -267,3 +267,36 @@ def test_auto_narrows_what_is_quiet(pgusher):
         p.console("SET tenant_workers = auto")
         wait_parts(p, 1, seconds=60)
         assert c.execute("SELECT 1").fetchone() == (1,)
+
+
+def hold_all(p, n, **kwargs):
+    """Clients in transactions, which have all the servers that there are."""
+    held = [p.connect("shop", autocommit=False, **kwargs) for _ in range(n)]
+    for c in held:
+        c.execute("SELECT 1")
+    return held
+
+
+def test_who_comes_to_a_new_part_is_let_in_with_a_server_that_is_handed_over(pgusher):
+    """No login there asks PostgreSQL itself what a server reports: there is no room for one."""
+    p = pgusher(workers=2, tenant_workers=1, default_pool_size=2, **SHOP)
+    held = hold_all(p, 2)
+    p.console("SET tenant_workers = 2")
+    wait_parts(p, 2)
+    answers = []
+
+    def ask():
+        with p.connect("shop") as c:
+            answers.append(c.execute("SELECT 1").fetchone())
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for t in threads:
+        t.start()
+    wait_until(lambda: tenant(p)["waiting"] > 0, 10 * SLOW, "some wait")
+    for c in held:
+        c.commit()
+    for t in threads:
+        t.join(10 * SLOW)
+    assert answers == [(1,)] * 4
+    for c in held:
+        c.close()
