@@ -390,12 +390,23 @@ is_outside(const struct session *s)
 				   s->link->server->transaction == TRANSACTION_IDLE);
 }
 
-/* The last request of a pipeline is at its end; whether a transaction is open then, only the server knows. */
+/* The last request of a pipeline is at its end; whether a transaction is open then, only the server knows.  If all that is
+ * outstanding are our own answers, it has nothing to tell. */
 static bool
 is_behind_others(const struct session *s)
 {
-	return s->link != NULL && !pipeline_is_empty(&s->link->pipeline) && !s->link->pipeline.open &&
-	       !s->link->pipeline.in_copy && !s->link->pipeline.skipping;
+	const struct pipeline *p;
+
+	if (s->link == NULL)
+		return false;
+	p = &s->link->pipeline;
+	if (p->open || p->in_copy || p->skipping)
+		return false;
+	for (uint32_t i = 0; i < p->count; i++) {
+		if (pipeline_at(p, i)->action != REPLY_ANSWER)
+			return true;
+	}
+	return false;
 }
 
 static bool
@@ -479,7 +490,7 @@ throttle_request(struct batch *b, const struct request *rq, struct error *e)
 		return is_outside(s) ? refuse(b, e) : THROTTLE_FAIL;
 	if (t->state != THROTTLE_UNDER_WAY && s->transaction_since == 0 && is_outside(s))
 		return begin(t, b);
-	if (is_behind_others(s) && limit_is_over(&t->set, b->now)) {
+	if (!t->paid && is_behind_others(s) && limit_is_over(&t->set, b->now)) {
 		stream_pause(&s->client->stream);
 		return THROTTLE_WAIT;
 	}

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from helpers import SLOW, as_user, end_with_us, free_port, make_dir, remove_dir, wait_until
-from wire import bind, execute, message, parse, query
+from wire import bind, close, execute, message, parse, query
 
 pytestmark = pytest.mark.ours("limits")
 
@@ -137,6 +137,23 @@ def test_named_statements_survive_a_refusal(pgusher):
         answers = wait_until(lambda: [m for m in c.ask(bind(statement="a"), execute(), SYNC) if m.kind == "D"], 5,
                              "there is room again")
         assert "42" in str(answers[0].row)
+
+
+@pytest.mark.parametrize("first", [parse("b", "SELECT 41 + 1"), close("S", "a") + parse("b", "SELECT 41 + 1")],
+                         ids=["parse", "close"])
+def test_what_no_server_is_asked_for_is_waited_for_by_nobody(pgusher, first):
+    """A query whose first messages pgusher answers itself goes on behind them, outside a transaction and in one."""
+    p = start(pgusher, {"tenant": "queries=1 queries_burst=1 max_delay=60"}, pool_mode="transaction")
+    cycle = (first, bind(statement="b"), execute(), close("S", "b"), SYNC)
+    with p.wire() as c:
+        c.login("shop", "app")
+        c.ask(parse("a", "SELECT 41 + 1"), SYNC)
+        for _ in range(2):
+            assert [m.row for m in c.ask(*cycle) if m.kind == "D"] == [["42"]]
+        c.query("BEGIN")
+        for _ in range(2):
+            assert [m.row for m in c.ask(*cycle) if m.kind == "D"] == [["42"]]
+        c.query("COMMIT")
 
 
 def test_never_inside_a_transaction(pgusher):
