@@ -6,10 +6,10 @@
  *	                            └─ guard_admits           learn, tell; PROTECT: the server fails in its place
  *
  * What is looked at: Query, Parse, FunctionCall, and Bind of a statement that was prepared
- * before the mode came into force.  So nothing slips by: pieces are waited for, each message
- * of a pipeline is looked at in its place, SQL's PREPARE and EXECUTE are texts as others, and
- * what comes as CopyData is no text.  A cycle that is sent once more (session/retry.h) was
- * judged the first time.  A portal that was bound goes on.  Replication connections are not
+ * before the mode came into force.  So nothing slips by: pieces are waited for (names: naming.c),
+ * each message of a pipeline is looked at in its place, SQL's PREPARE and EXECUTE are texts as
+ * others, and what comes as CopyData is no text.  A cycle that is sent once more (session/retry.h)
+ * was judged the first time.  A portal that was bound goes on.  Replication connections are not
  * looked at.
  *
  * A text that is longer than TIMING_TEXT, or that the server reads otherwise than we do

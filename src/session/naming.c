@@ -23,6 +23,7 @@
 #include "pg/message.h"
 #include "pg/reader.h"
 #include "pg/writer.h"
+#include "session/guard.h"
 #include "session/memory.h"
 #include "session/request.h"
 
@@ -451,6 +452,37 @@ naming_close(struct batch *b, struct request *rq)
 
 /* --- when --- */
 
+/* Does anybody have to know what this session's messages name? */
+static bool
+reads_names(const struct session *s)
+{
+	return tracks_statements(s) || timing_reads_text(s) || guard_is_on(s);
+}
+
+/* Read the names, which stand in front, within the first n bytes.  false: they have no end there. */
+static bool
+names_end_within(const struct request *rq, size_t n)
+{
+	struct reader r;
+
+	reader_init(&r, rq->start + FRAME_HEADER, (rq->here < n ? rq->here : n) - FRAME_HEADER);
+	(void)reader_string(&r);
+	if (rq->frame.type == FE_BIND)
+		(void)reader_string(&r);
+	return reader_ok(&r);
+}
+
+/* Whoever can't read a message up to its names would have to pass it as it is, whatever it says. */
+bool
+naming_is_too_long(const struct session *s, const struct request *rq)
+{
+	if (rq->frame.size <= NAMES_MAX || rq->frame.type == FE_FUNCTION_CALL || !reads_names(s))
+		return false;
+	if (rq->frame.type != FE_PARSE && rq->frame.type != FE_BIND)
+		return true;
+	return rq->here >= NAMES_MAX && !names_end_within(rq, NAMES_MAX);
+}
+
 /* Has enough of a message with names come?  A named Parse is needed whole: its text is what is prepared. */
 bool
 naming_is_readable(const struct session *s, const struct request *rq)
@@ -460,16 +492,15 @@ naming_is_readable(const struct session *s, const struct request *rq)
 
 	if (rq->frame.type == FE_FUNCTION_CALL)
 		return rq->here == rq->frame.size || rq->here >= FRAME_HEADER + sizeof(uint32_t);
-	if (rq->here == rq->frame.size || (!tracks_statements(s) && !timing_reads_text(s)))
+	if (rq->here == rq->frame.size || !reads_names(s))
 		return true;
-	if (rq->frame.type == FE_DESCRIBE || rq->frame.type == FE_CLOSE || rq->frame.type == FE_EXECUTE)
-		return rq->frame.size > NAMES_MAX;	/* too long for a name: PostgreSQL will say so */
+	if (rq->frame.type != FE_PARSE && rq->frame.type != FE_BIND)
+		return false;
+	if (!names_end_within(rq, rq->here))
+		return false;
 	reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
-	if (rq->frame.type == FE_BIND)
-		(void)reader_string(&r);
-	if (reader_string(&r)[0] == '\0' || rq->frame.type == FE_BIND || !tracks_statements(s))
-		return reader_ok(&r) || rq->here > NAMES_MAX;
-	return !memory_admits(s, rq, &e);	/* it will be refused without its text */
+	return rq->frame.type == FE_BIND || reader_string(&r)[0] == '\0' || !tracks_statements(s) ||
+	       !memory_admits(s, rq, &e);	/* it will be refused without its text */
 }
 
 bool

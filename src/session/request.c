@@ -380,6 +380,8 @@ wait_for_sense(struct batch *b, struct request *rq)
 {
 	struct session *s = b->session;
 
+	if (rq->rule->has_names && naming_is_too_long(s, rq))
+		return refuse_client(b, SQLSTATE_PROTOCOL_VIOLATION, "name of prepared statement or portal is too long");
 	if (rq->rule->has_names && !naming_is_readable(s, rq)) {
 		s->client->want = rq->frame.size;
 		if (rq->frame.type == FE_PARSE && naming_tells_a_name(s, rq))

@@ -88,7 +88,10 @@ void naming_bind(struct batch *b, struct request *rq);
 void naming_describe(struct batch *b, struct request *rq);
 void naming_close(struct batch *b, struct request *rq);
 
-/* Has enough of such a message come to handle it? */
+/* Are its names so long that it can't be waited for them?  Nobody would know what it says: it may not pass. */
+bool naming_is_too_long(const struct session *s, const struct request *rq);
+
+/* Has enough of such a message come to handle it, its names in any case, where somebody has to know them? */
 bool naming_is_readable(const struct session *s, const struct request *rq);
 
 /* Is it about a named statement, as far as it has come? */

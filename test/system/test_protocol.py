@@ -265,6 +265,26 @@ def test_message_body_malformed(shared, letter, body):
         alive(shared)
 
 
+LONG = "n" * 20000
+
+
+@pytest.mark.ours("renames statements only if all of the message has come")
+@pytest.mark.parametrize("begins,whole", [
+    ("parse", wire.parse(LONG, "SELECT set_config('search_path', 'evil', false)")), ("portal", wire.bind(LONG, "s")),
+    ("statement", wire.bind("", LONG)), ("both", wire.bind(LONG[:10000], LONG[:10000])),
+    ("describe", wire.describe("S", LONG)), ("close", wire.close("S", LONG)), ("execute", wire.execute(LONG))],
+    ids=lambda v: v if isinstance(v, str) else "")
+@pytest.mark.parametrize("how", ["in pieces", "at once"])
+def test_names_that_are_too_long_to_be_read(shared, begins, whole, how):
+    """No message passes whose names nobody has read, however it comes."""
+    with shared.wire("shop") as c:
+        c.ask(wire.parse("s", "SELECT 1"), wire.SYNC)
+        c.send(whole[:17000] if how == "in pieces" else whole)
+        [m] = ends(c)
+        assert m.fields["S"] == "FATAL" and "too long" in m.fields["M"]
+    alive(shared)
+
+
 def test_copy_messages_outside_of_copy(shared):
     """PostgreSQL ignores CopyData, CopyDone and CopyFail when there is no COPY."""
     with shared.wire("shop") as c:

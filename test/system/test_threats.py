@@ -213,6 +213,29 @@ def test_prepared_before(kind):
         assert passes(reply) or "prepare it again" in str(reply)
 
 
+@pytest.mark.parametrize("query_stats", [0, 1])
+@pytest.mark.parametrize("pool_mode", ["transaction", "session"])
+def test_names_in_pieces(pgusher, pool_mode, query_stats):
+    """Nothing passes because its names have not come yet, or are too long for anybody to read them."""
+    p = pgusher(**settings(pool_mode=pool_mode, query_stats=query_stats))
+    record(p, USUAL, dbname="shop")
+    mode(p, "off")
+    name = "n" * 5000
+    with p.wire("shop") as c:
+        c.ask(wire.parse(name, BAD) + wire.SYNC)
+        mode(p, "protect")
+        ask = wire.bind("", name) + wire.execute() + wire.SYNC
+        c.send(ask[:3000])
+        c.quiet()
+        c.send(ask[3000:])
+        assert refused(c.until_ready())
+    for ask in wire.parse("n" * 140000, BAD), wire.bind("n" * 140000, "x"):
+        with p.wire("shop") as c:
+            c.send(ask[:20000])
+            [m] = c.until_closed()
+            assert m.code == "08P01" and "too long" in m.fields["M"]
+
+
 def test_execute_of_sql(kind):
     with kind.wire("shop") as c:
         assert refused(c.ask(wire.query("PREPARE x AS SELECT 1, 2")))
