@@ -4,7 +4,8 @@
  * A backend outlives our close() by the time it takes it to notice, or to finish what it does.  PostgreSQL closes its
  * side when the process has ended: only then is the place of the connection free.  There is no deadline: a backend that
  * is busy for another minute is there for another minute, and one more than the cap would be one too many.  If the
- * machine is gone, the kernel says so in half a minute (stream_half_close).
+ * machine is gone, the kernel says so in half a minute (stream_half_close).  But who waits for a place is told soon that
+ * this one takes its time.
  */
 #include <stdlib.h>
 
@@ -14,12 +15,16 @@
 
 #define LONG_TIME (10 * USEC_PER_SEC)
 
+/* A backend that has nothing else to do ends in a few ms. */
+#define SOON (250 * USEC_PER_MSEC)
+
 struct farewell {
 	LIST_ENTRY(farewell) link;
 	struct pools *pools;
 	struct stream stream;
 	struct seat *seat;
 	usec_t since;
+	bool leaving;			/* its place counts as on its way back */
 	struct deferred deferred;
 };
 
@@ -38,7 +43,7 @@ end(struct farewell *f)
 		log_warning("a server that was closed took %lld s to end: its place was taken as long", (long long)(took / USEC_PER_SEC));
 	LIST_REMOVE(f, link);
 	stream_close(&f->stream);
-	hosts_give(f->pools->hosts, &f->seat, true);
+	hosts_give(f->pools->hosts, &f->seat, f->leaving);
 	loop_defer(f->pools->env->loop, &f->deferred, on_end);
 }
 
@@ -89,10 +94,27 @@ pool_part(struct pools *ps, struct stream *s, struct seat **seat, bool leaving)
 	f->pools = ps;
 	f->seat = *seat;
 	f->since = clock_now();
+	f->leaving = true;
 	*seat = NULL;
 	stream_open(&f->stream, stream_half_close(s), &stream_ops);
 	stream_attach(&f->stream, ps->env->loop);
 	LIST_INSERT_HEAD(&ps->farewells, f, link);
+}
+
+/* The newest is first. */
+void
+pools_doubt_farewells(struct pools *ps, usec_t now)
+{
+	struct farewell *f;
+
+	LIST_FOREACH(f, &ps->farewells, link) {
+		if (!f->leaving)
+			return;
+		if (now - f->since < SOON)
+			continue;
+		f->leaving = false;
+		hosts_linger(ps->hosts, f->seat);
+	}
 }
 
 void

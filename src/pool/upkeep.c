@@ -268,6 +268,7 @@ forget_empty(struct pools *ps, usec_t now)
 void
 pools_upkeep(struct pools *ps)
 {
+	pools_doubt_farewells(ps, clock_now());
 	each_kept(ps, keep_up);
 	forget_empty(ps, clock_now());
 }
@@ -285,11 +286,13 @@ pools_retry(struct pools *ps)
 	each_kept(ps, retry);
 }
 
-static void
-refresh(struct pool *p)
+/* What failed before may be mended. */
+void
+pool_line_changed(struct pool *p)
 {
 	p->user_conf = config_find_user(pool_config(p), p->user->name);
-	p->retry_at = 0;	/* the cause of failures may be mended */
+	pool_forget_failures(p);
+	pool_forget_place(p);
 	pool_choose_pace(p);
 	pool_keep(p);
 }
@@ -302,7 +305,7 @@ pools_config_changed(struct pools *ps)
 
 	while ((t = tenants_next(ps->tenants, t)) != NULL) {
 		LIST_FOREACH(p, &t->pools, link)
-			refresh(p);
+			pool_line_changed(p);
 	}
 }
 

@@ -5,7 +5,9 @@
  * open to it takes a place before it dials and gives it back when the server has
  * closed its side, which is when its backend has ended: those of pools, cancel
  * requests, questions of our own.  So the cap (max_connections of [hosts]) is
- * never exceeded, by whatever thread.
+ * never exceeded, by whatever thread; but by one cancel request at a time, if no place
+ * was found for it in HOST_CANCEL_PATIENCE: it may be what makes room.  (PostgreSQL does
+ * not count them in its own max_connections.)
  *
  *	pool wants to grow ── hosts_claim ──> a place ───────────────> dial
  *	                          │ full
@@ -53,6 +55,8 @@
 #include "base/error.h"
 #include "config/config.h"
 
+#define HOST_CANCEL_PATIENCE (250 * USEC_PER_MSEC)
+
 struct host;
 struct hosts;
 struct share;
@@ -91,7 +95,7 @@ enum seat_wanted {
 enum claim_kind {
 	CLAIM_ORDINARY,
 	CLAIM_ADMIN,		/* may use admin_reserve; not queued behind tenants */
-	CLAIM_CANCEL,		/* likewise */
+	CLAIM_CANCEL,		/* likewise; after a while one goes beyond the cap */
 };
 
 enum claim_state {
@@ -180,7 +184,11 @@ void hosts_withdraw(struct hosts *h, struct claim *c, bool refused);
 /* One of a seat's places will be given back as soon as its server has closed.  Once for each. */
 void hosts_leave(struct hosts *h, struct seat *seat);
 
-/* A place is free again: the connection is gone.  leaving: hosts_leave, or hosts_yield, was called for it. */
+/* It was not given back, and may not be for long: nobody is served by waiting for it.  It counts as leaving no more. */
+void hosts_linger(struct hosts *h, struct seat *seat);
+
+/* A place is free again: the connection is gone.  leaving: hosts_leave, or hosts_yield, was called for it, and not
+ * hosts_linger. */
 void hosts_give(struct hosts *h, struct seat **seat, bool leaving);
 
 /* A connection changes threads: its place goes to the seat of w->worker. */
@@ -200,8 +208,8 @@ seat_is_wanted(const struct seat *seat)
  * for; false: there is none.  What it closes counts as leaving already. */
 void hosts_collect(struct hosts *h, int worker, bool (*evict)(void *arg, struct seat *seat), void *arg);
 
-/* Time has passed: look again who must give up one for those who wait.  Any thread, every few ms while a claim of its
- * waits. */
+/* Time has passed: look again who must give up one for those who wait, or because a cap was lowered.  Any thread, every
+ * few ms while a claim of its waits, and now and then. */
 void hosts_look_again(struct hosts *h);
 
 /* A place for a connection that is none of a pool's (the catalogue's, a benchmark's), given back with

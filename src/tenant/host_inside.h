@@ -53,6 +53,7 @@ struct host {
 	int max, reserve, min;		/* max 0: no cap */
 	usec_t min_lease;
 	int used, side;
+	bool beyond;			/* a cancel request took a place though there was none */
 	int leaving;			/* of used: on their way back */
 	int asked;			/* idle ones that workers were asked to close */
 	int tenants;
@@ -122,8 +123,9 @@ struct seat *host_seat(struct host *h, const struct wish *w);
 struct seat *host_try(struct host *h, const struct wish *w);
 void seat_release_unused(struct seat *seat);
 
-/* One that is used gets on its way back. */
+/* One that is used gets on its way back; or does so no more. */
 void seat_leave(struct seat *seat);
+void seat_stay(struct seat *seat);
 
 void share_queue_add(struct share *s);
 void share_queue_remove(struct share *s);

@@ -233,6 +233,13 @@ seat_leave(struct seat *seat)
 	change(seat->share, 0, 1);
 }
 
+void
+seat_stay(struct seat *seat)
+{
+	seat->leaving--;
+	change(seat->share, 0, -1);
+}
+
 /* --- granting --- */
 
 int
@@ -356,6 +363,24 @@ note_waited(struct host *h)
 		LIST_REMOVE(h, waited_link);
 }
 
+/* Every connection may be busy with what nobody waits for any more, and only cancel requests would end it. */
+static void
+let_one_beyond(struct host *h)
+{
+	usec_t now = clock_now();
+	struct claim *c;
+
+	if (h->nexpress == 0 || h->beyond)
+		return;
+	TAILQ_FOREACH(c, &h->express, link) {
+		if (c->kind != CLAIM_CANCEL || now - c->since < HOST_CANCEL_PATIENCE)
+			continue;
+		h->beyond = true;
+		grant(h, c);
+		return;
+	}
+}
+
 void
 host_serve(struct host *h)
 {
@@ -363,6 +388,7 @@ host_serve(struct host *h)
 
 	while (h->nexpress > 0 && has_room(h, CLAIM_ADMIN))
 		grant(h, TAILQ_FIRST(&h->express));
+	let_one_beyond(h);
 	while ((s = share_queue_first(h)) != NULL && has_room(h, CLAIM_ORDINARY))
 		grant(h, TAILQ_FIRST(&s->claims));
 	note_waited(h);
@@ -441,6 +467,8 @@ unuse(struct seat *seat, bool leaving)
 	seat->used--;
 	seat->leaving -= leaving;
 	s->host->side -= seat->side;
+	if (seat->side)
+		s->host->beyond = false;
 	change(s, -1, leaving ? -1 : 0);
 }
 
@@ -475,6 +503,15 @@ hosts_leave(struct hosts *hs, struct seat *seat)
 {
 	pthread_mutex_lock(&hs->lock);
 	seat_leave(seat);
+	pthread_mutex_unlock(&hs->lock);
+}
+
+void
+hosts_linger(struct hosts *hs, struct seat *seat)
+{
+	pthread_mutex_lock(&hs->lock);
+	seat_stay(seat);
+	host_serve(seat->share->host);
 	pthread_mutex_unlock(&hs->lock);
 }
 
@@ -555,9 +592,8 @@ static void
 stay(struct hosts *hs, struct seat *seat)
 {
 	pthread_mutex_lock(&hs->lock);
-	seat->leaving--;
 	seat->share->host->evictions--;
-	change(seat->share, 0, -1);
+	seat_stay(seat);
 	pthread_mutex_unlock(&hs->lock);
 }
 

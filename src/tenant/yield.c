@@ -221,10 +221,10 @@ hosts_yield(struct hosts *hs, struct seat *seat, usec_t since, bool unneeded)
 void
 hosts_look_again(struct hosts *hs)
 {
-	struct host *h;
+	struct host *h, *next;
 
 	pthread_mutex_lock(&hs->lock);
-	LIST_FOREACH(h, &hs->waited, waited_link)
-		host_seek(h);
+	LIST_FOREACH_SAFE(h, &hs->waited, waited_link, next)
+		host_serve(h);
 	pthread_mutex_unlock(&hs->lock);
 }

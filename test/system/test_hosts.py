@@ -285,6 +285,61 @@ def test_a_place_is_free_when_the_backend_has_ended(pg, pgusher):
     back_to_zero(p)
 
 
+def start_query(p, tenant, sql):
+    """A client in the middle of sql."""
+    before = len(p.pg.backends(user="app", where="state = 'active'"))
+    c = p.wire(tenant)
+    c.send(wire.query(sql))
+    wait_until(lambda: len(p.pg.backends(user="app", where="state = 'active'")) > before, 5, "it runs")
+    return c
+
+
+def test_who_waits_does_not_wait_for_a_backend_that_does_not_end(pg, pgusher):
+    """It may take minutes: somebody else's idle connection is closed instead."""
+    p = pgusher(databases=many(3, port=pg.port), sections=hosts(pg, max_connections=2, min_lease=0), **NORMAL)
+    start_query(p, "m0", STUBBORN.replace("0.3", "60").format(60)).close()
+    try:
+        wait_until(lambda: pg.backends(user="app", where="wait_event = 'PgSleep'") and host(p)["side"] == 0, 5, "it is cancelled")
+        with Sampler(pg) as sampler, p.connect("m1") as idle, p.connect("m2") as other:
+            for c in (idle, other, idle, other):
+                since = time.monotonic()
+                c.execute("SELECT 1")
+                assert time.monotonic() - since < 5 * SLOW
+        assert sampler.highest == 2
+    finally:
+        pg.terminate("t1")
+    back_to_zero(p)
+    ends_clean(p)
+
+
+def test_abandoned_queries_do_not_fill_a_host(pg, pgusher):
+    """All that it has were left in the middle of something, and the requests that end them need places as well."""
+    p = pgusher(databases=many(4, port=pg.port), sections=hosts(pg, max_connections=4), **NORMAL)
+    clients = [start_query(p, f"m{i % 3}", f"SELECT pg_sleep({600 + i})") for i in range(4)]
+    with Sampler(pg) as sampler:
+        for c in clients:
+            c.reset()
+        wait_until(lambda: not pg.backends(user="app"), 5, "they are cancelled")
+        with p.connect("m3") as c:
+            assert c.execute("SELECT 1").fetchone() == (1,)
+    assert sampler.highest == 4
+    back_to_zero(p)
+    ends_clean(p)
+
+
+def test_a_cancel_is_delivered_though_every_connection_is_busy(pg, pgusher):
+    p = pgusher(databases=many(2, port=pg.port), sections=hosts(pg, max_connections=2), **NORMAL)
+    a, b = start_query(p, "m0", "SELECT pg_sleep(600)"), start_query(p, "m1", "SELECT pg_sleep(601)")
+    for c in (a, b):
+        c.cancel()
+        assert [m.code for m in c.until_ready(5 * SLOW) if m.kind == "E"] == ["57014"]
+        c.send(wire.query("SELECT pg_sleep(600)"))
+    a.close()
+    b.close()
+    back_to_zero(p)
+    ends_clean(p)
+
+
 def test_postgres_is_restarted_under_load(pg, pgusher):
     cap = 8
     p = pgusher(databases=many(8, port=pg.port, pool_size=10), sections=hosts(pg, max_connections=cap), workers=2,
@@ -334,3 +389,24 @@ def test_target_session_attrs(pg, pgusher):
             assert c.execute("SELECT 1").fetchone() == (1,)
     with pytest.raises(psycopg.OperationalError, match="standby"):
         p.connect("standby")
+
+
+def test_who_waits_for_a_full_host_does_not_when_the_line_names_another(pg, pgusher):
+    p = pgusher(databases=many(2, port=pg.port), sections=hosts(pg, max_connections=1), **NORMAL)
+    answers = []
+
+    def ask():
+        with p.connect("m1") as c:
+            answers.append(c.execute("SELECT 1").fetchone())
+
+    with p.connect("m0", autocommit=False) as holder:
+        holder.execute("SELECT 1")
+        thread = threading.Thread(target=ask)
+        thread.start()
+        wait_until(lambda: host(p)["waiting"] == 1, 5, "it waits")
+        p.change(databases={"m1": {"host": "localhost", "port": pg.port, "dbname": "t2"}})
+        thread.join(10 * SLOW)
+        assert answers == [(1,)]
+        assert host(p)["waiting"] == 0
+    back_to_zero(p)
+    ends_clean(p)

@@ -26,6 +26,7 @@ struct actor {
 
 static struct {
 	struct hosts *hosts;
+	void (*before_eviction)(struct actor *a);	/* if set */
 	bool told[WORKERS];
 	struct actor actors[400];
 	int nactors;
@@ -126,6 +127,7 @@ claim(struct actor *a, enum claim_kind kind)
 {
 	struct wish w = wish_of(a);
 
+	w.side = kind == CLAIM_CANCEL;
 	if (hosts_claim(stage.hosts, &a->claim, kind, &w) == CLAIM_GRANTED) {
 		hold(a);
 		return true;
@@ -162,6 +164,8 @@ evict(void *arg, struct seat *seat)
 	struct actor *a = seat->owner;
 
 	(void)arg;
+	if (stage.before_eviction != NULL)
+		stage.before_eviction(a);
 	for (int i = 0; i < a->nheld; i++) {
 		if (a->held[i] != seat || !a->idle[i])
 			continue;
@@ -436,6 +440,70 @@ Test(host, the_reserve_is_for_administrators_and_cancels)
 	cr_assert_eq(late->nheld, 1);
 }
 
+static void
+age(struct actor *a)
+{
+	a->claim.since -= HOST_CANCEL_PATIENCE;
+}
+
+/* Each may be the one that makes room for the others. */
+Test(host, one_cancel_at_a_time_goes_beyond_the_cap)
+{
+	struct actor *a, *first, *second, *root;
+
+	open_stage("pg = max_connections=2 min_lease=0");
+	a = actor("a", 1, 0);
+	root = actor("a", 1, 0);
+	first = actor("a", 1, 1);
+	second = actor("b", 1, 2);
+	claim(a, CLAIM_ORDINARY);
+	claim(a, CLAIM_ORDINARY);
+	cr_assert_not(claim(root, CLAIM_ADMIN));
+	cr_assert_not(claim(first, CLAIM_CANCEL));
+	cr_assert_not(claim(second, CLAIM_CANCEL));
+	hosts_look_again(stage.hosts);
+	deliver();
+	cr_assert(first->waits, "somebody may be about to give one");
+	age(root);
+	age(first);
+	age(second);
+	hosts_look_again(stage.hosts);
+	deliver();
+	cr_assert_eq(first->nheld, 1);
+	cr_assert(second->waits && root->waits);
+	cr_assert_eq(facts().used, 3);
+	give(first, 0, false);
+	deliver();
+	cr_assert_eq(second->nheld, 1);
+	give(second, 0, false);
+	deliver();
+	cr_assert(root->waits);
+	cr_assert_eq(facts().used, 2);
+}
+
+/* What takes its time to end serves nobody: an idle one is closed instead. */
+Test(host, who_waits_does_not_count_on_one_that_lingers)
+{
+	struct actor *a, *b, *c;
+
+	open_stage("pg = max_connections=2 min_lease=0");
+	a = actor("a", 1, 0);
+	b = actor("b", 1, 1);
+	c = actor("c", 1, 2);
+	claim(a, CLAIM_ORDINARY);
+	claim(b, CLAIM_ORDINARY);
+	set_idle(b, 0, true);
+	hosts_leave(stage.hosts, a->held[0]);
+	cr_assert_not(claim(c, CLAIM_ORDINARY));
+	deliver();
+	cr_assert_eq(b->nheld, 1);
+	hosts_linger(stage.hosts, a->held[0]);
+	deliver();
+	cr_assert_eq(b->nheld, 0);
+	cr_assert_eq(c->nheld, 1);
+	cr_assert_eq(facts().leaving, 0);
+}
+
 Test(host, a_lower_cap_shrinks)
 {
 	const struct config *c;
@@ -561,8 +629,8 @@ run_at_random(unsigned seed, int cap, int tenants)
 		}
 		if (random() % 3 == 0)
 			deliver();
-		cr_assert_leq(facts().used, now_cap);
-		cr_assert_leq(stage.used, now_cap);
+		cr_assert_leq(facts().used, now_cap + stage.hosts->by_key->beyond);
+		cr_assert_leq(stage.used, now_cap + stage.hosts->by_key->beyond);
 	}
 	/* All that wait are served as the others go. */
 	for (int round = 0; round < tenants; round++) {
@@ -604,6 +672,39 @@ Test(host, a_place_moves_with_its_server)
 	a->held[0] = hosts_move(stage.hosts, a->held[0], &w);
 	cr_assert_eq(a->held[0]->worker, 3);
 	cr_assert_eq(facts().used, 1);
+}
+
+static void
+move_away(struct actor *a)
+{
+	struct wish w = wish_of(a);
+
+	set_idle(a, 0, false);
+	w.worker = 3;
+	a->held[0] = hosts_move(stage.hosts, a->held[0], &w);
+}
+
+/* Another worker adopts a server while this one looks for something idle in its seat. */
+Test(host, a_seat_that_is_asked_outlives_its_last_place)
+{
+	struct actor *a, *b;
+
+	open_stage("pg = max_connections=1 min_lease=0");
+	a = actor("a", 1, 0);
+	b = actor("b", 1, 1);
+	claim(a, CLAIM_ORDINARY);
+	set_idle(a, 0, true);
+	claim(b, CLAIM_ORDINARY);
+	stage.before_eviction = move_away;
+	deliver();
+	cr_assert_eq(a->held[0]->worker, 3);
+	cr_assert_eq(facts().leaving, 0);
+	cr_assert_eq(a->held[0]->share->leaving, 0);
+	cr_assert_eq(a->held[0], LIST_FIRST(&a->held[0]->share->seats));
+	cr_assert_null(LIST_NEXT(a->held[0], link), "the other seat is gone");
+	give(a, 0, false);
+	deliver();
+	cr_assert_eq(b->nheld, 1);
 }
 
 Test(host, side_connections_evict_nobody)
