@@ -165,6 +165,17 @@ send_out(struct session *s)
 	buffer_clear(out);
 }
 
+/* They run if something came in front of it that is answered here, too, but needs a server (Close). */
+static void
+stop_clocks(struct session *s, bool idle)
+{
+	s->quiet_since = clock_recent();
+	s->query_since = 0;
+	if (idle)
+		s->transaction_since = 0;
+	throttle_over(s, s->quiet_since, idle);
+}
+
 /* It is over: e, or what was asked for is done. */
 static void
 finish(struct session *s, const struct error *e)
@@ -176,6 +187,7 @@ finish(struct session *s, const struct error *e)
 	struct change *c = s->change;
 	bool in_transaction = s->link != NULL && s->link->server->transaction != TRANSACTION_IDLE;
 
+	stop_clocks(s, !in_transaction);
 	if (e != NULL) {
 		struct error own = *e;
 
@@ -187,7 +199,6 @@ finish(struct session *s, const struct error *e)
 	writer_ready_for_query(&c->out, in_transaction ? s->link->server->transaction : TRANSACTION_IDLE);
 	send_out(s);
 	change_free(&s->change);
-	s->quiet_since = clock_recent();
 }
 
 static void
@@ -521,14 +532,17 @@ is_only_answers(const struct pipeline *p)
 
 /* Is nothing of this session's under way, so that it can go?  In a transaction only SHOW can be answered. */
 static enum change_step
-find_step(struct session *s, enum setting_verb verb, const struct request *rq)
+find_step(struct batch *b, enum setting_verb verb, const struct request *rq)
 {
+	struct session *s = b->session;
 	struct link *k = s->link;
 
 	if (k == NULL)
 		return CHANGE_TAKEN;
-	if (!k->pipeline.open && k->pipeline.count > 0 && is_only_answers(&k->pipeline))
+	if (!k->pipeline.open && k->pipeline.count > 0 && is_only_answers(&k->pipeline)) {
+		request_send(b);
 		session_answer(s);
+	}
 	if (k->pipeline.open || k->pipeline.skipping)
 		return CHANGE_FAIL;
 	if (!session_is_quiet(s))
@@ -614,7 +628,7 @@ change_take(struct batch *b, struct request *rq)
 	verb = verb_of(s, rq, target);
 	if (verb == SETTING_NONE)
 		return CHANGE_NONE;
-	step = find_step(s, verb, rq);
+	step = find_step(b, verb, rq);
 	if (step == CHANGE_TAKEN)
 		begin_cycle(s, rq, verb, target);
 	else if (step == CHANGE_STOP)

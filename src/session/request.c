@@ -281,8 +281,8 @@ throw_away(struct batch *b, struct request *rq)
 	advance(b, rq);
 }
 
-static void
-send_batch(struct batch *b)
+void
+request_send(struct batch *b)
 {
 	struct session *s = b->session;
 
@@ -319,7 +319,7 @@ make_way(struct batch *b)
 	writer_end(out, writer_begin(out, FE_FLUSH));
 	gather_wrote(b->gather);
 	b->flush_asked = true;
-	send_batch(b);
+	request_send(b);
 	if (!is_held_up(b->session))
 		return true;
 	stream_pause(&b->session->client->stream);
@@ -585,7 +585,7 @@ session_on_input(struct client *c, const uint8_t *p, size_t n)
 	s->pool->tenant->traffic.received += b.pos - p;
 	throttle_count(s, (size_t)(b.pos - p));
 	if (c->state == CLIENT_READY) {
-		send_batch(&b);
+		request_send(&b);
 		part(s);
 	}
 	return (size_t)(b.pos - p);

@@ -77,6 +77,9 @@ pass(struct batch *b, enum request_kind kind)
 	pipeline_push(pipeline_of(b), kind, REPLY_PASS, NULL);
 }
 
+/* Send what has been put together for the server; b->gather is NULL then. */
+void request_send(struct batch *b);
+
 /* --- naming.c: handlers; b->gather is there --- */
 
 /* A request that may not be: have the server fail in its place, by which a transaction fails, too, and tell the client

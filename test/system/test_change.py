@@ -335,3 +335,45 @@ def test_clients_that_leave_on_the_way(house):
             if i % 2:
                 c.reset()
     wait_until(lambda: not [r for r in house.console("SHOW CLIENTS") if r["database"] in TENANTS])
+
+
+# ---- among messages that need no server ----
+
+@pytest.mark.parametrize("cycle", ["simple", "extended"])
+def test_behind_what_is_answered_here(pgusher, cycle):
+    """Our own answers of the same bytes come first."""
+    p = pgusher(pool_mode="transaction", users={"app": "tenants=*"})
+    show = [wire.query("SHOW pgusher.tenant")] if cycle == "simple" else \
+        [wire.parse("", "SHOW pgusher.tenant"), wire.bind(), wire.describe("P"), wire.execute(), wire.SYNC]
+    kinds = "TDCZ" if cycle == "simple" else "12TDCZ"
+    with p.wire("shop") as c:
+        for _ in range(3):
+            assert wire.kinds(c.ask(wire.close("S", "x"), *show)) == "3" + kinds
+            assert c.ask(wire.query("SELECT tenant FROM who"))[1].row == ["shop"]
+        c.ask(wire.parse("q", "SELECT tenant FROM who"), wire.SYNC)
+        c.ask(wire.bind("", "q"), wire.execute(), wire.SYNC)
+        assert wire.kinds(c.ask(wire.parse("r", "SELECT tenant FROM who"), *show)) == "1" + kinds
+        assert [m.row for m in c.ask(wire.bind("", "r"), wire.execute(), wire.SYNC) if m.kind == "D"] == [["shop"]]
+        assert wire.kinds(c.ask(wire.close("S", "r"), wire.query("SET pgusher.tenant = 'mill'"))) == "3CZ"
+        assert c.ask(wire.query("SELECT tenant FROM who"))[1].row == ["mill"]
+
+
+@pytest.mark.parametrize("text", ["SHOW pgusher.tenant", "SET pgusher.tenant = 'nowhere'"])
+def test_nothing_runs_on_when_it_is_over(pgusher, text):
+    """No server is lent to who is idle behind it, and no query is under way."""
+    p = pgusher(pool_mode="transaction", users={"app": "tenants=*"}, query_timeout=1, sections={"limits": {"tenant": "active=5"}})
+
+    def used():
+        return [r["used"] for r in p.console("SHOW LIMITS") if (r["kind"], r["name"]) == ("active", "shop")]
+
+    with p.wire("shop") as c:
+        c.query("SELECT 1")
+        c.send(wire.close("S", "x"), wire.FLUSH)
+        c.expect("3")
+        c.ask(wire.parse("", text), wire.bind(), wire.execute(), wire.SYNC)
+        wait_until(lambda: p.pool("shop")["sv_active"] == 0)
+        assert used() in ([], [0])
+        with p.wire("shop") as other:
+            other.send(wire.query("SELECT pg_sleep(30)"))
+            other.until_closed()  # by query_timeout
+        assert c.ask(wire.query("SELECT tenant FROM who"))[1].row == ["shop"]
