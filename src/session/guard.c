@@ -19,7 +19,7 @@
 /* A Parse may have so many bytes beside its text, and is waited for. */
 #define PARSE_MAX (2 * TIMING_TEXT)
 
-/* Statements of a session whose names are the server's own. */
+/* Statements of a session whose names are the server's own; beyond this, what was not used for longest is unread. */
 #define GUARDED_MAX 10000
 
 /* One that was looked at when it was prepared; what it is decides again when the mode has changed. */
@@ -120,6 +120,23 @@ find_guarded(const struct session *s, const char *name)
 }
 
 static void
+forget_guarded(struct session *s, struct guarded *g)
+{
+	HASH_DEL(s->guarded, g);
+	free(g);
+}
+
+/* The hash is in the order of use, longest ago first. */
+static void
+use_guarded(struct session *s, struct guarded *g)
+{
+	if (g->hh.next == NULL)
+		return;
+	HASH_DEL(s->guarded, g);
+	HASH_ADD_STR(s->guarded, name, g);
+}
+
+static void
 keep_guarded(struct session *s, const char *name, const struct habit_text *t)
 {
 	struct guarded *g = find_guarded(s, name);
@@ -127,7 +144,7 @@ keep_guarded(struct session *s, const char *name, const struct habit_text *t)
 
 	if (g == NULL) {
 		if (HASH_COUNT(s->guarded) >= GUARDED_MAX)
-			return;
+			forget_guarded(s, s->guarded);
 		g = memory_zalloc(sizeof(*g) + size);
 		memcpy(g->name, name, size);
 		HASH_ADD_STR(s->guarded, name, g);
@@ -136,6 +153,23 @@ keep_guarded(struct session *s, const char *name, const struct habit_text *t)
 	g->verb = t->verb;
 	g->effects = t->effects;
 	g->judged = s->pool->tenant->threat_epoch;
+	use_guarded(s, g);
+}
+
+/* If an error skips this Close, the statement is one that nobody knows: it has to be prepared again. */
+static void
+close_guarded(struct session *s, const struct request *rq)
+{
+	struct guarded *g = NULL;
+	struct reader r;
+
+	if (s->guarded == NULL)
+		return;
+	reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
+	if (reader_u8(&r) == 'S')
+		g = find_guarded(s, reader_string(&r));
+	if (g != NULL)
+		forget_guarded(s, g);
 }
 
 void
@@ -143,10 +177,8 @@ guard_forget(struct session *s)
 {
 	struct guarded *g, *next;
 
-	HASH_ITER(hh, s->guarded, g, next) {
-		HASH_DEL(s->guarded, g);
-		free(g);
-	}
+	HASH_ITER(hh, s->guarded, g, next)
+		forget_guarded(s, g);
 }
 
 /* --- what a message says; false: nothing that is to be judged --- */
@@ -221,6 +253,8 @@ see_servers_name(struct session *s, const char *text, struct sight *sight)
 {
 	struct guarded *g = find_guarded(s, text);
 
+	if (g != NULL)
+		use_guarded(s, g);
 	if (g != NULL && g->judged == s->pool->tenant->threat_epoch)
 		return false;
 	if (g != NULL)
@@ -460,6 +494,8 @@ guard_admits(struct batch *b, struct request *rq)
 	struct error e;
 	uint32_t rules = 0;
 
+	if (rq->frame.type == FE_CLOSE)
+		close_guarded(s, rq);
 	if (!see(s, rq, &sight))
 		return true;
 	if (s->pool->tenant->threat_mode == THREAT_RECORD)

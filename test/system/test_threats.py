@@ -236,6 +236,41 @@ def test_names_in_pieces(pgusher, pool_mode, query_stats):
             assert m.code == "08P01" and "too long" in m.fields["M"]
 
 
+def answer_cycles(c):
+    """A server that knows every name but the one that pgusher has it fail by."""
+    answers = {"P": wire.message("1"), "C": wire.message("3"), "B": wire.message("2"), "S": wire.ready(),
+               "E": wire.command_complete("SELECT 1"), "Q": wire.command_complete("SELECT 1") + wire.ready()}
+    c.accept()
+    failed = False
+    while (m := c.receive(timeout=600)).kind != "X":
+        failed &= m.kind != "S"
+        if not failed:
+            failed = m.kind == "B" and m.strings[1] == "pgusher_"
+            c.send(wire.error() if failed else answers[m.kind])
+
+
+def run(name):
+    return wire.bind("", name) + wire.execute() + wire.SYNC
+
+
+def test_many_statements_of_a_session(pgusher, fake_server):
+    """Those that were closed take no room, and of ten thousand others the one that was not used for longest goes."""
+    p = pgusher(pg=None, console={}, databases={"shop": fake_server(answer_cycles).address},
+                **settings(pool_mode="session"))
+    record(p, ["SELECT 1"], dbname="shop")
+    with p.wire("shop") as c:
+        c.ask(wire.parse("old", "SELECT 1") + wire.SYNC)
+        for i in range(105):
+            names = [f"S_{100 * i + j}" for j in range(100)]
+            c.ask(b"".join(wire.parse(n, "SELECT 1") + wire.close("S", n) for n in names) + wire.SYNC)
+        assert passes(c.ask(run("old")))
+        for i in range(105):
+            names = [f"T_{100 * i + j}" for j in range(100)]
+            assert passes(c.ask(b"".join(wire.parse(n, "SELECT 1") for n in names) + run("old")))
+        assert passes(c.ask(run("old"))) and passes(c.ask(run("T_10499")))
+        assert refused(c.ask(run("T_0"))) and refused(c.ask(run("S_10499")))
+
+
 def test_execute_of_sql(kind):
     with kind.wire("shop") as c:
         assert refused(c.ask(wire.query("PREPARE x AS SELECT 1, 2")))
