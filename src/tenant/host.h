@@ -71,7 +71,7 @@ struct seat {
 	bool side;			/* for questions of our own and cancel requests */
 	int used;			/* lock */
 	int leaving;			/* of these, on their way back; lock */
-	int claims;			/* lock */
+	int claims;			/* and whoever else needs it to stay; lock */
 	int asked;			/* idle ones that the worker was asked to close; lock */
 	usec_t granted_at;		/* the last one; lock */
 	/* Written by the worker, read by all. */

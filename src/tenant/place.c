@@ -568,7 +568,8 @@ next_granted(struct hosts *hs, int worker)
 	return c;
 }
 
-/* It counts as leaving from here on. */
+/* One of its places counts as leaving from here on.  The seat stays, whatever other workers do with its places, until
+ * end_asking. */
 static struct seat *
 next_asked(struct hosts *hs, int worker)
 {
@@ -581,19 +582,24 @@ next_asked(struct hosts *hs, int worker)
 		if (--seat->asked == 0)
 			TAILQ_REMOVE(&hs->inboxes[worker].asked, seat, asked_link);
 		seat_leave(seat);
+		seat->claims++;
 		seat->share->host->evictions++;
 	}
 	pthread_mutex_unlock(&hs->lock);
 	return seat;
 }
 
-/* It was lent meanwhile.  Others are looked for soon (hosts_look_again), not now: it may say so again. */
+/* Not evicted: it was lent meanwhile.  Others are looked for soon (hosts_look_again), not now: it may say so again. */
 static void
-stay(struct hosts *hs, struct seat *seat)
+end_asking(struct hosts *hs, struct seat *seat, bool evicted)
 {
 	pthread_mutex_lock(&hs->lock);
-	seat->share->host->evictions--;
-	seat_stay(seat);
+	if (!evicted) {
+		seat->share->host->evictions--;
+		seat_stay(seat);
+	}
+	seat->claims--;
+	seat_release_unused(seat);
 	pthread_mutex_unlock(&hs->lock);
 }
 
@@ -605,8 +611,6 @@ hosts_collect(struct hosts *hs, int worker, bool (*evict)(void *arg, struct seat
 
 	while ((c = next_granted(hs, worker)) != NULL)
 		c->granted(c);
-	while ((seat = next_asked(hs, worker)) != NULL) {
-		if (!evict(arg, seat))
-			stay(hs, seat);
-	}
+	while ((seat = next_asked(hs, worker)) != NULL)
+		end_asking(hs, seat, evict(arg, seat));
 }
