@@ -111,7 +111,6 @@ apply_finish(struct inquiry *q)
 	struct apply *a = container_of(q, struct apply, inquiry);
 
 	apply_log_settings(a->config);
-	workers_configure(&a->control->workers, a->config);
 	monitor_set_config(a->control->monitor, a->config);
 	a->control->http_retry_at = 0;	/* another address may have another fault */
 	open_http(a->control, a->config);
@@ -135,6 +134,7 @@ apply(struct control *k, const struct config *c, console_done_fn *done, void *ar
 	/* From here on it is what the next change builds on, though the workers have not all taken it yet. */
 	config_unref(&k->config);
 	k->config = c;
+	workers_configure(&k->workers, c);	/* a worker that knows of a new host opens connections at once */
 	limits_set_config(k->workers.commons.limits, c);
 	leases_set_config(k->leases, c);
 	desk_set_config(k->desk, c);	/* a worker that knows of a catalogue asks at once */
