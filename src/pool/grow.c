@@ -257,7 +257,8 @@ on_granted(struct claim *c)
 	p->pools->nclaiming--;
 	pool_grow(p);
 	/* Whoever waited may have left, or another limit be in the way: the place is for somebody else. */
-	pool_withdraw(p, false);
+	if (!p->claiming)
+		pool_withdraw(p, false);
 }
 
 void
@@ -473,17 +474,28 @@ may_grow(struct pool *p)
 	return pool_is_short(p) && clock_now() >= p->retry_at && has_room(p) && !asks_for_secret(p);
 }
 
-/* The host of which there is a place already, unless the configuration knows it no more. */
+void
+pool_forget_place(struct pool *p)
+{
+	const struct config_database *conf = p->tenant->conf;
+	const char *host;
+	int port;
+
+	if (p->claim.seat == NULL)
+		return;
+	host = hosts_name(p->claim.seat, &port);
+	if (conf == NULL || port != conf->port || !pool_names_host(p, host))
+		pool_withdraw(p, false);
+}
+
+/* Of which there is a place already, if there is one. */
 static const char *
 choose_host(struct pool *p, char *buf, size_t size)
 {
 	int port;
-	const char *granted = p->claim.seat != NULL ? hosts_name(p->claim.seat, &port) : NULL;
 
-	if (granted != NULL && port == p->tenant->conf->port && pool_names_host(p, granted))
-		return granted;
-	pool_withdraw(p, false);
-	return pool_choose_host(p, buf, size);
+	pool_forget_place(p);
+	return p->claim.seat != NULL ? hosts_name(p->claim.seat, &port) : pool_choose_host(p, buf, size);
 }
 
 /* The place comes last: it may take a while, and the others must not be kept from what this pool does not use yet. */
@@ -508,9 +520,10 @@ pool_grow(struct pool *p)
 }
 
 void
-pool_connected(struct pool *p)
+pool_forget_failures(struct pool *p)
 {
 	p->failures = 0;
+	p->wrong_roles = 0;
 	p->failing_since = 0;
 	p->unreachable = false;
 	p->retry_at = 0;

@@ -75,6 +75,9 @@ void pool_grow(struct pool *p);
 /* Leave the queue of a full host, or give back what it granted; fine if there is no claim. */
 void pool_withdraw(struct pool *p, bool refused);
 
+/* Likewise, if the tenant's line does not name that host (any more). */
+void pool_forget_place(struct pool *p);
+
 /* Does somebody wait for whom no server is on its way (from a check or a reset)? */
 bool pool_is_waited_for(const struct pool *p);
 
@@ -103,6 +106,9 @@ void pool_count_idle(const struct server *s, int n);
 const char *pool_choose_host(struct pool *p, char *buf, size_t size);
 int pool_count_hosts(const struct pool *p);
 
+/* p waits for a place at a host of a list: is there one at another now? */
+bool pool_has_open_host(struct pool *p);
+
 enum role_check {
 	ROLE_FITS,
 	ROLE_ASKED,		/* it is ready once more when it has answered */
@@ -121,9 +127,9 @@ void pool_stop_keeping(struct pool *p);
 /* Is it (one of) those that the tenant's line names? */
 bool pool_names_host(const struct pool *p, const char *host);
 
-/* An attempt to connect ended. */
-void pool_connected(struct pool *p);
+/* An attempt to connect failed; or was good, or what failed is not what is tried now. */
 void pool_connect_failed(struct pool *p, const struct error *e);
+void pool_forget_failures(struct pool *p);
 
 /* s is where a lender may decide: close it, clean it, hold it, or make it idle. */
 void pool_settle(struct server *s);

@@ -707,7 +707,7 @@ finish_login(struct server *s)
 		server_close(s, &e, e.message);
 		return;
 	}
-	pool_connected(p);
+	pool_forget_failures(p);
 	if (p->welcome == NULL)
 		p->welcome = params_ref(s->reported);
 	s->connect_query_due = p->replication == REPLICATION_NONE;

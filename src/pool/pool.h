@@ -240,6 +240,9 @@ void pool_refuse_all(struct pool *p, const struct error *e);
 /* A new snapshot is in ps->tenants. */
 void pools_config_changed(struct pools *ps);
 
+/* The line of p's tenant is another one. */
+void pool_line_changed(struct pool *p);
+
 /* A budget may have room: try again to serve whoever waits. */
 void pools_retry(struct pools *ps);
 

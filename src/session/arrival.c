@@ -161,19 +161,11 @@ arrivals_release(struct shard *s)
 	}
 }
 
-static void
-retry_pools(struct tenant *t)
-{
-	struct pool *p;
-
-	LIST_FOREACH(p, &t->pools, link)
-		p->retry_at = 0;	/* what failed may have been the old line's fault */
-}
-
 void
 shard_set_line(struct shard *s, const char *name, const char *line)
 {
 	struct tenant *t = tenants_find(s->tenants, name);
+	struct pool *p;
 	struct error e;
 
 	if (t == NULL || t->line == NULL)
@@ -182,8 +174,10 @@ shard_set_line(struct shard *s, const char *name, const char *line)
 		tenants_end(s->tenants, t);
 	else if (tenants_put(s->tenants, name, line, &e) == NULL)
 		log_error("what the catalogue says of \"%s\" is wrong, its old line counts on: %s", name, e.message);
-	if (t->conf == NULL)
+	if (t->conf == NULL) {
 		shard_end_tenant(s, t);
-	else
-		retry_pools(t);
+		return;
+	}
+	LIST_FOREACH(p, &t->pools, link)
+		pool_line_changed(p);
 }

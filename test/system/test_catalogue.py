@@ -410,6 +410,25 @@ def test_create_alter_drop(pgusher, catalogue, workers):
     assert catalogue.run("SELECT count(*) FROM pgusher.tenants") == [(0,)]
 
 
+def pace(p, catalogue):
+    return next(r["pace"] for r in p.console("SHOW HOSTS") if r["port"] == catalogue.pg.port)
+
+
+def test_altered_a_pool_has_its_size_found_out_or_no_more(pgusher, catalogue):
+    p = start(pgusher, catalogue)
+    p.console(f"CREATE TENANT acme '{catalogue.line('shop')} pool_size=2'")
+    with p.connect("acme") as c:
+        c.execute("SELECT 1")
+        assert pace(p, catalogue) == "off"
+        p.console(f"ALTER TENANT acme '{catalogue.line('shop')} pool_size=auto'")
+        wait_until(lambda: pace(p, catalogue) != "off", 5, "it has a pace")
+        c.execute("SELECT 1")
+        with c.transaction():
+            p.console(f"ALTER TENANT acme '{catalogue.line('shop')} pool_size=2'")
+            row = next(r for r in p.console("SHOW HOSTS") if r["port"] == catalogue.pg.port)
+            assert not row["pace_active"]
+
+
 def test_what_the_console_is_refused(pgusher, catalogue):
     p = start(pgusher, catalogue)
     line = catalogue.line("shop")

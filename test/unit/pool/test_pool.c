@@ -222,6 +222,26 @@ Test(pool, who_waits_too_long_for_it_is_told_why)
 	hear_end(c);
 }
 
+/* What the old line's server did does not count against the new one's. */
+Test(pool, a_line_that_is_mended_has_all_its_attempts)
+{
+	struct peer *c;
+
+	house_open(1, "one = PG user=pooler", "server_login_retry = 0.3");
+	c = client_open(0, "user=alice,database=one");
+	hear(c, "R(0)");
+	while (hears_nothing(c)) {
+		if (!backend_is_unwanted())
+			hang_up(backend_accept());
+	}
+	hear(c, "E(08006)");
+	house_configure(0, "one = PG user=pooler dbname=elsewhere", "server_login_retry = 0.3");
+	c = client_open(0, "user=alice,database=one");
+	hang_up(backend_accept());
+	backend_open();
+	client_welcome(c);
+}
+
 Test(pool, a_mute_server)
 {
 	struct peer *c, *s, *s2;
