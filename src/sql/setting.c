@@ -16,22 +16,32 @@ static const struct {
 	{ "SHOW", SETTING_SHOW },
 };
 
+#define THREE(a, b, c) ((uint32_t)(a) << 16 | (uint32_t)(b) << 8 | (uint32_t)(c))
+
+/* Every statement is asked this: three letters are enough to tell nearly all others. */
+static bool
+begins_like_a_verb(const char *text)
+{
+	switch (THREE(string_lower(text[0]), string_lower(text[1]), string_lower(text[2]))) {
+	case THREE('s', 'e', 't'):
+	case THREE('r', 'e', 's'):
+	case THREE('s', 'h', 'o'):
+		return true;
+	default:
+		return false;
+	}
+}
+
 bool
 setting_may_begin(const char *text, size_t n)
 {
-	while (n > 0 && strchr(" \t\r\n/-", *text) != NULL && *text != '\0') {
-		if (*text == '/' || *text == '-')
-			return n > 1;	/* behind a comment there may be anything */
+	while (n > 0 && (*text == ' ' || *text == '\t' || *text == '\r' || *text == '\n')) {
 		text++;
 		n--;
 	}
-	for (size_t i = 0; i < lengthof(verbs); i++) {
-		size_t length = strlen(verbs[i].word);
-
-		if (n > length && strncasecmp(text, verbs[i].word, length) == 0)
-			return true;
-	}
-	return false;
+	if (n > 1 && (*text == '/' || *text == '-'))
+		return true;	/* behind a comment there may be anything */
+	return n > 3 && begins_like_a_verb(text);
 }
 
 static bool
