@@ -19,15 +19,23 @@
 
 #define SETTING "pgusher.tenant"
 
+/* What is to be told of a cycle whose Sync has not come is not kept beyond that. */
+#define OUT_MAX (16 * 1024)
+
+/* Longer names of portals are taken for the same if they begin with the same. */
+#define PORTAL_NAME 64
+
 struct change {
-	enum setting_verb verb;
-	bool executed;			/* there is something to do at it */
+	bool bound;			/* verb, target and portal are known: what the cycle is about */
+	bool executed;			/* there is something to do at Sync */
 	bool failed;			/* skip to it */
 	bool under_way;
 	bool returning;			/* error says why */
 	struct buffer out;		/* what is to be told when it is over */
 	struct error error;
+	enum setting_verb verb;
 	char target[TENANT_NAME];
+	char portal[PORTAL_NAME];
 	/* of the session where it came from */
 	char *home;			/* the tenant */
 	const struct user *user;	/* who logged in, and from where */
@@ -71,17 +79,13 @@ text_of(const struct request *rq, size_t *n)
 	return *n > 0 ? (const char *)r.pos : NULL;
 }
 
-bool
-change_is_meant(const char *text, size_t n)
+static enum setting_verb
+read_text(const char *text, size_t n, char target[TENANT_NAME])
 {
-	char value[TENANT_NAME];
-
-	n = strnlen(text, n);
-	return n <= CHANGE_TEXT_MAX && setting_may_begin(text, n) &&
-	       setting_read(text, n, SETTING, value, sizeof(value)) != SETTING_NONE;
+	return setting_may_begin(text, n) ? setting_read(text, n, SETTING, target, TENANT_NAME) : SETTING_NONE;
 }
 
-/* The statement that a Bind or Describe is about, if it was prepared before and is one of this kind. */
+/* The statement that a Bind or Describe is about, if it was prepared before by a message that may be one of ours. */
 static const struct statement *
 statement_of(const struct session *s, const struct request *rq)
 {
@@ -106,7 +110,7 @@ statement_of(const struct session *s, const struct request *rq)
 
 		st = known != NULL ? known->statement : NULL;
 	}
-	return st != NULL && change_is_meant((const char *)st->body, st->size) ? st : NULL;
+	return st != NULL && FRAME_HEADER + strlen(name) + 1 + st->size <= CHANGE_MESSAGE_MAX ? st : NULL;
 }
 
 /* How the session is asked; NONE: it is not. */
@@ -118,13 +122,11 @@ verb_of(const struct session *s, const struct request *rq, char target[TENANT_NA
 	size_t n;
 
 	if (st != NULL)
-		return setting_read((const char *)st->body, st->size, SETTING, target, TENANT_NAME);
-	if (rq->frame.type != FE_QUERY && rq->frame.type != FE_PARSE)
+		return read_text((const char *)st->body, st->size, target);
+	if ((rq->frame.type != FE_QUERY && rq->frame.type != FE_PARSE) || rq->frame.size > CHANGE_MESSAGE_MAX)
 		return SETTING_NONE;
 	text = text_of(rq, &n);
-	if (text == NULL || rq->frame.size > CHANGE_TEXT_MAX || !setting_may_begin(text, n))
-		return SETTING_NONE;
-	return setting_read(text, n, SETTING, target, TENANT_NAME);
+	return text != NULL ? read_text(text, n, target) : SETTING_NONE;
 }
 
 /* --- answers --- */
@@ -371,6 +373,21 @@ perform(struct session *s)
 /* --- the cycle --- */
 
 static void
+begin(struct session *s)
+{
+	s->change = memory_zalloc(sizeof(*s->change));
+}
+
+/* What the cycle is about is known now. */
+static void
+settle(struct change *c, enum setting_verb verb, const char *target)
+{
+	c->bound = true;
+	c->verb = verb;
+	string_copy(c->target, target, sizeof(c->target));
+}
+
+static void
 execute(struct session *s)
 {
 	struct change *c = s->change;
@@ -380,15 +397,6 @@ execute(struct session *s)
 		return;
 	add_row(c, s->pool->tenant->name);
 	writer_command_complete(&c->out, "SHOW");
-}
-
-static void
-begin(struct session *s, enum setting_verb verb, const char *target)
-{
-	struct change *c = s->change = memory_zalloc(sizeof(*c));
-
-	c->verb = verb;
-	string_copy(c->target, target, sizeof(c->target));
 }
 
 static void
@@ -402,7 +410,7 @@ set_wrong(struct error *e)
 static void
 take_query(struct session *s, enum setting_verb verb, const char *target)
 {
-	begin(s, verb, target);
+	settle(s->change, verb, target);
 	if (verb == SETTING_SHOW)
 		add_row_shape(s->change);
 	execute(s);
@@ -441,34 +449,94 @@ keep_statement(struct session *s, const struct request *rq, struct error *e)
 	names_add(s->names, name, st);
 }
 
+/* It can't be in such a cycle. */
 static void
-take_parse(struct session *s, const struct request *rq, enum setting_verb verb)
+fail_wrong(struct change *c)
+{
+	struct error e;
+
+	set_wrong(&e);
+	fail_cycle(c, &e);
+}
+
+static void
+take_parse(struct session *s, const struct request *rq)
 {
 	struct error e = { .sqlstate = "" };
 
-	if (verb == SETTING_WRONG)
-		set_wrong(&e);
-	else
-		keep_statement(s, rq, &e);
+	keep_statement(s, rq, &e);
 	if (e.sqlstate[0] != '\0')
 		fail_cycle(s->change, &e);
 	else
 		add_empty(s->change, BE_PARSE_COMPLETE);
 }
 
+/* A cycle is about one thing. */
 static void
-take_describe(struct change *c, const struct request *rq)
+take_bind(struct change *c, const struct request *rq, enum setting_verb verb, const char *target)
 {
-	if (rq->here > FRAME_HEADER && rq->start[FRAME_HEADER] == 'S') {
+	struct reader r;
+
+	if (c->bound && (verb != c->verb || strcmp(target, c->target) != 0)) {
+		fail_wrong(c);
+		return;
+	}
+	settle(c, verb, target);
+	reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
+	string_copy(c->portal, reader_string(&r), sizeof(c->portal));
+	add_empty(c, BE_BIND_COMPLETE);
+}
+
+/* The name comes next.  false: that portal is none of this cycle's, and the client is told so. */
+static bool
+find_portal(struct change *c, struct reader *r)
+{
+	const char *name = reader_string(r);
+	struct error e;
+
+	if (reader_ok(r) && c->bound && strncmp(name, c->portal, sizeof(c->portal) - 1) == 0)
+		return true;
+	error_set(&e, SEVERITY_ERROR, SQLSTATE_INVALID_CURSOR_NAME, "portal \"%.64s\" does not exist", name);
+	fail_cycle(c, &e);
+	return false;
+}
+
+static void
+take_describe(struct change *c, const struct request *rq, enum setting_verb verb)
+{
+	struct reader r;
+
+	reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
+	if (reader_u8(&r) == 'S') {
 		size_t mark = writer_begin(&c->out, BE_PARAMETER_DESCRIPTION);
 
 		writer_u16(&c->out, 0);
 		writer_end(&c->out, mark);
+	} else if (find_portal(c, &r)) {
+		verb = c->verb;
+	} else {
+		return;
 	}
-	if (c->verb == SETTING_SHOW)
+	if (verb == SETTING_SHOW)
 		add_row_shape(c);
 	else
 		add_empty(c, BE_NO_DATA);
+}
+
+/* Once is enough for all but SHOW. */
+static void
+take_execute(struct session *s, const struct request *rq)
+{
+	struct change *c = s->change;
+	struct reader r;
+
+	reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
+	if (!find_portal(c, &r))
+		return;
+	if (c->executed && c->verb != SETTING_SHOW)
+		fail_wrong(c);
+	else
+		execute(s);
 }
 
 static void
@@ -490,33 +558,40 @@ take_close(struct session *s, const struct request *rq)
 	add_empty(s->change, BE_CLOSE_COMPLETE);
 }
 
+/* Is it about a statement, which has to be one of ours? */
+static bool
+is_about_statement(const struct request *rq)
+{
+	return rq->frame.type == FE_PARSE || rq->frame.type == FE_BIND ||
+	       (rq->frame.type == FE_DESCRIBE && rq->here > FRAME_HEADER && rq->start[FRAME_HEADER] == 'S');
+}
+
 /* The next message of the cycle. */
 static void
-take_step(struct session *s, const struct request *rq, enum setting_verb verb)
+take_step(struct session *s, const struct request *rq, enum setting_verb verb, const char *target)
 {
 	struct change *c = s->change;
-	struct error e;
 
-	if (rq->frame.type == FE_SYNC) {
+	if (rq->frame.type == FE_SYNC)
 		perform(s);
-	} else if (rq->frame.type == FE_FLUSH) {
+	else if (rq->frame.type == FE_FLUSH)
 		send_out(s);
-	} else if (c->failed) {
+	else if (c->failed)
 		return;
-	} else if (rq->frame.type == FE_PARSE && !c->executed && verb != SETTING_NONE) {
-		take_parse(s, rq, verb);
-	} else if (rq->frame.type == FE_BIND) {
-		add_empty(c, BE_BIND_COMPLETE);
-	} else if (rq->frame.type == FE_DESCRIBE) {
-		take_describe(c, rq);
-	} else if (rq->frame.type == FE_EXECUTE) {
-		execute(s);
-	} else if (rq->frame.type == FE_CLOSE) {
+	else if (is_about_statement(rq) && (verb == SETTING_NONE || verb == SETTING_WRONG))
+		fail_wrong(c);
+	else if (rq->frame.type == FE_PARSE)
+		take_parse(s, rq);
+	else if (rq->frame.type == FE_BIND)
+		take_bind(c, rq, verb, target);
+	else if (rq->frame.type == FE_DESCRIBE)
+		take_describe(c, rq, verb);
+	else if (rq->frame.type == FE_EXECUTE)
+		take_execute(s, rq);
+	else if (rq->frame.type == FE_CLOSE)
 		take_close(s, rq);
-	} else {
-		set_wrong(&e);
-		fail_cycle(c, &e);
-	}
+	else
+		fail_wrong(c);
 }
 
 /* What is outstanding are answers of ours only: they can be given now, and then nothing is. */
@@ -558,15 +633,14 @@ begin_cycle(struct session *s, struct request *rq, enum setting_verb verb, const
 	struct error e;
 
 	drop_all(rq);
+	begin(s);
 	if (rq->frame.type == FE_QUERY && verb == SETTING_WRONG) {
-		begin(s, verb, "");
 		set_wrong(&e);
 		finish(s, &e);
 	} else if (rq->frame.type == FE_QUERY) {
 		take_query(s, verb, target);
 	} else {
-		begin(s, verb, target);
-		take_step(s, rq, verb);
+		take_step(s, rq, verb, target);
 	}
 }
 
@@ -574,7 +648,7 @@ begin_cycle(struct session *s, struct request *rq, enum setting_verb verb, const
 static bool
 is_awaited(struct session *s, const struct request *rq)
 {
-	bool awaited = rq->here < rq->frame.size && rq->frame.size <= CHANGE_TEXT_MAX;
+	bool awaited = rq->here < rq->frame.size && rq->frame.size <= CHANGE_MESSAGE_MAX;
 
 	s->client->want = awaited ? rq->frame.size : 0;
 	return awaited;
@@ -587,7 +661,7 @@ may_be_meant(const struct session *s, const struct request *rq)
 	const char *text;
 	size_t n;
 
-	if (rq->frame.size > CHANGE_TEXT_MAX)
+	if (rq->frame.size > CHANGE_MESSAGE_MAX)
 		return false;
 	if (rq->frame.type == FE_BIND || rq->frame.type == FE_DESCRIBE)
 		return s->changes_prepared;
@@ -604,9 +678,9 @@ go_on(struct session *s, struct request *rq)
 	enum setting_verb verb = verb_of(s, rq, target);
 
 	drop_all(rq);
-	if (target[0] != '\0')
-		string_copy(s->change->target, target, sizeof(s->change->target));
-	take_step(s, rq, verb);
+	if (buffer_left(&s->change->out) > OUT_MAX)
+		send_out(s);
+	take_step(s, rq, verb, target);
 }
 
 enum change_step

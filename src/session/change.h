@@ -32,7 +32,7 @@
 
 #include "session/request.h"
 
-#define CHANGE_TEXT_MAX 1024	/* a longer text is no command of this kind */
+#define CHANGE_MESSAGE_MAX 1024	/* a longer Query or Parse is none of this kind */
 
 struct change;
 
@@ -48,9 +48,6 @@ enum change_step change_take(struct batch *b, struct request *rq);
 
 /* Handler: have the server fail in place of rq, and the client told why. */
 void change_fail(struct batch *b, struct request *rq);
-
-/* Is the text of a statement a command of this kind? */
-bool change_is_meant(const char *text, size_t n);
 
 /* Is the session on its way?  Its client is not read. */
 bool change_is_under_way(const struct session *s);

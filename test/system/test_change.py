@@ -377,3 +377,71 @@ def test_nothing_runs_on_when_it_is_over(pgusher, text):
             other.send(wire.query("SELECT pg_sleep(30)"))
             other.until_closed()  # by query_timeout
         assert c.ask(wire.query("SELECT tenant FROM who"))[1].row == ["shop"]
+
+
+# ---- what a cycle may have in it ----
+
+def test_longer_than_any_command(house):
+    """What PostgreSQL was given to prepare, it is asked to execute."""
+    with house.wire("shop") as c:
+        c.ask(wire.parse("a", "SHOW pgusher.tenant"), wire.SYNC)
+        for size in (*range(1005, 1032), 5000):
+            c.ask(wire.parse("", "SET pgusher.tenant = 'shop', 'x'".ljust(size)), wire.SYNC)
+            messages = c.ask(wire.bind(), wire.execute(), wire.SYNC)
+            assert wire.kinds(messages) in ("2EZ", "EZ"), (size, messages)
+        assert [m.row for m in c.ask(wire.bind("", "a"), wire.execute(), wire.SYNC) if m.kind == "D"] == [["shop"]]
+        for size in (*range(1005, 1032), 5000):  # SET of an unknown setting is none of ours, and does no harm
+            assert wire.kinds(c.ask(wire.parse("", "SET pgusher.tenant = 'mill'".ljust(size)), wire.SYNC)) == "1Z"
+            assert wire.kinds(c.ask(wire.bind(), wire.execute(), wire.SYNC)) == "2CZ"
+            tenant = c.ask(wire.query("SELECT tenant FROM who"))[1].row
+            assert tenant == (["shop"] if size > 1015 else ["mill"]), size
+            c.ask(wire.query("RESET pgusher.tenant"))
+
+
+def test_without_end(house):
+    """The rows of a cycle whose Sync doesn't come are not kept for it."""
+    with house.wire("shop") as c:
+        c.send(wire.parse("", "SHOW pgusher.tenant"), wire.bind(), *[wire.execute()] * 2000)
+        assert [c.receive().kind for _ in range(4)] == ["1", "2", "D", "C"]
+        c.send(wire.SYNC)
+        assert wire.kinds(c.until_ready()) == "DC" * 1999 + "Z"
+
+
+def test_another_statement_in_its_cycle(house):
+    """It is run, or refused; never taken for the other one."""
+    at_mill = [wire.parse("", "SET pgusher.tenant = 'mill'"), wire.SYNC]
+
+    def refused(c, *cycle):
+        messages = c.ask(*cycle, wire.SYNC)
+        assert wire.kinds(messages).endswith("EZ") and messages[-2].code == "0A000", messages
+        assert c.ask(wire.query("SELECT tenant FROM who"))[1].row == ["shop"]
+
+    with house.wire("shop") as c:
+        for name, text in (("q", "SELECT tenant FROM who"), ("show", "SHOW pgusher.tenant"),
+                           ("mill", "SET pgusher.tenant = 'mill'"), ("forge", "SET pgusher.tenant = 'forge'")):
+            assert wire.kinds(c.ask(wire.parse(name, text), wire.SYNC)) == "1Z"
+        refused(c, wire.parse("", "SET pgusher.tenant = 'mill'"), wire.bind("", "q"), wire.execute())
+        refused(c, wire.parse("", "SET pgusher.tenant = 'mill'"), wire.describe("S", "q"))
+        refused(c, wire.bind("", "mill"), wire.execute(), wire.bind("", "q"), wire.execute())
+        refused(c, wire.bind("", "mill"), wire.execute(), wire.bind("", "forge"), wire.execute())
+        refused(c, wire.bind("", "mill"), wire.execute(), wire.bind("", "show"), wire.execute())
+        refused(c, wire.bind("", "mill"), wire.bind("", "forge"), wire.execute())
+        refused(c, wire.bind("", "show"), wire.execute(), wire.bind("", "mill"), wire.execute())
+        refused(c, wire.bind("", "mill"), wire.execute(), wire.execute())
+        messages = c.ask(*at_mill[:1], wire.execute("other"), wire.SYNC)
+        assert wire.kinds(messages) == "1EZ" and messages[1].code == "34000"
+        messages = c.ask(wire.bind("a", "mill"), wire.execute("b"), wire.SYNC)
+        assert wire.kinds(messages) == "2EZ" and messages[1].code == "34000"
+        # Only prepared.
+        assert wire.kinds(c.ask(wire.parse("", "SHOW pgusher.tenant"), wire.parse("m", "SET pgusher.tenant = 'mill'"),
+                                wire.describe("S", "show"), wire.describe("S", "m"), wire.SYNC)) == "11tTtnZ"
+        assert c.ask(wire.query("SELECT tenant FROM who"))[1].row == ["shop"]
+        # The last of those that were prepared, and by another portal's name.
+        assert wire.kinds(c.ask(wire.bind("a", "m"), wire.describe("P", "a"), wire.execute("a"), wire.SYNC)) == "2nCZ"
+        assert c.ask(wire.query("SELECT tenant FROM who"))[1].row == ["mill"]
+        messages = c.ask(*[wire.bind("", "show"), wire.execute()] * 3, wire.SYNC)
+        assert [m.row for m in messages if m.kind == "D"] == [["mill"]] * 3
+        messages = c.ask(wire.parse("", "SHOW pgusher.tenant"), wire.parse("", "SET pgusher.tenant = 'forge'"), wire.bind(),
+                         wire.execute(), wire.SYNC)
+        assert wire.kinds([m for m in messages if m.kind != "S"]) == "112CZ"
+        assert c.ask(wire.query("SELECT tenant FROM who"))[1].row == ["forge"]
