@@ -12,6 +12,7 @@
 
 #include "base/sqlstate.h"
 #include "base/strings.h"
+#include "config/hosts.h"
 #include "pg/params.h"
 #include "pool/inside.h"
 
@@ -49,6 +50,15 @@ copy_host(const char *list, int i, char *buf, size_t size)
 	snprintf(buf, size, "%.*s", comma != NULL ? (int)(comma - list) : (int)strlen(list), list);
 }
 
+/* However each is spelled. */
+static bool
+is_same_host(const char *a, const char *b)
+{
+	char key_a[HOST_KEY], key_b[HOST_KEY];
+
+	return strcmp(host_key(a, 0, key_a), host_key(b, 0, key_b)) == 0;
+}
+
 bool
 pool_names_host(const struct pool *p, const char *host)
 {
@@ -56,10 +66,10 @@ pool_names_host(const struct pool *p, const char *host)
 	char one[256];
 
 	if (list == NULL)
-		return strcmp(host, pool_config(p)->unix_socket_dir) == 0;
+		return is_same_host(pool_config(p)->unix_socket_dir, host);
 	for (int i = 0; i < pool_count_hosts(p); i++) {
 		copy_host(list, i, one, sizeof(one));
-		if (string_equal_nocase(one, host))
+		if (is_same_host(one, host))
 			return true;
 	}
 	return false;
@@ -130,6 +140,32 @@ pool_choose_host(struct pool *p, char *buf, size_t size)
 	p->next_host = (uint8_t)best;
 	copy_host(list, best, buf, size);
 	return buf;
+}
+
+/* A place now, and a server that will do as far as is known. */
+static bool
+is_open(struct pool *p, const char *host)
+{
+	struct host_health health;
+	int target = target_of(p);
+
+	hosts_health(p->pools->hosts, host, p->tenant->conf->port, &health);
+	return !health.full && !health.skipped &&
+	       (target == TARGET_ANY || (health.role != ROLE_UNKNOWN && suits(target, health.role)));
+}
+
+bool
+pool_has_open_host(struct pool *p)
+{
+	int n = pool_count_hosts(p);
+	char one[256];
+
+	for (int i = 0; n > 1 && i < n; i++) {
+		copy_host(list_of(p), i, one, sizeof(one));
+		if (is_open(p, one))
+			return true;
+	}
+	return false;
 }
 
 /* --- what it turned out to be --- */

@@ -202,9 +202,23 @@ tell_seats(const struct pool *p)
 {
 	struct server *s;
 
-	TAILQ_FOREACH(s, &p->servers[PLACE_IDLE], link) {
-		if (s->seat != NULL)
-			atomic_store_explicit(&s->seat->active, p->tenant->nclients > 0, memory_order_relaxed);
+	for (int i = 0; i < PLACES; i++) {
+		TAILQ_FOREACH(s, &p->servers[i], link) {
+			if (s->seat != NULL)
+				atomic_store_explicit(&s->seat->active, p->tenant->nclients > 0, memory_order_relaxed);
+		}
+	}
+}
+
+/* The claim of p is of no use any more, or there is a place elsewhere. */
+static void
+look_for_place(struct pool *p)
+{
+	if (!pool_is_waited_for(p)) {
+		pool_withdraw(p, false);
+	} else if (pool_has_open_host(p)) {
+		pool_withdraw(p, false);
+		pool_grow(p);
 	}
 }
 
@@ -223,8 +237,8 @@ keep_up(struct pool *p, usec_t now)
 	if (p->pace != NULL)
 		pool_look_aside(p, now);
 	pool_serve(p);
-	if (p->claiming && !pool_is_waited_for(p))
-		pool_withdraw(p, false);
+	if (p->claiming)
+		look_for_place(p);
 	tell_seats(p);
 	let_rest(p, now);
 }
@@ -269,6 +283,7 @@ void
 pools_upkeep(struct pools *ps)
 {
 	pools_doubt_farewells(ps, clock_now());
+	hosts_look_again(ps->hosts);
 	each_kept(ps, keep_up);
 	forget_empty(ps, clock_now());
 }
