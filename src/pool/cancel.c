@@ -82,6 +82,16 @@ finish(struct canceller *k, const char *outcome)
 		pool_settle(target);
 }
 
+/* Others may have waited for what it took. */
+static void
+conclude(struct canceller *k, const char *outcome)
+{
+	struct pool *p = k->pool;
+
+	finish(k, outcome);
+	pool_serve_cancels(p);
+}
+
 static bool
 is_still_due(const struct canceller *k)
 {
@@ -92,14 +102,14 @@ static void
 fail(struct canceller *k, const struct error *e)
 {
 	log_warning("cannot deliver a cancel request to %s:%d: %s", k->host, k->port, e->message);
-	finish(k, "cancel request not delivered");
+	conclude(k, "cancel request not delivered");
 }
 
 static void
 deliver(struct canceller *k)
 {
 	if (!is_still_due(k)) {
-		finish(k, "cancel request came too late");
+		conclude(k, "cancel request came too late");
 		return;
 	}
 	k->sent = true;
@@ -147,7 +157,7 @@ on_readable(struct stream *s)
 	if (!k->sent)
 		take_security_step(k, security_read(&k->security, s, &k->address, &e), &e);
 	else if (stream_read(s, trash, sizeof(trash)) != -1)
-		finish(k, "cancel request delivered");
+		conclude(k, "cancel request delivered");
 }
 
 static void
@@ -200,7 +210,7 @@ on_granted(struct claim *c)
 	if (is_still_due(k))
 		dial(k);
 	else
-		finish(k, "cancel request came too late");
+		conclude(k, "cancel request came too late");
 }
 
 /* A full host serves it before everybody else; it may use admin_reserve. */
