@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../session/harness.h"
+#include "pool/inside.h"
 #include "session/link.h"
 
 TestSuite(pool, .fini = house_close);
@@ -530,4 +531,31 @@ Test(pool, cancels_that_came_too_late_for_room)
 	cr_assert(backend_is_unwanted());
 	ask(c, 1);
 	expect_asked(s, 1);
+}
+
+/* --- lists of hosts --- */
+
+static bool
+names(char *list, const char *host)
+{
+	struct config_database conf = { .host = list };
+	struct tenant t = { .conf = &conf };
+	struct pool p = { .tenant = &t };
+
+	return pool_names_host(&p, host);
+}
+
+/* A place is granted at the host as it was first called, which may have been by another tenant's line. */
+Test(pool_list, a_host_is_the_same_however_it_is_spelled)
+{
+	char two[] = "pg1,PG2", v6[] = "::1", mixed[] = "pg1,FE80:0::A", path[] = "/run/Postgres";
+
+	cr_assert(names(two, "Pg1"));
+	cr_assert(names(two, "pg2"));
+	cr_assert(names(v6, "0:0:0:0:0:0:0:1"));
+	cr_assert(names(mixed, "fe80::a"));
+	cr_assert(names(path, "/run/Postgres"));
+	cr_assert_not(names(path, "/run/postgres"));
+	cr_assert_not(names(two, "pg"));
+	cr_assert_not(names(v6, "::2"));
 }
