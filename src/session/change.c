@@ -539,21 +539,21 @@ take_execute(struct session *s, const struct request *rq)
 		execute(s);
 }
 
+/* A statement that we don't know of may be the server's, which is not asked. */
 static void
 take_close(struct session *s, const struct request *rq)
 {
-	struct name *name;
+	const char *name;
 	struct reader r;
 
 	reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
 	if (reader_u8(&r) == 'S') {
-		const char *text = reader_string(&r);
-
-		name = text[0] != '\0' ? names_find(s->names, text) : NULL;
-		if (name != NULL) {
-			names_take(s->names, name);
-			name_free(&name);
+		name = reader_string(&r);
+		if (!reader_ok(&r) || (name[0] != '\0' && !tracks_statements(s) && names_find(s->names, name) == NULL)) {
+			fail_wrong(s->change);
+			return;
 		}
+		naming_forget(s, name);
 	}
 	add_empty(s->change, BE_CLOSE_COMPLETE);
 }

@@ -246,6 +246,31 @@ ensure_unnamed(struct batch *b)
 }
 
 void
+naming_forget(struct session *s, const char *name)
+{
+	struct name *known;
+
+	if (name[0] == '\0') {
+		statement_unref(&s->unnamed);
+		return;
+	}
+	known = names_find(s->names, name);
+	if (known == NULL)
+		return;
+	names_take(s->names, known);
+	name_free(&known);
+}
+
+/* Where statements are the server's own, what we know of are those of session/change.h: behind this one the name is the
+ * server's. */
+static void
+leave_name(struct session *s, const char *name)
+{
+	if (s->changes_prepared && !tracks_statements(s))
+		naming_forget(s, name);
+}
+
+void
 naming_parse(struct batch *b, struct request *rq)
 {
 	struct session *s = b->session;
@@ -260,8 +285,10 @@ naming_parse(struct batch *b, struct request *rq)
 	name = reader_string(&r);
 	if (!tracks_statements(s) || !reader_ok(&r)) {
 		pass(b, REQUEST_PARSE);
-		if (reader_ok(&r))
+		if (reader_ok(&r)) {
 			timing_parse(b, rq, name, r.pos, reader_left(&r));
+			leave_name(s, name);
+		}
 		return;
 	}
 	if (name[0] == '\0') {
@@ -331,7 +358,8 @@ naming_bind(struct batch *b, struct request *rq)
 	}
 	if (!tracks_statements(s) || !reader_ok(&r) || text[0] == '\0') {
 		buffer_clear(&s->link->unnamed);	/* bound: it has served */
-		statement_unref(&s->unnamed);
+		if (text[0] == '\0')
+			statement_unref(&s->unnamed);
 		pass(b, REQUEST_BIND);
 		if (reader_ok(&r))
 			timing_bind(b, portal, NULL, text, r.pos, reader_left(&r));
@@ -445,8 +473,10 @@ naming_close(struct batch *b, struct request *rq)
 		b->session->link->unnamed_known = false;
 		statement_unref(&b->session->unnamed);
 	}
-	if (subject.passed_on)
+	if (subject.passed_on) {
 		labels_remove(b->session->link->meter.statements, subject.name);
+		leave_name(b->session, subject.name);
+	}
 	pass(b, REQUEST_CLOSE);
 }
 
@@ -456,7 +486,7 @@ naming_close(struct batch *b, struct request *rq)
 static bool
 reads_names(const struct session *s)
 {
-	return tracks_statements(s) || timing_reads_text(s) || guard_is_on(s);
+	return tracks_statements(s) || timing_reads_text(s) || guard_is_on(s) || s->changes_prepared;
 }
 
 /* Read the names, which stand in front, within the first n bytes.  false: they have no end there. */

@@ -91,6 +91,9 @@ void naming_bind(struct batch *b, struct request *rq);
 void naming_describe(struct batch *b, struct request *rq);
 void naming_close(struct batch *b, struct request *rq);
 
+/* The client's statement of this name, or its unnamed one with "", is no more. */
+void naming_forget(struct session *s, const char *name);
+
 /* Are its names so long that it can't be waited for them?  Nobody would know what it says: it may not pass. */
 bool naming_is_too_long(const struct session *s, const struct request *rq);
 

@@ -445,3 +445,40 @@ def test_another_statement_in_its_cycle(house):
                          wire.execute(), wire.SYNC)
         assert wire.kinds([m for m in messages if m.kind != "S"]) == "112CZ"
         assert c.ask(wire.query("SELECT tenant FROM who"))[1].row == ["forge"]
+
+
+@pytest.mark.parametrize("settings", [{"pool_mode": "session"}, {"pool_mode": "transaction", "max_prepared_statements": 0}])
+def test_names_that_are_used_anew(pgusher, settings):
+    """Where statements are the server's own, the last one of a name counts, too."""
+    p = pgusher(users={"app": "tenants=*"}, default_pool_size=1, **settings)
+    run = [wire.execute(), wire.SYNC]
+    ask = "SELECT tenant || '!' FROM who"
+
+    def rows(c, *parts):
+        messages = c.ask(*parts)
+        assert "E" not in wire.kinds(messages), messages
+        return [m.row[0] for m in messages if m.kind == "D"]
+
+    with p.wire("shop") as c:
+        assert rows(c, wire.parse("", "SHOW pgusher.tenant"), wire.bind(), *run) == ["shop"]
+        assert rows(c, wire.parse("", ask), wire.bind(), *run) == ["shop!"]
+        rows(c, wire.parse("", "SET pgusher.tenant = 'mill'"), wire.bind(), *run)
+        assert rows(c, wire.parse("", ask), wire.bind(), *run) == ["mill!"]
+        # By name, with Close and without.
+        assert rows(c, wire.parse("a", "SHOW pgusher.tenant"), wire.bind("", "a"), *run) == ["mill"]
+        assert rows(c, wire.close("S", "a"), wire.parse("a", ask), wire.bind("", "a"), *run) == ["mill!"]
+        assert rows(c, wire.bind("", "a"), *run) == ["mill!"]
+        assert rows(c, wire.parse("b", "SHOW pgusher.tenant"), wire.SYNC) == []
+        assert rows(c, wire.parse("b", ask), wire.bind("", "b"), *run) == ["mill!"]
+        c.ask(wire.close("S", "b"), wire.SYNC)
+        # In pieces, too.
+        assert rows(c, wire.parse("b" * 2000, "SELECT 1"), wire.SYNC) == []
+        assert rows(c, wire.parse("b", "SHOW pgusher.tenant"), wire.SYNC) == []
+        c.send(wire.parse("b", ask + " " * 2000), wire.bind("", "b"), *run, piece=1)
+        assert [m.row for m in c.until_ready() if m.kind == "D"] == [["mill!"]]
+        # What has another name is another one.
+        assert rows(c, wire.parse("", "SHOW pgusher.tenant"), wire.SYNC) == []
+        assert rows(c, wire.bind("", "a"), *run) == ["mill!"]
+        assert rows(c, wire.bind(), *run) == ["mill"]
+        assert rows(c, wire.close("S", ""), wire.parse("", ask), wire.SYNC) == []
+        assert rows(c, wire.bind(), *run) == ["mill!"]
