@@ -26,6 +26,9 @@
 #define TENANT_TEXT 64	/* of a tenant's name: to be shown; it is found by its fingerprint */
 #define REASON_TEXT 128
 
+/* Who failed is kept by how often: one list for each number, the last one for so many or more. */
+#define FAILING_LISTS 8
+
 /* What all kinds of bans have. */
 struct ban {
 	struct network network;
@@ -44,7 +47,7 @@ struct ban_by_hand {
 /* An address at a tenant: it failed lately, or is banned, or was. */
 struct culprit {
 	UT_hash_handle hh;
-	TAILQ_ENTRY(culprit) link;	/* of failing, or of banned once it ever was */
+	TAILQ_ENTRY(culprit) link;	/* of one of failing, or of banned once it ever was */
 	uint8_t pair[FINGERPRINT_SIZE];
 	struct ban ban;			/* times 0: never banned */
 	int failures;			/* since first_at */
@@ -81,7 +84,7 @@ struct bans {
 	TAILQ_HEAD(, ban_by_hand) by_hand;
 	int nby_hand;
 	struct culprit *by_pair;	/* a hash */
-	struct culprits failing, banned;	/* longest ago first */
+	struct culprits failing[FAILING_LISTS], banned;	/* longest ago first */
 	struct known *known;		/* a hash */
 	TAILQ_HEAD(, known) by_proof;	/* longest ago first */
 	struct rate *table[RATE_KINDS];	/* BANS_RATES; NULL until it is needed */
@@ -163,7 +166,8 @@ bans_new(void)
 
 	pthread_mutex_init(&b->lock, NULL);
 	TAILQ_INIT(&b->by_hand);
-	TAILQ_INIT(&b->failing);
+	for (int i = 0; i < FAILING_LISTS; i++)
+		TAILQ_INIT(&b->failing[i]);
 	TAILQ_INIT(&b->banned);
 	TAILQ_INIT(&b->by_proof);
 	if (RAND_bytes((uint8_t *)&b->seed, sizeof(b->seed)) != 1)
@@ -181,16 +185,21 @@ forget_by_hand(struct bans *b, struct ban_by_hand *h)
 	free(h);
 }
 
+static struct culprits *
+list_of(struct bans *b, const struct culprit *c)
+{
+	if (c->ban.times > 0)
+		return &b->banned;
+	return &b->failing[c->failures < 1 ? 0 : c->failures < FAILING_LISTS ? c->failures - 1 : FAILING_LISTS - 1];
+}
+
 static void
 forget_culprit(struct bans *b, struct culprit *c)
 {
 	HASH_DEL(b->by_pair, c);
-	if (c->ban.times > 0) {
-		TAILQ_REMOVE(&b->banned, c, link);
+	TAILQ_REMOVE(list_of(b, c), c, link);
+	if (c->ban.times > 0)
 		atomic_fetch_sub(&b->in_force, 1);
-	} else {
-		TAILQ_REMOVE(&b->failing, c, link);
-	}
 	free(c->ban.tenant);
 	free(c);
 }
@@ -213,10 +222,8 @@ bans_free(struct bans **bp)
 	*bp = NULL;
 	while (!TAILQ_EMPTY(&b->by_hand))
 		forget_by_hand(b, TAILQ_FIRST(&b->by_hand));
-	while (!TAILQ_EMPTY(&b->failing))
-		forget_culprit(b, TAILQ_FIRST(&b->failing));
-	while (!TAILQ_EMPTY(&b->banned))
-		forget_culprit(b, TAILQ_FIRST(&b->banned));
+	while (b->by_pair != NULL)
+		forget_culprit(b, b->by_pair);
 	while (!TAILQ_EMPTY(&b->by_proof))
 		forget_known(b, TAILQ_FIRST(&b->by_proof));
 	for (int i = 0; i < RATE_KINDS; i++)
@@ -328,7 +335,7 @@ find_ban(struct bans *b, const struct address *a, const char *tenant, const char
 	struct culprit *c;
 	struct network w;
 
-	if (ban != NULL || TAILQ_EMPTY(&b->banned) || !network_of(a, &w))
+	if (ban != NULL || user == NULL || TAILQ_EMPTY(&b->banned) || !network_of(a, &w))
 		return ban;
 	c = find_culprit(b, &w, tenant);
 	if (c == NULL || c->ban.times == 0 || !is_in_force(&c->ban, now) || is_known(b, &w, tenant, user, now))
@@ -383,13 +390,25 @@ is_forgiven(const struct bans *b, const struct culprit *c, usec_t now)
 static void
 forget_forgiven(struct bans *b, usec_t now)
 {
-	struct culprits *lists[] = { &b->failing, &b->banned };
 	struct culprit *c;
 
-	for (size_t i = 0; i < lengthof(lists); i++) {
-		while ((c = TAILQ_FIRST(lists[i])) != NULL && is_forgiven(b, c, now))
+	for (int i = 0; i <= FAILING_LISTS; i++) {
+		const struct culprits *list = i < FAILING_LISTS ? &b->failing[i] : &b->banned;
+
+		while ((c = TAILQ_FIRST(list)) != NULL && is_forgiven(b, c, now))
 			forget_culprit(b, c);
 	}
+}
+
+/* Who failed least often: to push out somebody's count, one has to fail as often at each of BANS_MAX others. */
+static struct culprit *
+least_culprit(struct bans *b)
+{
+	for (int i = 0; i < FAILING_LISTS; i++) {
+		if (!TAILQ_EMPTY(&b->failing[i]))
+			return TAILQ_FIRST(&b->failing[i]);
+	}
+	return TAILQ_FIRST(&b->banned);
 }
 
 static struct culprit *
@@ -397,16 +416,14 @@ add_culprit(struct bans *b, const struct network *w, const char *tenant)
 {
 	struct culprit *c;
 
-	if (HASH_COUNT(b->by_pair) == BANS_MAX) {
-		c = TAILQ_FIRST(&b->failing);
-		forget_culprit(b, c != NULL ? c : TAILQ_FIRST(&b->banned));
-	}
+	if (HASH_COUNT(b->by_pair) == BANS_MAX)
+		forget_culprit(b, least_culprit(b));
 	c = memory_zalloc(sizeof(*c));
 	c->ban.network = *w;
 	c->ban.tenant = memory_strndup(tenant, strnlen(tenant, TENANT_TEXT - 1));
 	identify(w, tenant, NULL, c->pair);
 	HASH_ADD(hh, b->by_pair, pair, FINGERPRINT_SIZE, c);
-	TAILQ_INSERT_TAIL(&b->failing, c, link);
+	TAILQ_INSERT_TAIL(list_of(b, c), c, link);
 	return c;
 }
 
@@ -426,12 +443,9 @@ ban_culprit(struct bans *b, struct culprit *c, usec_t now)
 	struct ban *ban = &c->ban;
 	usec_t length;
 
-	if (ban->times == 0) {
-		TAILQ_REMOVE(&b->failing, c, link);
+	TAILQ_REMOVE(list_of(b, c), c, link);
+	if (ban->times == 0)
 		atomic_fetch_add(&b->in_force, 1);
-	} else {
-		TAILQ_REMOVE(&b->banned, c, link);
-	}
 	TAILQ_INSERT_TAIL(&b->banned, c, link);
 	if (ban->times < INT16_MAX)
 		ban->times++;
@@ -444,6 +458,14 @@ ban_culprit(struct bans *b, struct culprit *c, usec_t now)
 	c->failures = 0;
 	atomic_fetch_add(&b->banned_ever, 1);
 	return length;
+}
+
+static void
+add_failure(struct bans *b, struct culprit *c)
+{
+	TAILQ_REMOVE(list_of(b, c), c, link);
+	c->failures++;
+	TAILQ_INSERT_TAIL(list_of(b, c), c, link);
 }
 
 static usec_t
@@ -465,7 +487,8 @@ count_failure(struct bans *b, const struct network *w, const char *tenant, usec_
 		c->first_at = now;
 	}
 	c->last_at = now;
-	if (++c->failures < atomic_load(&b->failures))
+	add_failure(b, c);
+	if (c->failures < atomic_load(&b->failures))
 		return 0;
 	return ban_culprit(b, c, now);
 }
@@ -696,7 +719,8 @@ bans_remove(struct bans *b, const char *network, const char *tenant, usec_t now,
 		n++;
 	}
 	n += remove_culprits(b, &b->banned, &w, tenant, now);
-	remove_culprits(b, &b->failing, &w, tenant, now);
+	for (int i = 0; i < FAILING_LISTS; i++)
+		remove_culprits(b, &b->failing[i], &w, tenant, now);
 	pthread_mutex_unlock(&b->lock);
 	if (n == 0)
 		error_set(e, SEVERITY_ERROR, "42704", "%.64s is not banned", network);

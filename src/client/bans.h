@@ -20,9 +20,10 @@
  * An address is that of IPv4 (also in the disguise of ::ffff:0:0/96), or the /64 of IPv6.
  * Unix sockets are never banned and may come as often as they like.
  *
- * For the whole process; bounded: of more than BANS_MAX automatic ones, those that failed
- * longest ago go, and who is banned last of all.  Any thread: a lock is taken at connecting
- * and logins, never per query, and not at all where nothing is banned or counted.
+ * For the whole process; bounded: of more than BANS_MAX that failed, those that failed least
+ * often go, of these the longest ago, and who is banned last of all.  Any thread: a lock is
+ * taken at connecting and logins, never per query, and not at all where nothing is banned or
+ * counted.
  */
 #ifndef CLIENT_BANS_H
 #define CLIENT_BANS_H
@@ -74,7 +75,8 @@ void bans_configure(struct bans *b, const struct ban_settings *s);
 /* May it connect?  false: it is banned from all tenants. */
 bool bans_admit(struct bans *b, const struct address *a, usec_t now);
 
-/* May it log in there?  false: e (28000, FATAL) says until when. */
+/* May it log in there?  user NULL: who has proved a password elsewhere already; bans by hand only keep it out.
+ * false: e (28000, FATAL) says until when. */
 bool bans_admit_login(struct bans *b, const struct address *a, const char *tenant, const char *user, usec_t now,
 		      struct error *e);
 

@@ -320,6 +320,36 @@ Test(bans, have_bounds)
 	cr_assert(may_login("10.0.0.1", "acme", "u100", START));
 }
 
+/* Who has guessed a few times can't have that forgotten by failing at tenants that there are not. */
+Test(bans, counts_are_not_pushed_out)
+{
+	char text[32];
+
+	fail("10.0.0.1", "acme", 2, START);
+	fail("10.0.0.2", "acme", 2, START);
+	for (int i = 0; i < BANS_MAX + 100; i++) {
+		snprintf(text, sizeof(text), "t%d", i);
+		fail("10.0.0.1", text, 1, START + 1);
+	}
+	cr_assert_eq(fail("10.0.0.1", "t0", 2, START + 2), 0, "of those with one, the oldest went");
+	cr_assert_eq(fail("10.0.0.1", "acme", 1, START + 3), 60 * SEC);
+	cr_assert_eq(fail("10.0.0.2", "acme", 1, START + 3), 60 * SEC, "nor does somebody else do that");
+	/* With as many everywhere, it is the oldest again. */
+	configure(4, 0, 0);
+	fail("10.0.0.3", "acme", 3, START + 4);
+	for (int i = 0; i < BANS_MAX + 100; i++) {
+		snprintf(text, sizeof(text), "u%d", i);
+		fail("10.0.0.1", text, 3, START + 5);
+	}
+	cr_assert_eq(fail("10.0.0.3", "acme", 1, START + 6), 0);
+	cr_assert_not(may_login("10.0.0.1", "acme", "app", START + 6), "who is banned stays that");
+	cr_assert_eq(fail("10.0.0.1", "u16400", 1, START + 6 + BANS_WINDOW), 0, "all are forgiven");
+	fail("10.0.0.1", "u16400", 2, START + 6 + BANS_WINDOW);
+	cr_assert(bans_remove(bans, "10.0.0.2", NULL, START + 7, &e));
+	cr_assert_not(bans_remove(bans, "0.0.0.0/0", "u16400", START + 6 + BANS_WINDOW, &e), "that was no ban");
+	cr_assert_eq(fail("10.0.0.1", "u16400", 3, START + 6 + BANS_WINDOW), 0, "but what was counted is gone");
+}
+
 /* --- rates --- */
 
 static int
