@@ -322,6 +322,14 @@ fold(const struct config *c, char *name)
 		*name = string_lower(*name);
 }
 
+static bool
+is_banned(const struct session *s, const char *tenant, struct error *e)
+{
+	struct bans *bans = s->shard->client_env.bans;
+
+	return bans != NULL && !bans_admit_login(bans, &s->client->address, tenant, NULL, clock_now(), e);
+}
+
 /* Where to; false: nowhere, and e, if its sqlstate is set, says why. */
 static bool
 choose_target(struct session *s, struct error *e)
@@ -336,7 +344,7 @@ choose_target(struct session *s, struct error *e)
 		string_copy(c->target, s->login_tenant != NULL ? s->login_tenant : here, sizeof(c->target));
 	else
 		fold(shard_config(s->shard), c->target);
-	return check_target(s, c->target, e) && strcmp(c->target, here) != 0;
+	return check_target(s, c->target, e) && strcmp(c->target, here) != 0 && !is_banned(s, c->target, e);
 }
 
 /* As far as can be told here: what is in no file, its worker asks the catalogue for. */
@@ -654,6 +662,28 @@ is_awaited(struct session *s, const struct request *rq)
 	return awaited;
 }
 
+/* It counts as a query, and waits as one does; but it keeps nobody from a server. */
+static enum change_step
+wait_for_turn(struct batch *b, const struct request *rq)
+{
+	struct session *s = b->session;
+
+	if (s->shard->throttles == NULL)
+		return CHANGE_TAKEN;
+	switch (throttle_request(b, rq, rq->over)) {
+	case THROTTLE_WAIT:
+		return CHANGE_STOP;
+	case THROTTLE_REFUSE:
+		return CHANGE_REFUSED;
+	case THROTTLE_PASS:
+	case THROTTLE_FAIL:	/* SHOW in a transaction */
+		break;
+	}
+	if (s->transaction_since == 0)
+		throttle_over(s, b->now, true);
+	return CHANGE_TAKEN;
+}
+
 /* Could rq be the first of a cycle, as far as can be told from its kind and its first letters? */
 static bool
 may_be_meant(const struct session *s, const struct request *rq)
@@ -703,6 +733,8 @@ change_take(struct batch *b, struct request *rq)
 	if (verb == SETTING_NONE)
 		return CHANGE_NONE;
 	step = find_step(b, verb, rq);
+	if (step == CHANGE_TAKEN)
+		step = wait_for_turn(b, rq);
 	if (step == CHANGE_TAKEN)
 		begin_cycle(s, rq, verb, target);
 	else if (step == CHANGE_STOP)

@@ -8,7 +8,8 @@
  * As a Query, or in a cycle of its own (Parse, Bind, Describe, Execute, Sync; also of a
  * statement that was prepared before).  Not among other statements in one text or cycle
  * (0A000), and not in a transaction (25001).  Who may go where: `tenants` of the user's
- * line in [users].
+ * line in [users]; not where its address is banned by hand.  A rate of queries counts it
+ * as one, of the tenant where it is.
  *
  *	change_take      the cycle is answered here, no server is needed for it
  *	    │ Sync
@@ -41,6 +42,7 @@ enum change_step {
 	CHANGE_TAKEN,	/* it is dealt with; advance behind it */
 	CHANGE_STOP,	/* stop here: more bytes are needed, or the client has to wait */
 	CHANGE_FAIL,	/* it can't be here: change_fail is its handler */
+	CHANGE_REFUSED,	/* a limit is exceeded; it is to be thrown away, the error is in b->own */
 };
 
 /* A look at each request; cheap for all but these. */

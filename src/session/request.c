@@ -370,6 +370,8 @@ take_change(struct batch *b, struct request *rq)
 	case CHANGE_FAIL:
 		rq->rule = &failing;
 		return STEP_ON;
+	case CHANGE_REFUSED:
+		return STEP_REFUSED;
 	}
 	return STEP_ON;
 }

@@ -3,6 +3,7 @@
  */
 #include "base/sqlstate.h"
 #include "pg/message.h"
+#include "session/change.h"
 #include "session/link.h"
 #include "session/throttle.h"
 
@@ -58,8 +59,9 @@ session_upkeep(struct session *s, usec_t now)
 	bool linked = s->link != NULL;
 	struct error e;
 	bool idle_in_transaction = linked && session_is_quiet(s) && s->transaction_since > 0;
+	/* What a tunnel does is not known; PostgreSQL has wal_sender_timeout. */
 	bool idle = s->client->state == CLIENT_READY && s->query_since == 0 && s->transaction_since == 0 &&
-		    !throttle_holds(s) && !s->tunnel;	/* what it does is not known; PostgreSQL has wal_sender_timeout */
+		    !throttle_holds(s) && !change_is_under_way(s) && !s->tunnel;
 	const struct deadline deadlines[] = {
 		{ user_query_timeout(c, u), linked ? s->query_since : 0, SQLSTATE_QUERY_CANCELED, "query timeout" },
 		{ user_transaction_timeout(c, u), linked ? s->transaction_since : 0, SQLSTATE_TRANSACTION_TIMEOUT,

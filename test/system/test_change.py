@@ -482,3 +482,74 @@ def test_names_that_are_used_anew(pgusher, settings):
         assert rows(c, wire.bind(), *run) == ["mill"]
         assert rows(c, wire.close("S", ""), wire.parse("", ask), wire.SYNC) == []
         assert rows(c, wire.bind(), *run) == ["mill!"]
+
+
+# ---- who may, how often, how long ----
+
+def test_who_is_banned_there(pgusher):
+    p = pgusher(pool_mode="transaction", workers=2, users={"app": "tenants=*"})
+    with p.connect() as c:
+        p.console("BAN 127.0.0.0/8 AT mill FOR 600")
+        for _ in range(2):
+            with pytest.raises(psycopg.errors.InvalidAuthorizationSpecification, match="banned"):
+                go(c, "mill")
+            assert who(c) == "shop"
+        go(c, "forge")
+        p.console("UNBAN 127.0.0.0/8 AT mill")
+        go(c, "mill")
+        assert who(c) == "mill"
+
+
+def test_a_neighbour_that_fails_keeps_nobody_out(pgusher):
+    """Automatic bans are for who has to prove a password still."""
+    p = pgusher(pool_mode="transaction", auth_type="scram-sha-256", users={"scramuser": "tenants=*"}, ban_failures=3)
+    with p.connect(user="scramuser") as c:
+        for _ in range(5):
+            p.refused("mill", "md5user", password="wrong")
+        assert [r for r in p.console("SHOW BANS") if r["tenant"] == "mill"]
+        go(c, "mill")
+        assert who(c) == "mill"
+
+
+@pytest.mark.parametrize("text", ["SHOW pgusher.tenant", "SET pgusher.tenant = 'mill'", "SET pgusher.tenant = 'nowhere'"])
+@pytest.mark.parametrize("simple", [True, False])
+def test_it_counts_as_a_query(pgusher, text, simple):
+    p = pgusher(pool_mode="transaction", workers=1, users={"app": "tenants=*"},
+                sections={"limits": {"tenant:shop": "queries=1 queries_burst=3 max_delay=0 active=1"}})
+    one = [wire.query(text)] if simple else [wire.parse("", text), wire.bind(), wire.execute(), wire.SYNC]
+
+    def again(c):
+        return [m.code for m in c.ask(*one) if m.kind == "E"] + [m.code for m in c.ask(wire.query("RESET pgusher.tenant")) if m.kind == "E"]
+
+    with p.wire("shop") as c:
+        codes = []
+        wait_until(lambda: codes.extend(again(c)) or "53400" in codes)
+        assert c.ask(wire.query("SHOW pgusher.tenant"))[-1].kind == "Z"
+    wait_until(lambda: [r["used"] for r in p.console("SHOW LIMITS") if r["kind"] == "active"] in ([], [0]))
+
+
+def test_it_waits_as_a_query_does(pgusher):
+    p = pgusher(pool_mode="transaction", workers=1, users={"app": "tenants=*"},
+                sections={"limits": {"tenant:shop": "queries=20 queries_burst=1 max_delay=60"}})
+    with p.wire("shop") as c:
+        c.send(*[wire.query("SHOW pgusher.tenant")] * 10,
+               *[wire.parse("", "SHOW pgusher.tenant"), wire.bind(), wire.execute(), wire.SYNC] * 5)
+        for _ in range(10):
+            assert wire.kinds(c.until_ready()) == "TDCZ"
+        for _ in range(5):
+            assert wire.kinds(c.until_ready()) == "12DCZ"
+        limit = next(r for r in p.console("SHOW LIMITS") if r["kind"] == "queries")
+        assert limit["delayed"] > 5 and limit["delayed"] + limit["passed"] >= 15
+
+
+def test_it_is_not_idle_on_its_way(pgusher):
+    p = pgusher(pool_mode="transaction", workers=1, users={"app": "tenants=*"}, client_idle_timeout=1)
+    p.console("PAUSE mill")
+    with p.wire("shop") as c:
+        c.send(wire.query("SET pgusher.tenant = 'mill'"))
+        wait_until(lambda: p.clients("mill"))
+        with p.wire("shop") as later:
+            later.until_closed()  # for being idle
+        p.console("RESUME mill")
+        assert "C" in wire.kinds(c.until_ready())
+        assert c.ask(wire.query("SELECT tenant FROM who"))[1].row == ["mill"]
