@@ -574,7 +574,8 @@ session_on_input(struct client *c, const uint8_t *p, size_t n)
 	struct session *s = c->owner;
 	struct batch b = { .session = s, .pos = p, .end = p + n };
 
-	if (s->wait.queued || throttle_holds(s) || s->leaving || is_held_up(s) || is_being_retried(s) || change_is_under_way(s)) {
+	if (s->wait.queued || throttle_holds(s) || s->leaving || is_held_up(s) || is_being_retried(s) ||
+	    change_is_under_way(s) || session_is_interrupted(s)) {
 		stream_pause(&c->stream);
 		return s->leaving ? n : 0;
 	}

@@ -96,6 +96,12 @@ session_is_quiet(const struct session *s)
 	return k == NULL || (pipeline_is_empty(&k->pipeline) && s->request_left == 0 && k->reply_left == 0);
 }
 
+bool
+session_is_interrupted(const struct session *s)
+{
+	return s->client->mid_message && s->link != NULL && pipeline_is_empty(&s->link->pipeline);
+}
+
 void
 session_unlink(struct session *s, bool over)
 {

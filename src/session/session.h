@@ -108,6 +108,10 @@ struct server *session_cut(struct session *s);
 /* Nothing that the client asked for is under way. */
 bool session_is_quiet(const struct session *s);
 
+/* A message that nobody asked for (a notification, session pooling) has come to the client in part: it has to wait for the
+ * rest, as our own words may not stand in it. */
+bool session_is_interrupted(const struct session *s);
+
 /* Answer the request that waits for a server with an error; the session lives on. */
 void session_refuse(struct session *s, const struct error *e);
 

@@ -152,7 +152,8 @@ serve_crowded(struct throttles *ts, usec_t now, int looks)
 
 	for (int i = 0; i < looks && woken < WAKE_MAX && t != NULL; i++) {
 		struct error e;
-		enum limit_outcome outcome = limit_start(&t->set, now, &t->hold, &e);
+		enum limit_outcome outcome = session_is_interrupted(t->session) ? LIMIT_WAIT :
+					     limit_start(&t->set, now, &t->hold, &e);
 
 		if (outcome == LIMIT_WAIT) {
 			t = TAILQ_NEXT(t, link);
@@ -174,7 +175,7 @@ serve_delayed(struct throttles *ts, usec_t now)
 	struct throttle *t;
 
 	for (int i = 0; i < WAKE_MAX && (t = RB_MIN(throttle_tree, &ts->delayed)) != NULL && t->due <= now; i++) {
-		usec_t more = limit_due(&t->set, &t->hold, now);
+		usec_t more = session_is_interrupted(t->session) ? LOOK_AGAIN : limit_due(&t->set, &t->hold, now);
 
 		if (more == 0) {
 			start(t, now);
@@ -545,7 +546,7 @@ throttle_unqueue(struct session *s)
 bool
 throttle_cancel(struct session *s)
 {
-	if (!throttle_holds(s))
+	if (!throttle_holds(s) || session_is_interrupted(s))
 		return false;
 	leave_queue(s->throttle);
 	limit_withdraw(&s->throttle->set, &s->throttle->hold);

@@ -103,7 +103,7 @@ throttle_holds(const struct session *s)
 	return s->throttle != NULL && (s->throttle->state == THROTTLE_DELAYED || s->throttle->state == THROTTLE_CROWDED);
 }
 
-/* The client asked to cancel what waits: give its place back.  false: nothing waited. */
+/* The client asked to cancel what waits: give its place back.  false: nothing waited, or it can't be told now. */
 bool throttle_cancel(struct session *s);
 
 /* Bytes have passed, in either direction. */

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from helpers import SLOW, as_user, end_with_us, free_port, make_dir, remove_dir, wait_until
-from wire import bind, close, execute, message, parse, query
+from wire import bind, close, execute, message, notification, parse, query
 
 pytestmark = pytest.mark.ours("limits")
 
@@ -295,6 +295,55 @@ def test_connecting_anew_is_no_way_around(pgusher):
             c.login("shop", "app")
             failed += any(m.kind == "E" for m in c.ask(query("SELECT 1")))
     assert failed >= 2
+
+
+def halves(server, c):
+    """Have c get the first half of a notification; the other half is returned."""
+    told = notification("news", "x" * 3000)
+    server.send(told[:1500])
+    while len(c.buffer) < 1500:
+        c.fill(5 * SLOW)
+    return told[1500:]
+
+
+@pytest.mark.parametrize("ask,limit,answers", [
+    ([query("SELECT 2")], "queries=1 queries_burst=1 max_delay=0", "AEZ"),
+    ([parse("", "SELECT 2"), bind(), execute(), SYNC], "queries=1 queries_burst=1 max_delay=0", "AEZ"),
+    ([query("SELECT 2")], "queries=1 queries_burst=2 max_delay=60 warn_percent=10", "ANTDCZ")],
+    ids=["refused", "refused to Sync", "warned"])
+def test_no_words_of_ours_within_the_servers(pgusher, fake_server, ask, limit, answers):
+    server = fake_server()
+    p = start(pgusher, {"tenant": limit}, pool_mode="session", pg=None, console={}, databases={"shop": server.address})
+    with p.wire() as c:
+        c.login("shop", "app")
+        if "warn" not in limit:
+            c.query("SELECT 1")
+        else:
+            c.ask(SYNC)
+        rest = halves(server.connections[-1], c)
+        c.send(*ask)
+        with pytest.raises(TimeoutError):
+            c.fill(0.2)
+        server.connections[-1].send(rest)
+        assert "".join(m.kind for m in c.until_ready()) == answers
+
+
+def test_nor_of_who_waits(pgusher, fake_server):
+    server = fake_server()
+    p = start(pgusher, {"tenant": "active=1 max_delay=0.3"}, pool_mode="session", pg=None, console={},
+              databases={"shop": server.address})
+    with p.wire() as other, p.wire() as c:
+        for x in (other, c):
+            x.login("shop", "app")
+            x.query("SELECT 1")
+        other.query("BEGIN")
+        c.send(query("SELECT 2"))
+        rest = halves(server.connections[-1], c)
+        with pytest.raises(TimeoutError):
+            c.fill(0.6)
+        c.cancel()
+        server.connections[-1].send(rest)
+        assert "".join(m.kind for m in c.until_ready()) == "AEZ"
 
 
 # ---- other kinds ----
