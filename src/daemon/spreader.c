@@ -362,10 +362,11 @@ look_out(const struct spreader *sp, const char *name, struct outlook *o)
 			continue;
 		o->clients += x->clients;
 		o->load.work += v->queries > 0 ? v->busy * (double)x->queries / (double)v->queries : 0;
-		if (i == 0) {
-			o->wanted = x->wanted;
+		/* Each knows the users that it serves. */
+		if (o->most == 0 || x->most < o->most)
 			o->most = x->most;
-		}
+		if (i == 0)
+			o->wanted = x->wanted;
 	}
 }
 

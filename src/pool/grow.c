@@ -93,7 +93,7 @@ static bool
 has_room(struct pool *p)
 {
 	const struct config *c = pool_config(p);
-	int all = pool_size(p), size = pool_share(p, all);
+	int all = pool_size(p), size = pool_limit(p, all);
 	int reserve = pool_share(p, tenant_reserve_pool_size(p->tenant, c, p->user_conf));
 	int total = total_of_user(p);
 
@@ -173,10 +173,10 @@ static bool
 take_of_tenant(struct pool *p)
 {
 	int max = tenant_max_connections(p->tenant, pool_config(p));
-	int share = pool_share(p, max);
+	int limit = pool_limit(p, max);
 
 	/* Only who waits may take a place from another; min_pool_size is content with what is free. */
-	if (max > 0 && p->tenant->nservers >= share && !(pool_is_waited_for(p) && evict_in_tenant(p->pools, p->tenant)))
+	if (max > 0 && p->tenant->nservers >= limit && !(pool_is_waited_for(p) && evict_in_tenant(p->pools, p->tenant)))
 		return false;
 	if (!pool_take_shared(p))
 		return false;

@@ -56,6 +56,9 @@ void pool_find_share(struct pool *p);
 /* What this worker may have of n (<= 0: no limit). */
 int pool_share(const struct pool *p, int n);
 
+/* Likewise, of a limit: at least one for its clients. */
+int pool_limit(const struct pool *p, int n);
+
 /* A server more, or one less, in the sums of all parts.  false: no room; this worker is woken when there is. */
 bool pool_take_shared(struct pool *p);
 void pool_give_shared(struct pool *p);

@@ -127,6 +127,7 @@ struct pool {
 	usec_t freed_at;			/* when one became idle last */
 	bool from_reserve;
 	struct spread_servers *shared;		/* its tenant is spread: the user's servers on all parts; else NULL */
+	int8_t starved;				/* 1 + a worker that has none of these and waits; 0: none, when last looked */
 };
 
 /* What a worker lends to its pools, and what it does for them. */
@@ -220,8 +221,11 @@ void pools_discard(struct pools *ps, struct server *s, const struct error *e);
 struct server *pool_give_up(struct pool *p);
 
 /* The worker that shall have an idle server of p, whose tenant is spread: this one has more than its share, or is a part
- * no more.  -1: none. */
+ * no more, or that one has none at all.  -1: none. */
 int pool_share_taker(const struct pool *p);
+
+/* Is there one that has none at all?  Several times a second. */
+void pool_look_for_starved(struct pool *p);
 
 /* The tenant is spread, from now on: its clients and servers are counted there, too. */
 void tenant_set_spread(struct pools *ps, struct tenant *t, struct spread *spread);

@@ -4,7 +4,8 @@
  * A part opens no more than its share, and none if the sum of all parts is at
  * the limit.  When shares change, who has more than his share lends no idle
  * server as long as somebody else may have it, but hands it over: the other
- * part goes on with the same connection.
+ * part goes on with the same connection.  So does who has some for one that
+ * has none: a limit may be less than the number of parts.
  */
 #include "pool/inside.h"
 
@@ -40,6 +41,12 @@ int
 pool_share(const struct pool *p, int n)
 {
 	return is_shared(p) ? spread_share(p->tenant->spread, p->pools->worker, n) : n;
+}
+
+int
+pool_limit(const struct pool *p, int n)
+{
+	return is_shared(p) ? spread_limit(p->tenant->spread, p->pools->worker, n) : n;
 }
 
 static void
@@ -85,7 +92,7 @@ pool_give_shared(struct pool *p)
 static bool
 is_below(const struct pool *p, const struct spread_servers *v, int worker, int n)
 {
-	return n <= 0 || spread_servers_of(v, worker) < spread_share(p->tenant->spread, worker, n);
+	return n <= 0 || spread_servers_of(v, worker) < spread_limit(p->tenant->spread, worker, n);
 }
 
 static bool
@@ -93,7 +100,7 @@ is_above(const struct pool *p, const struct spread_servers *v, int n)
 {
 	int worker = p->pools->worker;
 
-	return n > 0 && spread_servers_of(v, worker) > spread_share(p->tenant->spread, worker, n);
+	return n > 0 && spread_servers_of(v, worker) > spread_limit(p->tenant->spread, worker, n);
 }
 
 /* It serves the tenant no more, and has nobody left to lend to. */
@@ -101,6 +108,22 @@ static bool
 is_over(const struct pool *p)
 {
 	return p->nclients == 0 && !spread_has(p->tenant->spread, p->pools->worker);
+}
+
+static bool
+is_starved(const struct pool *p, int worker)
+{
+	return spread_is_starved(p->shared, worker) || spread_is_starved(p->tenant->spread->servers, worker);
+}
+
+void
+pool_look_for_starved(struct pool *p)
+{
+	p->starved = 0;
+	for (int i = 0; p->shared != NULL && p->starved == 0 && i < p->tenant->spread->nworkers; i++) {
+		if (i != p->pools->worker && is_starved(p, i))
+			p->starved = (int8_t)(i + 1);
+	}
 }
 
 int
@@ -111,6 +134,8 @@ pool_share_taker(const struct pool *p)
 
 	if (p->shared == NULL || p->is_private || p->tenant->conf == NULL)
 		return -1;
+	if (p->starved > 0 && is_starved(p, p->starved - 1))
+		return p->starved - 1;
 	size = pool_size(p);
 	max = tenant_max_connections(p->tenant, pool_config(p));
 	if (!is_above(p, p->shared, size) && !is_above(p, spread->servers, max) && !is_over(p))

@@ -241,15 +241,22 @@ send_servers(struct shard *s, struct pool *p)
 }
 
 static void
-send_all_servers(struct shard *s)
+each_pool(struct shard *s, void (*fn)(struct shard *s, struct pool *p))
 {
 	struct tenant *t;
 	struct pool *p;
 
 	LIST_FOREACH(t, &s->spread, spread_link) {
 		LIST_FOREACH(p, &t->pools, link)
-			send_servers(s, p);
+			fn(s, p);
 	}
+}
+
+static void
+look_for_starved(struct shard *s, struct pool *p)
+{
+	(void)s;
+	pool_look_for_starved(p);
 }
 
 static void
@@ -257,7 +264,7 @@ hand_over(struct deferred *d)
 {
 	struct shard *s = container_of(d, struct shard, handing_over);
 
-	send_all_servers(s);
+	each_pool(s, send_servers);
 	pools_retry(&s->pools);
 }
 
@@ -275,5 +282,6 @@ parts_upkeep(struct shard *s)
 	if (LIST_EMPTY(&s->spread))
 		return;
 	send_sessions(s);
-	send_all_servers(s);
+	each_pool(s, look_for_starved);
+	each_pool(s, send_servers);
 }

@@ -27,6 +27,18 @@ budget_wait(struct budget *b, int worker)
 	atomic_fetch_or(&b->waiting, UINT64_C(1) << worker);
 }
 
+bool
+budget_is_awaited(const struct budget *b, int worker)
+{
+	return (atomic_load(&b->waiting) & (UINT64_C(1) << worker)) != 0;
+}
+
+void
+budget_forget(struct budget *b, int worker)
+{
+	atomic_fetch_and(&b->waiting, ~(UINT64_C(1) << worker));
+}
+
 int
 budget_used(struct budget *b)
 {

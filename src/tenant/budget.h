@@ -30,6 +30,10 @@ uint64_t budget_give(struct budget *b);
 /* Worker n wants to be told. */
 void budget_wait(struct budget *b, int worker);
 
+/* Does it?  And: no more. */
+bool budget_is_awaited(const struct budget *b, int worker);
+void budget_forget(struct budget *b, int worker);
+
 int budget_used(struct budget *b);
 
 #endif

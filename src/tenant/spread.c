@@ -213,6 +213,14 @@ spread_share(const struct spread *s, int worker, int n)
 	return clients < share ? clients : share;
 }
 
+int
+spread_limit(const struct spread *s, int worker, int n)
+{
+	int share = spread_share(s, worker, n);
+
+	return share == 0 && n > 0 && spread_clients_of(s, worker) > 0 ? 1 : share;
+}
+
 /* --- counts --- */
 
 bool
@@ -310,10 +318,17 @@ spread_move_server(struct spread_servers *v, int from, int to)
 {
 	atomic_fetch_add(&v->parts[to], 1);
 	atomic_fetch_sub(&v->parts[from], 1);
+	budget_forget(&v->sum, to);
 }
 
 int
 spread_servers_of(const struct spread_servers *v, int worker)
 {
 	return atomic_load(&v->parts[worker]);
+}
+
+bool
+spread_is_starved(const struct spread_servers *v, int worker)
+{
+	return spread_servers_of(v, worker) == 0 && budget_is_awaited(&v->sum, worker);
 }

@@ -11,7 +11,8 @@
  *	clients		one count for all parts
  *	servers		each part has its share (spread_share) of pool_size, reserve_pool_size,
  *			min_pool_size and max_db_connections, and one count for all parts
- *			besides: while shares change, the sum is not exceeded either
+ *			besides: while shares change, or are less than one, the sum is not
+ *			exceeded either
  *
  * The counts are touched when connections open, close and move, never per
  * query.  Any thread; k is changed by the control thread (daemon/spreader.h),
@@ -96,6 +97,9 @@ spread_divide(int n, int k, int index)
  * (no limit) stays. */
 int spread_share(const struct spread *s, int worker, int n);
 
+/* Likewise, of a limit: with clients it is at least one, or these would wait for ever where n is less than k. */
+int spread_limit(const struct spread *s, int worker, int n);
+
 /* --- counts --- */
 
 /* A client more, if the limit (0: none) allows it. */
@@ -119,5 +123,8 @@ uint64_t spread_give_server(struct spread_servers *v, int worker);
 void spread_add_servers(struct spread_servers *v, int worker, int n);
 void spread_move_server(struct spread_servers *v, int from, int to);
 int spread_servers_of(const struct spread_servers *v, int worker);
+
+/* It has none, and waits for one to be given back. */
+bool spread_is_starved(const struct spread_servers *v, int worker);
 
 #endif

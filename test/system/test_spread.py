@@ -1,5 +1,6 @@
 """Tenants that several workers serve (tenant_workers): their clients and servers are spread, their limits stay exact."""
 
+import contextlib
 import threading
 import time
 
@@ -300,3 +301,30 @@ def test_who_comes_to_a_new_part_is_let_in_with_a_server_that_is_handed_over(pgu
     assert answers == [(1,)] * 4
     for c in held:
         c.close()
+
+
+@pytest.mark.parametrize("limit", ["users", "databases"])
+def test_fewer_servers_than_workers(pgusher, limit):
+    """One server is for all of them: it goes where somebody waits, though his worker's part of it is none."""
+    few = {"users": {"app2": "pool_size=1"}} if limit == "users" else {}
+    p = pgusher(workers=2, tenant_workers=2, default_pool_size=4, **few, **SHOP)
+    with Sampler(p.pg, "app2") as sampler, contextlib.ExitStack() as stack:
+        with p.connect("shop"):
+            wait_parts(p, 2)
+        if limit == "databases":
+            p.change(databases={"shop": "{pg} dbname=shop max_db_connections=1"})
+        answers = []
+
+        def ask():
+            c = stack.enter_context(contextlib.closing(p.connect("shop", user="app2")))
+            for _ in range(3):
+                answers.append(c.execute("SELECT 1").fetchone())
+
+        for n in (1, 1, 1, 4):  # one after the other, then together
+            threads = [threading.Thread(target=ask) for _ in range(n)]
+            for t in threads:
+                t.start()
+            for t in threads:
+                t.join(10 * SLOW)
+        assert len(answers) == 3 * 7
+    assert sampler.highest == 1

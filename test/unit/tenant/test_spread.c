@@ -124,6 +124,41 @@ Test(spread, who_is_a_part_no_more_needs_what_its_clients_need)
 	spreads_free(&all);
 }
 
+Test(spread, of_a_limit_there_is_one_for_each_part_that_has_clients)
+{
+	struct spreads *all = spreads_new(4);
+	struct spread *s = spread_over(all, 3);
+	int last = spread_worker(s, 2);
+
+	cr_assert_eq(spread_limit(s, last, 2), 0);
+	cr_assert_eq(spread_limit(s, last, 9), 3);
+	spread_add_clients(s, last, 1);
+	cr_assert_eq(spread_share(s, last, 2), 0);
+	cr_assert_eq(spread_limit(s, last, 2), 1);
+	atomic_store(&s->k, 1);
+	cr_assert_eq(spread_limit(s, last, 2), 1, "until they have left");
+	cr_assert_eq(spread_limit(s, last, 0), 0, "no limit stays none");
+	spread_give_client(s, last);
+	cr_assert_eq(spread_limit(s, last, 2), 0);
+	spreads_free(&all);
+}
+
+Test(spread, who_has_none_and_waits_is_starved)
+{
+	struct spreads *all = spreads_new(4);
+	struct spread_servers *v = spread_of_user(spread_over(all, 2), "bob");
+
+	cr_assert(spread_take_server(v, 1, 1));
+	cr_assert_not(spread_is_starved(v, 2));
+	cr_assert_not(spread_take_server(v, 2, 1));
+	cr_assert(spread_is_starved(v, 2));
+	cr_assert_not(spread_is_starved(v, 1));
+	spread_move_server(v, 1, 2);
+	spread_move_server(v, 2, 1);
+	cr_assert_not(spread_is_starved(v, 2), "it had one since it waited");
+	spreads_free(&all);
+}
+
 Test(spread, fewest_clients)
 {
 	struct spreads *all = spreads_new(4);
