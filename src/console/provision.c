@@ -1,6 +1,5 @@
 #include "console/provision.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
@@ -10,7 +9,7 @@
 
 struct provision {
 	struct task task;
-	char tag[40]; /* of the answer */
+	const char *tag; /* of the answer */
 };
 
 static void
@@ -20,11 +19,11 @@ release(struct task *t)
 }
 
 static struct provision *
-start(struct dialogue *d, const struct command *c)
+start(struct dialogue *d, const char *tag)
 {
 	struct provision *p = memory_zalloc(sizeof(*p));
 
-	snprintf(p->tag, sizeof(p->tag), "%s TENANT", c->word);
+	p->tag = tag;
 	p->task.release = release;
 	task_start(&p->task, d->console, d);
 	return p;
@@ -73,7 +72,8 @@ provision_create(struct dialogue *d, const struct command *c, const struct sente
 	struct console *k = d->console;
 
 	if (!refuse_reserved(d, c, s) && !refuse_name(d, s))
-		k->ops->create_tenant(k->daemon, s->subject, s->value != NULL ? s->value : "", on_done, start(d, c));
+		k->ops->create_tenant(k->daemon, s->subject, s->value != NULL ? s->value : "", on_done,
+			start(d, "CREATE TENANT"));
 }
 
 void
@@ -82,7 +82,7 @@ provision_alter(struct dialogue *d, const struct command *c, const struct senten
 	struct console *k = d->console;
 
 	if (!refuse_reserved(d, c, s))
-		k->ops->alter_tenant(k->daemon, s->subject, s->value, on_done, start(d, c));
+		k->ops->alter_tenant(k->daemon, s->subject, s->value, on_done, start(d, "ALTER TENANT"));
 }
 
 void
@@ -91,14 +91,15 @@ provision_drop(struct dialogue *d, const struct command *c, const struct sentenc
 	struct console *k = d->console;
 
 	if (!refuse_reserved(d, c, s))
-		k->ops->drop_tenant(k->daemon, s->subject, on_done, start(d, c));
+		k->ops->drop_tenant(k->daemon, s->subject, on_done, start(d, "DROP TENANT"));
 }
 
+/* libpq would look for a count behind "MOVE ", the tag of SQL's MOVE. */
 void
 provision_move(struct dialogue *d, const struct command *c, const struct sentence *s)
 {
 	struct console *k = d->console;
 
 	if (!refuse_reserved(d, c, s))
-		k->ops->move_tenant(k->daemon, s->subject, s->value, on_done, start(d, c));
+		k->ops->move_tenant(k->daemon, s->subject, s->value, on_done, start(d, "MOVED TENANT"));
 }

@@ -7,6 +7,7 @@ import time
 import psycopg
 import pytest
 
+import wire
 from helpers import SLOW, TOP, wait_until
 from postgres import Postgres
 
@@ -282,6 +283,14 @@ def test_a_catalogue_that_is_locked(stage):
         lock.rollback()
         final = s.new.port if str(s.new.port) in s.line else s.old.port
         wait_until(lambda: c.execute("SELECT inet_server_port()").fetchone() == (final,), 20, "as the catalogue says")
+
+
+def test_the_answer_is_no_move_of_sql(stage):
+    """libpq looks for a count behind "MOVE "."""
+    s = stage()
+    with s.p.wire("pgbouncer", "admin") as c:
+        reply = c.ask(wire.query(f"MOVE TENANT acme TO '{s.to(s.new)}'"))
+    assert [m.body for m in reply if m.kind == "C"] == [b"MOVED TENANT\0"]
 
 
 def test_who_is_no_tenant_of_the_catalogue(stage):
