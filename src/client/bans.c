@@ -607,7 +607,7 @@ read_network(const char *text, struct network *w, struct error *e)
 {
 	if (network_parse(text, strlen(text), w))
 		return true;
-	error_set(e, SEVERITY_ERROR, "22023", "\"%.64s\" is no address and no network", text);
+	error_set(e, SEVERITY_ERROR, "22023", "\"%.64s\" %s", text, network_problem(text, strlen(text)));
 	error_hint(e, "Write 10.0.0.7, 10.0.0.0/8, 2001:db8::/32 or unix.");
 	return false;
 }

@@ -96,6 +96,14 @@ network_parse(const char *text, size_t n, struct network *w)
 }
 
 const char *
+network_problem(const char *text, size_t n)
+{
+	struct network w;
+
+	return parse_network(text, n, &w) ? "has bits set behind its length" : "is no address and no network";
+}
+
+const char *
 network_print(const struct network *w, char buf[NETWORK_TEXT])
 {
 	char address[INET6_ADDRSTRLEN];

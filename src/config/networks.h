@@ -24,6 +24,9 @@ struct network {
 /* n bytes of text.  false: it is no network, or has bits set behind its length ("10.0.0.7/8"), which is a mistake. */
 bool network_parse(const char *text, size_t n, struct network *w);
 
+/* What is wrong with it, behind its text: "is no address and no network". */
+const char *network_problem(const char *text, size_t n);
+
 /* "10.0.0.0/8", "10.0.0.7/32".  Returns buf. */
 const char *network_print(const struct network *w, char buf[NETWORK_TEXT]);
 

@@ -279,6 +279,8 @@ take_network(struct cursor *c)
 		return NULL;
 	if (*c->p == '\'' || *c->p == '"')
 		return take_quoted(c);
+	if (pass_word(c, "unix"))
+		return "unix";
 	start = c->p;
 	while (c->p < c->end && is_in_network(*c->p) && !starts_with(c->p, c->end, "/*"))
 		c->p++;

@@ -11,7 +11,7 @@
  *	word      = letters, digits, bytes from 0x80, and any of _ . $ -
  *	string    = "'" ... "'"                   (likewise)
  *	value     = '"' ... '"'  |  string  |  all that follows
- *	network   = string | '"' ... '"' | hexadecimal digits and any of . : /
+ *	network   = string | '"' ... '"' | "UNIX" | hexadecimal digits and any of . : /
  *
  * Blanks and comments (both of SQL's kinds) may stand between all of these.
  *

@@ -696,6 +696,9 @@ def test_bans_come_and_go(own):
     own.console("UNBAN 192.0.2.0/24 AT shop")
     assert refusal(own, "UNBAN 192.0.2.0/24 AT shop").sqlstate == "42704"
     assert refusal(own, "BAN 192.0.2.0/99").sqlstate == "22023"
+    assert "bits set behind" in refusal(own, "BAN 192.0.2.9/24").message_primary
+    own.console("BAN unix AT mill")
+    own.console("UNBAN unix")
     assert refusal(own, "BAN 192.0.2.9 FOR soon").sqlstate == "22023"
     assert refusal(own, "BAN 192.0.2.9 FOR 0").sqlstate == "22023"
 

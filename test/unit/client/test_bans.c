@@ -222,6 +222,14 @@ Test(bans, that_mean_nothing)
 	cr_assert_str_eq(e.sqlstate, "42704");
 }
 
+Test(bans, that_mean_nothing_are_told_why)
+{
+	cr_assert_not(ban("10.0.0.0/99", NULL, 0));
+	cr_assert_str_eq(e.message, "\"10.0.0.0/99\" is no address and no network");
+	cr_assert_not(ban("10.0.0.7/8", NULL, 0));
+	cr_assert_str_eq(e.message, "\"10.0.0.7/8\" has bits set behind its length");
+}
+
 struct list {
 	int n;
 	char text[4][256];
