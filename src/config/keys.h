@@ -91,7 +91,7 @@ struct key_group {
 };
 
 struct key_section {
-	const char *name;
+	const char *name;	/* NULL: it is a line by itself, of no section of the file */
 	const char *about;
 	const struct key_group *groups;
 	size_t ngroups;

@@ -1,6 +1,7 @@
 #include "config/settings.h"
 
 #include <libpq-fe.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -20,13 +21,19 @@ settings_refuse_key(const struct key_section *s, const char *name, struct error 
 {
 	const struct key *near = key_suggest(s, name);
 
+	char section[40] = "";
+
 	if (!is_word(name)) {
-		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "a key of [%s] is no word: values with blanks, quotes or = stand "
-			"in single quotes", s->name);
+		if (s->name != NULL)
+			snprintf(section, sizeof(section), " of [%s]", s->name);
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "a key%s is no word: values with blanks, quotes or = stand "
+			"in single quotes", section);
 		return false;
 	}
 
-	error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "unknown key \"%.60s\" in [%s]%s%s%s", name, s->name,
+	if (s->name != NULL)
+		snprintf(section, sizeof(section), " in [%s]", s->name);
+	error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "unknown key \"%.60s\"%s%s%s%s", name, section,
 		near == NULL ? "" : ": do you mean ", near == NULL ? "" : near->name, near == NULL ? "" : "?");
 	return false;
 }

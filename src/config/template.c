@@ -267,19 +267,21 @@ static bool
 parse_line(const struct config *c, const char *text, struct config_arena *arena, struct config_database *d, uint64_t *set,
 	   struct error *e)
 {
+	struct key_section line = section_databases;
 	size_t size = strlen(text) + 1;
 	char *copy = memcpy(arena_alloc(arena, size), text, size), *rest = scan_blanks(copy);
 
+	line.name = NULL;
 	if (settings_is_uri(rest)) {
 		char *uri = rest;
 
 		rest = scan_word(uri);
 		if (*rest != '\0')
 			*rest++ = '\0';
-		if (!settings_parse_uri(&section_databases, uri, d, arena, set, e))
+		if (!settings_parse_uri(&line, uri, d, arena, set, e))
 			return false;
 	}
-	if (!settings_parse(&section_databases, rest, d, arena, set, e))
+	if (!settings_parse(&line, rest, d, arena, set, e))
 		return false;
 	return template_check(d, e) && find_slot(c, d, e);
 }

@@ -131,8 +131,10 @@ static void
 note_bad_answer(struct catalogue *k, const char *name, const struct error *e)
 {
 	usec_t now = clock_now();
+	struct error named;
 
-	note_failure(k, e);
+	error_set(&named, SEVERITY_ERROR, e->sqlstate, "tenant \"%s\": %s", name, e->message);
+	note_failure(k, &named);
 	if (k->told_bad_at != 0 && now - k->told_bad_at < RETRY_BAD)
 		return;
 	k->told_bad_at = now;
@@ -355,7 +357,7 @@ add_waiter(struct waiter_list *list, catalogue_found_fn *found, void *arg)
 
 /* The one row of an answer as a line, to be freed as a secret; NULL: there is no row, or e says what is wrong. */
 static char *
-read_line(const PGresult *r, const char *name, struct error *e)
+read_line(const PGresult *r, struct error *e)
 {
 	const char *connection, *settings;
 	size_t size;
@@ -368,8 +370,7 @@ read_line(const PGresult *r, const char *name, struct error *e)
 		error_set(e, SEVERITY_ERROR, SQLSTATE_INTERNAL,
 			  "tenant_query must give one or two columns: connection string, settings");
 	else if (PQntuples(r) > 1)
-		error_set(e, SEVERITY_ERROR, SQLSTATE_INTERNAL, "tenant_query gave %d rows for \"%s\"", PQntuples(r),
-			  name);
+		error_set(e, SEVERITY_ERROR, SQLSTATE_INTERNAL, "tenant_query gave %d rows", PQntuples(r));
 	if (e->sqlstate[0] != '\0' || PQntuples(r) == 0)
 		return NULL;
 	connection = PQgetvalue(r, 0, 0);
@@ -418,7 +419,7 @@ take_answer(struct question *q, const PGresult *r)
 	usec_t asked_at = q->call.sent_at;
 	struct waiter_list waiters = STAILQ_HEAD_INITIALIZER(waiters);
 	struct error e;
-	char *line = read_line(r, q->name, &e);
+	char *line = read_line(r, &e);
 	bool bad = e.sqlstate[0] != '\0' || (line != NULL && !is_usable(k, q->name, line, &e));
 
 	k->facts.answered_at = clock_wall();

@@ -166,6 +166,13 @@ def test_a_wrong_line_leaves_the_old_one(pgusher, catalogue):
     assert p.refused("broken")["C"] == "57P03"
 
 
+def test_a_wrong_line_is_told_with_its_tenant(pgusher, catalogue):
+    catalogue.add("acme", settings="wieght=3")
+    p = start(pgusher, catalogue)
+    assert p.refused("acme")["C"] == "57P03"
+    assert facts(p)["last_error"] == 'tenant "acme": unknown key "wieght": do you mean weight?'
+
+
 @pytest.mark.parametrize("payload", ["", "acme", "nobody", "../../x", "a b", "'; DROP TABLE x", "\u00e9" * 100, "x" * 7000])
 def test_whatever_is_notified_does_no_harm(pgusher, catalogue, payload):
     catalogue.add("acme", "shop")
