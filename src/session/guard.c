@@ -395,13 +395,32 @@ tell(struct session *s, const struct sight *sight, uint32_t rules, bool refused)
 /* --- refusing --- */
 
 static void
-say_refused(struct error *e, const struct session *s, const struct sight *sight)
+say_why(struct error *e, const struct session *s, uint32_t rules)
 {
-	error_set(e, SEVERITY_ERROR, SQLSTATE_INSUFFICIENT_PRIVILEGE,
-		  "statement refused: role \"%.64s\" does not usually run it on database \"%.64s\"", s->user->name,
-		  s->pool->tenant->name);
+	const char *role = s->user->name, *database = s->pool->tenant->name;
+	char names[THREAT_NAMES_SIZE];
+
+	if ((rules & THREAT_BIT(THREAT_RULE_UNKNOWN)) != 0)
+		error_set(e, SEVERITY_ERROR, SQLSTATE_INSUFFICIENT_PRIVILEGE,
+			  "statement refused: role \"%.64s\" does not usually run it on database \"%.64s\"", role, database);
+	else if ((rules & THREAT_BIT(THREAT_RULE_UNREAD)) != 0)
+		error_set(e, SEVERITY_ERROR, SQLSTATE_INSUFFICIENT_PRIVILEGE,
+			  "statement refused: what role \"%.64s\" asks database \"%.64s\" can't be judged", role, database);
+	else
+		error_set(e, SEVERITY_ERROR, SQLSTATE_INSUFFICIENT_PRIVILEGE,
+			  "statement refused: what role \"%.64s\" asks database \"%.64s\" looks like an attack (%s)", role,
+			  database, threat_rule_names(rules, names));
+}
+
+static void
+say_refused(struct error *e, const struct session *s, const struct sight *sight, uint32_t rules)
+{
+	say_why(e, s, rules);
 	if (sight->text.unread && sight->text.hash == 0)
 		error_hint(e, "It was prepared before threat_mode was set to protect: prepare it again.");
+	else if (sight->text.unread)
+		error_hint(e, "It is longer than 64 KB, or has a backslash that the server may read otherwise: "
+			   "send values as parameters.");
 	else
 		error_hint(e, "If it is the application's, have it run while threat_mode is record, or ask the operator: "
 			   "SHOW THREATS has it as %016llx.", (unsigned long long)sight->text.hash);
@@ -447,7 +466,7 @@ guard_refuses(struct batch *b, struct request *rq)
 	if (rules == 0)
 		return false;
 	tell(s, &sight, rules, true);
-	say_refused(&e, s, &sight);
+	say_refused(&e, s, &sight, rules);
 	forget_unnamed(s, rq);
 	request_refuse(b, &e);
 	return true;
@@ -508,7 +527,7 @@ guard_admits(struct batch *b, struct request *rq)
 		note_judged(s, rq, &sight);
 		return true;
 	}
-	say_refused(&e, s, &sight);
+	say_refused(&e, s, &sight, rules);
 	forget_unnamed(s, rq);
 	request_fail(b, rq, &e);
 	return false;

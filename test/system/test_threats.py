@@ -100,6 +100,20 @@ def test_of_another_role(p):
         assert refused(c.ask(wire.query("SELECT 5 WHERE 1=2 OR 1=1")))
 
 
+def test_the_refusal_says_why(p):
+    """Where nothing was learned, only rules refuse: they are named."""
+    def message(sql):
+        return next(m for m in c.ask(wire.query(sql)) if m.kind == "E").body.decode()
+
+    mode(p, "protect")
+    with p.wire("shop") as c:
+        assert "looks like an attack (sleep)" in message("SELECT pg_sleep(0)")
+        assert "can't be judged" in message("SELECT '" + "x" * 70000 + "'")
+    record(p, ["SELECT 1"], dbname="shop")
+    with p.wire("shop") as c:
+        assert "does not usually run it" in message("SELECT pg_sleep(0)")
+
+
 def test_mode_of_a_tenant(pgusher):
     p = pgusher(**settings(databases={"quiet": "{pg} dbname=shop threat_mode=off", "loud": "{pg} dbname=shop"}))
     mode(p, "protect")
