@@ -913,12 +913,14 @@ static const struct key keys_limit[] = {
 	{ OWN_COUNT(server_time_burst), .unit = "milliseconds",
 		.help = "How much of it may be used at once. Not set means as much as in a second." },
 	{ OWN_SIZE(result_size),
-		.help = "Bytes that one query may reply with. What is more is cut off: the query is "
+		.help = "Bytes that one query may reply with. They are looked at after each piece that comes "
+			"from the server, of 64 KB at most, when it has been passed on: so much more may come "
+			"through, and a result that is whole by then passes. Then the query is "
 			"canceled, an error stands in the place of the rest, and the client stays. Only if "
 			"the query was done by then, and is not all of its transaction, the connection is "
 			"closed." },
 	{ OWN_SIZE(query_length), .help = "Bytes that the text of one query may have." },
-	{ OWN_SECONDS(transaction), .help = "How long a transaction may last." },
+	{ OWN_SECONDS(transaction), .help = "How long a transaction may last. Then its client is disconnected." },
 	{ OWN_COUNT(queue),
 		.help = "Queries that may wait for a server. The next one is refused at once, instead of "
 			"waiting until query_wait_timeout." },
