@@ -12,7 +12,7 @@ static void
 close_stale(struct pool *p, usec_t now)
 {
 	const struct config *c = pool_config(p);
-	int spare = pool_total(p) - tenant_min_pool_size(p->tenant, c);
+	int spare = pool_total(p) - pool_share(p, tenant_min_pool_size(p->tenant, c));
 	struct server *s, *next;
 
 	TAILQ_FOREACH_REVERSE_SAFE(s, &p->servers[PLACE_IDLE], server_list, link, next) {

@@ -452,12 +452,14 @@ server_unpack(struct shard *shard, struct server_parcel **pp)
 		pool_adopt(pool_open(&shard->pools, t, p->user->name), p->server,
 			   p->forget_statements ? "DEALLOCATE ALL" : NULL);
 	} else {
-		if (p->all != NULL) {
-			(void)spread_give_server(p->all, p->worker);
-			(void)spread_give_server(p->of_user, p->worker);
-		}
+		uint64_t waiting;
+
 		pools_discard(&shard->pools, p->server, &e);
-		budget_give(&p->user->servers);
+		waiting = budget_give(&p->user->servers);
+		if (p->all != NULL)
+			waiting |= spread_give_server(p->all, p->worker) | spread_give_server(p->of_user, p->worker);
+		if (waiting != 0)
+			shard->pools.ops->wake(&shard->pools, waiting);
 	}
 	users_put(shard->commons->users, &p->user);
 	free(p->tenant);
