@@ -207,7 +207,9 @@ Test(pool, a_server_that_comes_back_is_used_soon)
 	expect_asked(s, 0);
 }
 
-Test(pool, who_waits_too_long_for_it_is_told_why)
+/* Nobody gets in at the server, until a client has waited for it too long. */
+static struct peer *
+refuse_all(void)
 {
 	struct peer *c;
 
@@ -219,6 +221,13 @@ Test(pool, who_waits_too_long_for_it_is_told_why)
 			hang_up(backend_accept());
 	}
 	hear(c, "E(08006)");
+	return c;
+}
+
+Test(pool, who_waits_too_long_for_it_is_told_why)
+{
+	struct peer *c = refuse_all();
+
 	cr_assert(strstr(c->message, "server_login_retry") != NULL, "%s", c->message);
 	hear_end(c);
 }
@@ -226,16 +235,8 @@ Test(pool, who_waits_too_long_for_it_is_told_why)
 /* What the old line's server did does not count against the new one's. */
 Test(pool, a_line_that_is_mended_has_all_its_attempts)
 {
-	struct peer *c;
+	struct peer *c = refuse_all();
 
-	house_open(1, "one = PG user=pooler", "server_login_retry = 0.3");
-	c = client_open(0, "user=alice,database=one");
-	hear(c, "R(0)");
-	while (hears_nothing(c)) {
-		if (!backend_is_unwanted())
-			hang_up(backend_accept());
-	}
-	hear(c, "E(08006)");
 	house_configure(0, "one = PG user=pooler dbname=elsewhere", "server_login_retry = 0.3");
 	c = client_open(0, "user=alice,database=one");
 	hang_up(backend_accept());
