@@ -85,6 +85,7 @@ struct bans {
 	int nby_hand;
 	struct culprit *by_pair;	/* a hash */
 	struct culprits failing[FAILING_LISTS], banned;	/* longest ago first */
+	int nfailing[FAILING_LISTS];
 	struct known *known;		/* a hash */
 	TAILQ_HEAD(, known) by_proof;	/* longest ago first */
 	struct rate *table[RATE_KINDS];	/* BANS_RATES; NULL until it is needed */
@@ -194,10 +195,35 @@ list_of(struct bans *b, const struct culprit *c)
 }
 
 static void
+move(struct bans *b, struct culprit *c, bool in)
+{
+	struct culprits *list = list_of(b, c);
+
+	if (in)
+		TAILQ_INSERT_TAIL(list, c, link);
+	else
+		TAILQ_REMOVE(list, c, link);
+	if (list != &b->banned)
+		b->nfailing[list - b->failing] += in ? 1 : -1;
+}
+
+static void
+enlist(struct bans *b, struct culprit *c)
+{
+	move(b, c, true);
+}
+
+static void
+delist(struct bans *b, struct culprit *c)
+{
+	move(b, c, false);
+}
+
+static void
 forget_culprit(struct bans *b, struct culprit *c)
 {
 	HASH_DEL(b->by_pair, c);
-	TAILQ_REMOVE(list_of(b, c), c, link);
+	delist(b, c);
 	if (c->ban.times > 0)
 		atomic_fetch_sub(&b->in_force, 1);
 	free(c->ban.tenant);
@@ -400,12 +426,16 @@ forget_forgiven(struct bans *b, usec_t now)
 	}
 }
 
-/* Who failed least often: to push out somebody's count, one has to fail as often at each of BANS_MAX others. */
+/* A list with no more than so many is spared: else who has filled all with some failures each could have any that is new
+ * forgotten by one failure elsewhere. */
+#define FEW (BANS_MAX / 16)
+
+/* Who failed least often: to push out somebody's count, one has to fail as often at each of many others. */
 static struct culprit *
 least_culprit(struct bans *b)
 {
 	for (int i = 0; i < FAILING_LISTS; i++) {
-		if (!TAILQ_EMPTY(&b->failing[i]))
+		if (b->nfailing[i] > FEW)
 			return TAILQ_FIRST(&b->failing[i]);
 	}
 	return TAILQ_FIRST(&b->banned);
@@ -423,7 +453,7 @@ add_culprit(struct bans *b, const struct network *w, const char *tenant)
 	c->ban.tenant = memory_strndup(tenant, strnlen(tenant, TENANT_TEXT - 1));
 	identify(w, tenant, NULL, c->pair);
 	HASH_ADD(hh, b->by_pair, pair, FINGERPRINT_SIZE, c);
-	TAILQ_INSERT_TAIL(list_of(b, c), c, link);
+	enlist(b, c);
 	return c;
 }
 
@@ -443,7 +473,7 @@ ban_culprit(struct bans *b, struct culprit *c, usec_t now)
 	struct ban *ban = &c->ban;
 	usec_t length;
 
-	TAILQ_REMOVE(list_of(b, c), c, link);
+	delist(b, c);
 	if (ban->times == 0)
 		atomic_fetch_add(&b->in_force, 1);
 	TAILQ_INSERT_TAIL(&b->banned, c, link);
@@ -463,9 +493,9 @@ ban_culprit(struct bans *b, struct culprit *c, usec_t now)
 static void
 add_failure(struct bans *b, struct culprit *c)
 {
-	TAILQ_REMOVE(list_of(b, c), c, link);
+	delist(b, c);
 	c->failures++;
-	TAILQ_INSERT_TAIL(list_of(b, c), c, link);
+	enlist(b, c);
 }
 
 static usec_t

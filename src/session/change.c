@@ -18,6 +18,7 @@
 #include "tenant/route.h"
 
 #define SETTING "pgusher.tenant"
+#define LEAVE_AGAIN (2 * USEC_PER_MSEC)
 
 /* What is to be told of a cycle whose Sync has not come is not kept beyond that. */
 #define OUT_MAX (16 * 1024)
@@ -82,7 +83,7 @@ text_of(const struct request *rq, size_t *n)
 static enum setting_verb
 read_text(const char *text, size_t n, char target[TENANT_NAME])
 {
-	return setting_may_begin(text, n) ? setting_read(text, n, SETTING, target, TENANT_NAME) : SETTING_NONE;
+	return setting_may_begin(text, n, true) ? setting_read(text, n, SETTING, target, TENANT_NAME) : SETTING_NONE;
 }
 
 /* The statement that a Bind or Describe is about, if it was prepared before by a message that may be one of ours. */
@@ -242,6 +243,8 @@ move_on(struct session *s)
 	shard->ops->move_session(shard, session_pack(s), parts_route(shard, change_target(c), false));
 }
 
+static void leave_again(void *arg);
+
 static void
 leave(struct deferred *d)
 {
@@ -249,12 +252,25 @@ leave(struct deferred *d)
 	struct client *client = shard_find_client(departure->shard, departure->client);
 	struct session *s = client != NULL && client->state == CLIENT_READY ? client->owner : NULL;
 
-	free(departure);
-	if (s == NULL || !change_is_under_way(s))
+	if (s == NULL || !change_is_under_way(s)) {
+		free(departure);
 		return;
+	}
+	/* A notification has begun meanwhile: its end comes first. */
+	if (s->link != NULL && !session_is_quiet(s)) {
+		loop_after(departure->shard->loop, LEAVE_AGAIN, leave_again, departure);
+		return;
+	}
+	free(departure);
 	if (s->link != NULL)
 		session_unlink(s, true);
 	move_on(s);
+}
+
+static void
+leave_again(void *arg)
+{
+	leave(&((struct departure *)arg)->deferred);
 }
 
 static void
@@ -698,7 +714,7 @@ may_be_meant(const struct session *s, const struct request *rq)
 	if (rq->frame.type != FE_QUERY && rq->frame.type != FE_PARSE)
 		return false;
 	text = text_of(rq, &n);
-	return text == NULL || setting_may_begin(text, n);
+	return text == NULL || setting_may_begin(text, n, rq->here == rq->frame.size);
 }
 
 static void
@@ -837,7 +853,7 @@ change_arrive(struct session *s)
 {
 	throttle_attach(s, s->change->throttle);
 	s->change->throttle = NULL;
-	if (!memory_admits_arrival(s))
+	if (!memory_admits_arrival(s, s->change->returning))
 		turn_away(s);
 	else if (s->change->returning)
 		go_home(s);

@@ -426,25 +426,6 @@ say_refused(struct error *e, const struct session *s, const struct sight *sight,
 			   "SHOW THREATS has it as %016llx.", (unsigned long long)sight->text.hash);
 }
 
-/* What the client had as its unnamed statement went with this request, too. */
-static void
-forget_unnamed(struct session *s, const struct request *rq)
-{
-	struct reader r;
-
-	if (rq->frame.type == FE_PARSE) {
-		reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
-		if (reader_string(&r)[0] != '\0')
-			return;
-	} else if (rq->frame.type != FE_QUERY) {
-		return;
-	}
-	s->unnamed_judged = 0;
-	statement_unref(&s->unnamed);
-	if (s->link != NULL)
-		s->link->unnamed_known = false;
-}
-
 static bool
 is_protected(const struct session *s)
 {
@@ -467,7 +448,7 @@ guard_refuses(struct batch *b, struct request *rq)
 		return false;
 	tell(s, &sight, rules, true);
 	say_refused(&e, s, &sight, rules);
-	forget_unnamed(s, rq);
+	naming_lose_unnamed(s, rq);
 	request_refuse(b, &e);
 	return true;
 }
@@ -528,7 +509,6 @@ guard_admits(struct batch *b, struct request *rq)
 		return true;
 	}
 	say_refused(&e, s, &sight, rules);
-	forget_unnamed(s, rq);
 	request_fail(b, rq, &e);
 	return false;
 }

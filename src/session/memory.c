@@ -65,14 +65,15 @@ memory_admits(const struct session *s, const struct request *rq, struct error *e
 }
 
 bool
-memory_admits_arrival(const struct session *s)
+memory_admits_arrival(const struct session *s, bool back)
 {
 	const struct config *c = shard_config(s->shard);
 	const struct tenant *t = s->pool->tenant;
 
 	if (s->unnamed == NULL && (s->names == NULL || s->names->count == 0))
 		return true;
-	return t->statements->bytes <= budget_of(c->prepared_text_budget) && kept_by_tenant(t) <= budget_of(c->tenant_memory);
+	return t->statements->bytes <= budget_of(c->prepared_text_budget) &&
+	       (back || kept_by_tenant(t) <= budget_of(c->tenant_memory));
 }
 
 void

@@ -21,8 +21,9 @@
  * exceed. */
 bool memory_admits(const struct session *s, const struct request *rq, struct error *e);
 
-/* Is there room for the statements that s, which has just come, has brought from another tenant? */
-bool memory_admits_arrival(const struct session *s);
+/* Is there room for the statements that s, which has just come, has brought from another tenant?  back: it was here a
+ * moment ago, so what others hold now (tenant_memory) is not its fault. */
+bool memory_admits_arrival(const struct session *s, bool back);
 
 /* It is waited for. */
 void memory_hold(struct session *s, const struct request *rq);

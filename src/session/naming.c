@@ -71,8 +71,27 @@ fail_query(struct batch *b, struct request *rq, const struct error *e)
 }
 
 void
+naming_lose_unnamed(struct session *s, const struct request *rq)
+{
+	struct reader r;
+
+	if (rq->frame.type == FE_PARSE) {
+		reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
+		if (reader_string(&r)[0] != '\0')
+			return;
+	} else if (rq->frame.type != FE_QUERY) {
+		return;
+	}
+	s->unnamed_judged = 0;
+	statement_unref(&s->unnamed);
+	if (s->link != NULL)
+		s->link->unnamed_known = false;
+}
+
+void
 request_fail(struct batch *b, struct request *rq, const struct error *e)
 {
+	naming_lose_unnamed(b->session, rq);
 	if (rq->frame.type == FE_QUERY || rq->frame.type == FE_FUNCTION_CALL)
 		fail_query(b, rq, e);
 	else
@@ -261,12 +280,12 @@ naming_forget(struct session *s, const char *name)
 	name_free(&known);
 }
 
-/* Where statements are the server's own, what we know of are those of session/change.h: behind this one the name is the
- * server's. */
+/* Where statements are the server's own, what we know of are those of session/change.h, and what came along from another
+ * tenant: behind this one the name is the server's. */
 static void
 leave_name(struct session *s, const char *name)
 {
-	if (s->changes_prepared && !tracks_statements(s))
+	if (!tracks_statements(s))
 		naming_forget(s, name);
 }
 
@@ -486,7 +505,7 @@ naming_close(struct batch *b, struct request *rq)
 static bool
 reads_names(const struct session *s)
 {
-	return tracks_statements(s) || timing_reads_text(s) || guard_is_on(s) || s->changes_prepared;
+	return tracks_statements(s) || timing_reads_text(s) || guard_is_on(s) || s->unnamed != NULL || s->names != NULL;
 }
 
 /* Read the names, which stand in front, within the first n bytes.  false: they have no end there. */

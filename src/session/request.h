@@ -100,6 +100,9 @@ bool naming_is_too_long(const struct session *s, const struct request *rq);
 /* Has enough of such a message come to handle it, its names in any case, where somebody has to know them? */
 bool naming_is_readable(const struct session *s, const struct request *rq);
 
+/* A Parse or Query that is refused has cost the client its unnamed statement, as one that is passed on does. */
+void naming_lose_unnamed(struct session *s, const struct request *rq);
+
 /* Is it about a named statement, as far as it has come? */
 bool naming_tells_a_name(const struct session *s, const struct request *rq);
 

@@ -33,15 +33,17 @@ begins_like_a_verb(const char *text)
 }
 
 bool
-setting_may_begin(const char *text, size_t n)
+setting_may_begin(const char *text, size_t n, bool whole)
 {
 	while (n > 0 && (*text == ' ' || *text == '\t' || *text == '\r' || *text == '\n')) {
 		text++;
 		n--;
 	}
-	if (n > 1 && (*text == '/' || *text == '-'))
+	if (n < 4)
+		return !whole;
+	if (*text == '/' || *text == '-')
 		return true;	/* behind a comment there may be anything */
-	return n > 3 && begins_like_a_verb(text);
+	return begins_like_a_verb(text);
 }
 
 static bool

@@ -21,8 +21,8 @@ enum setting_verb {
 	SETTING_WRONG,	/* it is, but in no form that is understood: SET LOCAL, a list, more than one statement */
 };
 
-/* Can a text that begins so be one?  A few compares. */
-bool setting_may_begin(const char *text, size_t n);
+/* Can a text that begins so be one?  whole: it ends there, too.  A few compares. */
+bool setting_may_begin(const char *text, size_t n, bool whole);
 
 /* name: of two parts, "pgusher.tenant", in lower case.  value: of SETTING_SET, without its quotes; size holds it with a
  * NUL, or it is SETTING_WRONG. */

@@ -56,6 +56,19 @@ def test_simple_protocol_and_spellings(house):
         assert wire.kinds(messages) == "TDCZ" and messages[1].row == ["shop"]
 
 
+@pytest.mark.parametrize("text", ["SET pgusher.tenant = 'mill'", "  \n set pgusher.tenant to mill", "/* */ SET pgusher.tenant = mill"])
+def test_in_pieces(house, text):
+    """However it is cut: none of it reaches PostgreSQL, which would take it for a setting of its own."""
+    with house.wire() as c:
+        c.login("shop", "app")
+        c.send(wire.query(text), piece=1, pause=0.005)
+        assert wire.kinds(c.until_ready()).endswith("CZ")
+        assert c.query("SELECT current_database()")[0][0] == "mill"
+        c.send(wire.parse("", "RESET pgusher.tenant"), wire.bind("", ""), wire.execute(), wire.SYNC, piece=3, pause=0.002)
+        assert wire.kinds(c.until_ready()).endswith("CZ")
+        assert c.query("SELECT current_database()")[0][0] == "shop"
+
+
 def test_prepared_set_again_and_again(house):
     """Drivers prepare what comes often, and bind it later by its name."""
     with house.connect(prepare_threshold=0) as c:

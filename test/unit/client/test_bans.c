@@ -358,6 +358,23 @@ Test(bans, counts_are_not_pushed_out)
 	cr_assert_eq(fail("10.0.0.1", "u16400", 3, START + 6 + BANS_WINDOW), 0, "but what was counted is gone");
 }
 
+/* Nor can who has failed twice everywhere have each new count forgotten by a failure at one tenant more. */
+Test(bans, new_counts_are_not_pushed_out)
+{
+	char text[32];
+
+	for (int i = 0; i < BANS_MAX; i++) {
+		snprintf(text, sizeof(text), "t%d", i);
+		fail("10.0.0.1", text, 2, START);
+	}
+	for (int i = 0; i < 2; i++) {
+		cr_assert_eq(fail("10.0.0.1", "acme", 1, START + 1), 0);
+		snprintf(text, sizeof(text), "u%d", i);
+		fail("10.0.0.1", text, 1, START + 1);
+	}
+	cr_assert_eq(fail("10.0.0.1", "acme", 1, START + 1), 60 * SEC);
+}
+
 /* --- rates --- */
 
 static int

@@ -48,7 +48,7 @@ Test(setting, reads)
 
 		cr_expect_eq(verb, cases[i].verb, "%s", cases[i].text);
 		if (cases[i].verb != SETTING_NONE)
-			cr_expect(setting_may_begin(cases[i].text, n), "%s", cases[i].text);
+			cr_expect(setting_may_begin(cases[i].text, n, true), "%s", cases[i].text);
 		if (cases[i].value != NULL)
 			cr_expect_str_eq(value, cases[i].value, "%s", cases[i].text);
 	}
@@ -59,7 +59,7 @@ Test(setting, most_texts_are_told_by_their_beginning)
 	static const char *const others[] = { "SELECT 1", "INSERT INTO t VALUES (1)", "BEGIN", "", " ", "SE", "COMMIT" };
 
 	for (size_t i = 0; i < lengthof(others); i++)
-		cr_expect_not(setting_may_begin(others[i], strlen(others[i])), "%s", others[i]);
+		cr_expect_not(setting_may_begin(others[i], strlen(others[i]), true), "%s", others[i]);
 }
 
 Test(setting, every_cut_text_ends_well)
@@ -68,7 +68,7 @@ Test(setting, every_cut_text_ends_well)
 	char value[16];
 
 	for (size_t n = 0; n <= strlen(text); n++) {
-		setting_may_begin(text, n);
+		cr_expect(setting_may_begin(text, n, false), "%zu", n);
 		setting_read(text, n, "pgusher.tenant", value, sizeof(value));
 	}
 }
