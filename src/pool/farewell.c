@@ -43,7 +43,10 @@ end(struct farewell *f)
 		log_warning("a server that was closed took %lld s to end: its place was taken as long", (long long)(took / USEC_PER_SEC));
 	LIST_REMOVE(f, link);
 	stream_close(&f->stream);
-	hosts_give(f->pools->hosts, &f->seat, f->leaving);
+	if (f->leaving)
+		hosts_give(f->pools->hosts, &f->seat, true);
+	else
+		hosts_give_lingering(f->pools->hosts, &f->seat);
 	loop_defer(f->pools->env->loop, &f->deferred, on_end);
 }
 

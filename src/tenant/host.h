@@ -184,12 +184,15 @@ void hosts_withdraw(struct hosts *h, struct claim *c, bool refused);
 /* One of a seat's places will be given back as soon as its server has closed.  Once for each. */
 void hosts_leave(struct hosts *h, struct seat *seat);
 
-/* It was not given back, and may not be for long: nobody is served by waiting for it.  It counts as leaving no more. */
+/* It was not given back, and may not be for long: nobody is served by waiting for it.  It counts as leaving no more, but
+ * its tenant can't use it either.  Who waits is looked after by the next hosts_look_again. */
 void hosts_linger(struct hosts *h, struct seat *seat);
 
-/* A place is free again: the connection is gone.  leaving: hosts_leave, or hosts_yield, was called for it, and not
- * hosts_linger. */
+/* A place is free again: the connection is gone.  leaving: hosts_leave, or hosts_yield, was called for it. */
 void hosts_give(struct hosts *h, struct seat **seat, bool leaving);
+
+/* Likewise, behind hosts_linger. */
+void hosts_give_lingering(struct hosts *h, struct seat **seat);
 
 /* A connection changes threads: its place goes to the seat of w->worker. */
 struct seat *hosts_move(struct hosts *h, struct seat *seat, const struct wish *w);

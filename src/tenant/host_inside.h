@@ -31,6 +31,7 @@ struct share {
 	int nclaims;
 	int used;
 	int leaving;
+	int lingering;			/* of used, and not of leaving: closed by us, and the server has not */
 	int weight;
 	bool queued, holding, resting;
 	uint64_t clock;
@@ -102,6 +103,13 @@ static inline int
 share_held(const struct share *s)
 {
 	return s->used - s->leaving;
+}
+
+/* What is of use to who waits for more. */
+static inline int
+share_usable(const struct share *s)
+{
+	return share_held(s) - s->lingering;
 }
 
 /* By how much a holds more for its weight than b; > 0: more.  extra: as if b had so many more. */

@@ -511,7 +511,21 @@ hosts_linger(struct hosts *hs, struct seat *seat)
 {
 	pthread_mutex_lock(&hs->lock);
 	seat_stay(seat);
-	host_serve(seat->share->host);
+	seat->share->lingering++;
+	pthread_mutex_unlock(&hs->lock);
+}
+
+static void
+give(struct hosts *hs, struct seat *seat, bool leaving, bool lingering)
+{
+	struct host *h;
+
+	pthread_mutex_lock(&hs->lock);
+	h = seat->share->host;
+	seat->share->lingering -= lingering;
+	unuse(seat, leaving);
+	seat_release_unused(seat);
+	host_serve(h);
 	pthread_mutex_unlock(&hs->lock);
 }
 
@@ -519,17 +533,19 @@ void
 hosts_give(struct hosts *hs, struct seat **sp, bool leaving)
 {
 	struct seat *seat = *sp;
-	struct host *h;
 
-	if (seat == NULL)
-		return;
 	*sp = NULL;
-	pthread_mutex_lock(&hs->lock);
-	h = seat->share->host;
-	unuse(seat, leaving);
-	seat_release_unused(seat);
-	host_serve(h);
-	pthread_mutex_unlock(&hs->lock);
+	if (seat != NULL)
+		give(hs, seat, leaving, false);
+}
+
+void
+hosts_give_lingering(struct hosts *hs, struct seat **sp)
+{
+	struct seat *seat = *sp;
+
+	*sp = NULL;
+	give(hs, seat, false, true);
 }
 
 struct seat *

@@ -53,13 +53,13 @@ is_guaranteed(const struct share *v, const struct need *n)
 {
 	int min = v->host->min;
 
-	return n->share != NULL && share_held(v) <= min && share_held(n->share) >= min && is_active(v);
+	return n->share != NULL && share_held(v) <= min && share_usable(n->share) >= min && is_active(v);
 }
 
 static bool
 is_starving(const struct need *n)
 {
-	return n->share != NULL && share_held(n->share) <= 0;
+	return n->share != NULL && share_usable(n->share) <= 0;
 }
 
 /* What may be taken from v at the end of a transaction. */
@@ -70,7 +70,7 @@ find_wanted(const struct share *v, const struct need *n)
 		return WANTED_ANY;
 	if (v == n->share || is_guaranteed(v, n))
 		return WANTED_NOT;
-	if (share_compare(v, n->share, 1) > 0)
+	if (share_compare(v, n->share, 1 - n->share->lingering) > 0)
 		return WANTED_ANY;
 	return is_starving(n) ? WANTED_OLD : WANTED_NOT;
 }

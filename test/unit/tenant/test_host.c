@@ -498,10 +498,36 @@ Test(host, who_waits_does_not_count_on_one_that_lingers)
 	deliver();
 	cr_assert_eq(b->nheld, 1);
 	hosts_linger(stage.hosts, a->held[0]);
+	hosts_look_again(stage.hosts);
 	deliver();
 	cr_assert_eq(b->nheld, 0);
 	cr_assert_eq(c->nheld, 1);
 	cr_assert_eq(facts().leaving, 0);
+}
+
+/* Its place is of no use to it: it does not wait until others have had theirs for min_lease. */
+Test(host, who_has_only_one_that_lingers_has_none)
+{
+	struct actor *a, *b;
+	struct share *s;
+
+	open_stage("pg = max_connections=2 min_lease=3600");
+	a = actor("a", 1, 0);
+	b = actor("b", 1, 1);
+	claim(a, CLAIM_ORDINARY);
+	claim(b, CLAIM_ORDINARY);
+	hosts_leave(stage.hosts, a->held[0]);
+	hosts_linger(stage.hosts, a->held[0]);
+	s = a->held[0]->share;
+	cr_assert_not(claim(a, CLAIM_ORDINARY));
+	set_idle(b, 0, true);
+	hosts_look_again(stage.hosts);
+	deliver();
+	cr_assert_eq(b->nheld, 0);
+	cr_assert_eq(a->nheld, 2);
+	hosts_give_lingering(stage.hosts, &a->held[0]);
+	cr_assert_eq(s->lingering, 0);
+	cr_assert_eq(facts().used, 1);
 }
 
 Test(host, a_lower_cap_shrinks)
