@@ -8,18 +8,18 @@
 #include "pool/pace.h"
 
 static const char *
-hosts_of(const struct pool *p)
+hosts_of(const struct tenant *t, const struct config *c)
 {
-	const char *host = p->tenant->conf->host;
+	const char *host = t->conf->host;
 
-	return host != NULL ? host : pool_config(p)->unix_socket_dir;
+	return host != NULL ? host : c->unix_socket_dir;
 }
 
 /* The line of [hosts]; of a list of hosts, that of the first. */
 static const struct config_host *
-bounds_of(const struct pool *p)
+bounds_of(const struct tenant *t, const struct config *c)
 {
-	const char *list = hosts_of(p);
+	const char *list = hosts_of(t, c);
 	size_t n = strcspn(list, ",");
 	char first[256];
 
@@ -27,7 +27,7 @@ bounds_of(const struct pool *p)
 		return NULL;
 	memcpy(first, list, n);
 	first[n] = '\0';
-	return config_find_host(pool_config(p), first, p->tenant->conf->port);
+	return config_find_host(c, first, t->conf->port);
 }
 
 static bool
@@ -64,16 +64,19 @@ void
 pool_choose_pace(struct pool *p)
 {
 	const struct config_database *conf = p->tenant->conf;
+	const struct config *c = pool_config(p);
+	const struct config_host *bounds;
 	struct pace *pace = NULL;
 
 	if (conf == NULL)
 		return;		/* it is being ended */
-	if (is_auto(p) && p->pace != NULL && pace_is_of(p->pace, hosts_of(p), conf->port)) {
-		pace_bound(p->pace, bounds_of(p));
+	bounds = bounds_of(p->tenant, c);
+	if (is_auto(p) && p->pace != NULL && pace_is_of(p->pace, hosts_of(p->tenant, c), conf->port)) {
+		pace_bound(p->pace, bounds);
 		return;
 	}
 	if (is_auto(p))
-		pace = pace_open(p->pools->paces, p->pools->worker, hosts_of(p), conf->port, bounds_of(p));
+		pace = pace_open(p->pools->paces, p->pools->worker, hosts_of(p->tenant, c), conf->port, bounds);
 	if (pace == p->pace)
 		return;
 	if (p->pace != NULL)
@@ -83,9 +86,13 @@ pool_choose_pace(struct pool *p)
 }
 
 int
-pool_auto_size(const struct pool *p)
+tenant_most_servers(const struct tenant *t, const struct config *c, const struct config_user *u)
 {
-	return p->tenant->conf != NULL ? pace_ceiling(bounds_of(p)) : 1;
+	int size = tenant_pool_size(t, c, u);
+
+	if (size != POOL_SIZE_AUTO)
+		return size;
+	return t->conf != NULL ? pace_ceiling(bounds_of(t, c)) : 1;
 }
 
 static int
@@ -128,7 +135,7 @@ pool_pace_moves(struct server *s, enum server_place from, enum server_place to)
 static bool
 can_lend(const struct pool *p)
 {
-	return p->nwaiters > 0 && p->count[PLACE_IDLE] > 0 && !tenant_is_held(p->tenant);
+	return !p->serving && p->nwaiters > 0 && p->count[PLACE_IDLE] > 0 && !tenant_is_held(p->tenant);
 }
 
 void
@@ -144,8 +151,10 @@ pool_pace_allows(struct pool *p)
 	struct pool *first;
 
 	/* Who has nothing to lend joins again when it has (pool_serve). */
-	while ((first = pace_first(p->pace)) != NULL && !can_lend(first))
+	while ((first = pace_first(p->pace)) != NULL && !can_lend(first)) {
 		pace_quit(p->pace, first);
+		pool_grow(first);
+	}
 	return first == NULL && pace_has_place(p->pace);
 }
 

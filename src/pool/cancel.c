@@ -244,10 +244,8 @@ start(struct canceller *k)
 static bool
 has_room(const struct pool *p)
 {
-	int size = tenant_pool_size(p->tenant, pool_config(p), p->user_conf);
+	int size = pool_size(p);
 
-	if (size == POOL_SIZE_AUTO)
-		size = pool_auto_size(p);
 	return size == 0 || pool_total(p) + p->cancels_active < 2 * size;
 }
 

@@ -83,9 +83,7 @@ evict_of_user(const struct pool *p)
 int
 pool_size(const struct pool *p)
 {
-	int size = tenant_pool_size(p->tenant, pool_config(p), p->user_conf);
-
-	return size == POOL_SIZE_AUTO ? pool_auto_size(p) : size;
+	return tenant_most_servers(p->tenant, pool_config(p), p->user_conf);
 }
 
 /* May the pool itself have one more? */
@@ -184,24 +182,38 @@ take_of_tenant(struct pool *p)
 	return true;
 }
 
+/* All pools of all workers are looked through for an idle one, and each worker closes one: so not for every request of a
+ * burst. */
+static bool
+may_ask_others(const struct pool *p)
+{
+	return p->asked_others == 0 || clock_recent() - p->asked_others >= LOOK_AGAIN;
+}
+
 /* One of the user's connections, which may be anywhere. */
 static bool
 take_of_user(struct pool *p)
 {
 	int max = user_max_connections(pool_config(p), p->user_conf);
+	bool taken = budget_take(&p->user->servers, max);
 
-	if (budget_take(&p->user->servers, max))
-		return true;
-	if (!pool_is_waited_for(p))
-		return false;
-	if (pools_evict_user(p->pools, p->user->name) && budget_take(&p->user->servers, max))
-		return true;
-	/* Mark first, then look again: what is given back in between must not be missed. */
-	budget_wait(&p->user->servers, p->pools->worker);
-	if (budget_take(&p->user->servers, max))
-		return true;
-	p->pools->ops->evict_elsewhere(p->pools, p->user->name);
-	return false;
+	if (!taken && pool_is_waited_for(p)) {
+		bool asks = may_ask_others(p);
+
+		taken = asks && pools_evict_user(p->pools, p->user->name) && budget_take(&p->user->servers, max);
+		/* Mark first, then look again: what is given back in between must not be missed. */
+		if (!taken) {
+			budget_wait(&p->user->servers, p->pools->worker);
+			taken = budget_take(&p->user->servers, max);
+		}
+		if (!taken && asks) {
+			p->asked_others = clock_recent();
+			p->pools->ops->evict_elsewhere(p->pools, p->user->name);
+		}
+	}
+	if (taken)
+		p->asked_others = 0;
+	return taken;
 }
 
 static void
@@ -424,6 +436,15 @@ open_server(struct pool *p, const char *host)
 		server_log(s, LOG_WARNING, "taking connection from reserve_pool");
 }
 
+static void
+grow_tenant(struct tenant *t)
+{
+	struct pool *p;
+
+	LIST_FOREACH(p, &t->pools, link)
+		pool_grow(p);
+}
+
 struct server *
 pool_give_up(struct pool *p)
 {
@@ -448,6 +469,7 @@ pool_adopt(struct pool *p, struct server *s, const char *first)
 	s->seat = hosts_move(p->pools->hosts, s->seat, &w);
 	s->keeper = &pool_keeper;
 	insert(p, s, PLACE_TESTED);
+	p->starved = 0;
 	s->generation = generation;	/* it may be one that is to be closed */
 	if (p->welcome == NULL)
 		p->welcome = params_ref(s->reported);
@@ -456,6 +478,8 @@ pool_adopt(struct pool *p, struct server *s, const char *first)
 	else
 		pool_settle(s);
 	pool_greet_newcomers(p);
+	/* That this worker waits is forgotten with the first that it gets: some of it may wait still. */
+	grow_tenant(p->tenant);
 }
 
 void
@@ -589,12 +613,9 @@ pool_connect_failed(struct pool *p, const struct error *e)
 void
 pool_gave_back(struct pool *p)
 {
-	struct pool *other;
-
 	give_of_user(p);
 	if (p->pools->evicting)
 		return;
 	pool_serve_cancels(p);
-	LIST_FOREACH(other, &p->tenant->pools, link)
-		pool_grow(other);
+	grow_tenant(p->tenant);
 }

@@ -21,9 +21,6 @@ void pool_place(struct server *s, enum server_place place);
 /* Is p one whose size is found out, and by which pace? */
 void pool_choose_pace(struct pool *p);
 
-/* As many servers as it may have at most. */
-int pool_auto_size(const struct pool *p);
-
 /* Could it use one more? */
 bool pool_has_use(const struct pool *p);
 

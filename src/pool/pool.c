@@ -477,8 +477,7 @@ serve_line_later(struct deferred *d)
 static void
 serve_in_turn(struct pool *p)
 {
-	if (p->nwaiters > 0 && !p->serving)
-		pace_join(p->pace, p);
+	pool_stand_in_line(p);
 	serve_line(p->pace);
 }
 

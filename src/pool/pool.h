@@ -111,6 +111,7 @@ struct pool {
 	usec_t failing_since;			/* 0: the last attempt was good */
 	bool unreachable;			/* it failed, and not because a server refused it */
 	usec_t retry_at;
+	usec_t asked_others;			/* when other pools were asked to close one of its user's; 0: it has got one since */
 	int failures;
 	struct pace *pace;			/* pool_size = auto: of its host; NULL: it has a size of its own */
 	TAILQ_ENTRY(pool) turn;			/* pool/pace.h: pace->line, if in_line */
@@ -269,6 +270,10 @@ bool tenant_is_quiet(const struct tenant *t);
 
 int pool_total(const struct pool *p);		/* server connections, those under way included */
 int pool_mode(const struct pool *p);
+
+/* pool_size for a user (NULL: any) in force, and as many as the host may have where that is auto; 0: no limit. */
+int tenant_most_servers(const struct tenant *t, const struct config *c, const struct config_user *u);
+
 usec_t pool_max_wait(const struct pool *p, usec_t now);	/* of the first in the queue; 0: nobody waits */
 const char *server_place_name(enum server_place place);
 

@@ -56,6 +56,21 @@ wake(struct pool *p, uint64_t workers)
 		p->pools->ops->wake(p->pools, workers);
 }
 
+/* Only who waits is told when one is given back, or handed one over: min_pool_size is looked after by upkeep. */
+static bool
+take(const struct pool *p, struct spread_servers *v, int limit)
+{
+	int worker = p->pools->worker;
+
+	if (spread_take_server(v, worker, limit))
+		return true;
+	if (!pool_is_waited_for(p))
+		return false;
+	/* Mark first, then look again: what is given back in between must not be missed. */
+	budget_wait(&v->sum, worker);
+	return spread_take_server(v, worker, limit);
+}
+
 bool
 pool_take_shared(struct pool *p)
 {
@@ -66,11 +81,11 @@ pool_take_shared(struct pool *p)
 	if (p->tenant->spread == NULL)
 		return true;
 	all = p->tenant->spread->servers;
-	if (!spread_take_server(all, worker, max))
+	if (!take(p, all, max))
 		return false;
 	if (size > 0 && p->from_reserve)
 		size += tenant_reserve_pool_size(p->tenant, c, p->user_conf);
-	if (p->shared == NULL || spread_take_server(p->shared, worker, size))
+	if (p->shared == NULL || take(p, p->shared, size))
 		return true;
 	wake(p, spread_give_server(all, worker));
 	return false;
@@ -116,13 +131,50 @@ is_starved(const struct pool *p, int worker)
 	return spread_is_starved(p->shared, worker) || spread_is_starved(p->tenant->spread->servers, worker);
 }
 
+/* v: of one user; NULL: of any. */
+static bool
+is_anybody_waiting(const struct tenant *t, const struct spread_servers *v)
+{
+	const struct pool *p;
+
+	LIST_FOREACH(p, &t->pools, link) {
+		if ((v == NULL || p->shared == v) && pool_is_waited_for(p))
+			return true;
+	}
+	return false;
+}
+
+/* Those for whom this worker said that it waits may have left. */
+static void
+forget_waiting(const struct pool *p)
+{
+	struct budget *of_user = &p->shared->sum, *all = &p->tenant->spread->servers->sum;
+	int worker = p->pools->worker;
+
+	if (budget_is_awaited(of_user, worker) && !is_anybody_waiting(p->tenant, p->shared))
+		budget_forget(of_user, worker);
+	if (budget_is_awaited(all, worker) && !is_anybody_waiting(p->tenant, NULL))
+		budget_forget(all, worker);
+}
+
 void
 pool_look_for_starved(struct pool *p)
 {
+	int here = p->pools->worker, nworkers;
+
 	p->starved = 0;
-	for (int i = 0; p->shared != NULL && p->starved == 0 && i < p->tenant->spread->nworkers; i++) {
-		if (i != p->pools->worker && is_starved(p, i))
-			p->starved = (int8_t)(i + 1);
+	if (p->shared == NULL)
+		return;
+	forget_waiting(p);
+	/* Who gets one must not pass it on before it has served anybody. */
+	if (spread_servers_of(p->shared, here) == 0)
+		return;
+	nworkers = p->tenant->spread->nworkers;
+	for (int i = 1; i < nworkers && p->starved == 0; i++) {
+		int worker = (here + i) % nworkers;
+
+		if (is_starved(p, worker))
+			p->starved = (int8_t)(worker + 1);
 	}
 }
 

@@ -50,9 +50,9 @@ parts_most(const struct shard *s, const struct tenant *t)
 	int most = at_most(s->nworkers, tenant_max_connections(t, c));
 	const struct pool *p;
 
-	most = at_most(most, tenant_pool_size(t, c, NULL));
+	most = at_most(most, tenant_most_servers(t, c, NULL));
 	LIST_FOREACH(p, &t->pools, link)
-		most = at_most(most, tenant_pool_size(t, c, p->user_conf));
+		most = at_most(most, tenant_most_servers(t, c, p->user_conf));
 	return most;
 }
 

@@ -289,12 +289,8 @@ spread_of_user(struct spread *s, const char *user)
 bool
 spread_take_server(struct spread_servers *v, int worker, int limit)
 {
-	if (!budget_take(&v->sum, limit)) {
-		/* Mark first, then look again: what is given back in between must not be missed. */
-		budget_wait(&v->sum, worker);
-		if (!budget_take(&v->sum, limit))
-			return false;
-	}
+	if (!budget_take(&v->sum, limit))
+		return false;
 	atomic_fetch_add(&v->parts[worker], 1);
 	return true;
 }

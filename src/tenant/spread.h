@@ -116,8 +116,8 @@ void spread_join_client(struct spread *s, int worker);
 /* The connections of a user, made if need be; good as long as the process runs. */
 struct spread_servers *spread_of_user(struct spread *s, const char *user);
 
-/* A connection more, if the limit (0: none) on the sum allows it; else worker is told when one is given back: who does
- * that learns whom to wake (tenant/budget.h). */
+/* A connection more, if the limit (0: none) on the sum allows it.  Who gives one back learns whom to wake: those that
+ * have left their marks on v->sum (tenant/budget.h). */
 bool spread_take_server(struct spread_servers *v, int worker, int limit);
 uint64_t spread_give_server(struct spread_servers *v, int worker);
 void spread_add_servers(struct spread_servers *v, int worker, int n);

@@ -57,10 +57,10 @@ class Load:
         for t in self.threads:
             t.join()
 
-    def goes_on(self):
+    def goes_on(self, seconds=20):
         """All of them are answered from now on."""
         before = list(self.counts)
-        wait_until(lambda: self.failures or all(a > b for a, b in zip(self.counts, before)), 20 * SLOW, "all are served")
+        wait_until(lambda: self.failures or all(a > b for a, b in zip(self.counts, before)), seconds * SLOW, "all are served")
         assert not self.failures, self.failures[:3]
 
 
@@ -328,3 +328,14 @@ def test_fewer_servers_than_workers(pgusher, limit):
                 t.join(10 * SLOW)
         assert len(answers) == 3 * 7
     assert sampler.highest == 1
+
+
+def test_one_server_for_four_workers(pgusher, pg):
+    """However its number is found, all who wait for it have their turn."""
+    p = pgusher(workers=4, tenant_workers=4, default_pool_size="auto", **SHOP,
+                sections={"hosts": {f"{pg.host}:{pg.port}": "active_floor=1 active_ceiling=1"}})
+    with Load(p, 16) as load:
+        began = time.monotonic()
+        while time.monotonic() < began + 8 * SLOW:
+            load.goes_on(6)
+    assert not load.failures, load.failures[:3]
