@@ -33,6 +33,12 @@ string_lower(char c)
 }
 
 bool
+string_equal(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+bool
 string_equal_nocase(const char *a, const char *b)
 {
 	for (; string_lower(*a) == string_lower(*b); a++, b++) {

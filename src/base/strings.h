@@ -14,6 +14,9 @@ bool string_to_int64(const char *s, int64_t *out);
 /* ASCII letters in lower case; other bytes as they are. */
 char string_lower(char c);
 
+/* Either may be NULL: then it is equal to NULL only. */
+bool string_equal(const char *a, const char *b);
+
 /* Case-insensitive (ASCII). */
 bool string_equal_nocase(const char *a, const char *b);
 

@@ -72,7 +72,10 @@ struct rate {
 
 enum rate_kind { CONNECTS, CANCELS, RATE_KINDS };
 
-TAILQ_HEAD(culprits, culprit);
+struct culprits {
+	TAILQ_HEAD(, culprit) list;	/* longest ago first */
+	int n;
+};
 
 struct bans {
 	/* Read without the lock, to see that there is nothing to do. */
@@ -84,8 +87,7 @@ struct bans {
 	TAILQ_HEAD(, ban_by_hand) by_hand;
 	int nby_hand;
 	struct culprit *by_pair;	/* a hash */
-	struct culprits failing[FAILING_LISTS], banned;	/* longest ago first */
-	int nfailing[FAILING_LISTS];
+	struct culprits failing[FAILING_LISTS], banned;
 	struct known *known;		/* a hash */
 	TAILQ_HEAD(, known) by_proof;	/* longest ago first */
 	struct rate *table[RATE_KINDS];	/* BANS_RATES; NULL until it is needed */
@@ -168,8 +170,8 @@ bans_new(void)
 	pthread_mutex_init(&b->lock, NULL);
 	TAILQ_INIT(&b->by_hand);
 	for (int i = 0; i < FAILING_LISTS; i++)
-		TAILQ_INIT(&b->failing[i]);
-	TAILQ_INIT(&b->banned);
+		TAILQ_INIT(&b->failing[i].list);
+	TAILQ_INIT(&b->banned.list);
 	TAILQ_INIT(&b->by_proof);
 	if (RAND_bytes((uint8_t *)&b->seed, sizeof(b->seed)) != 1)
 		abort();
@@ -195,28 +197,21 @@ list_of(struct bans *b, const struct culprit *c)
 }
 
 static void
-move(struct bans *b, struct culprit *c, bool in)
+enlist(struct bans *b, struct culprit *c)
 {
 	struct culprits *list = list_of(b, c);
 
-	if (in)
-		TAILQ_INSERT_TAIL(list, c, link);
-	else
-		TAILQ_REMOVE(list, c, link);
-	if (list != &b->banned)
-		b->nfailing[list - b->failing] += in ? 1 : -1;
-}
-
-static void
-enlist(struct bans *b, struct culprit *c)
-{
-	move(b, c, true);
+	TAILQ_INSERT_TAIL(&list->list, c, link);
+	list->n++;
 }
 
 static void
 delist(struct bans *b, struct culprit *c)
 {
-	move(b, c, false);
+	struct culprits *list = list_of(b, c);
+
+	TAILQ_REMOVE(&list->list, c, link);
+	list->n--;
 }
 
 static void
@@ -361,7 +356,7 @@ find_ban(struct bans *b, const struct address *a, const char *tenant, const char
 	struct culprit *c;
 	struct network w;
 
-	if (ban != NULL || user == NULL || TAILQ_EMPTY(&b->banned) || !network_of(a, &w))
+	if (ban != NULL || user == NULL || b->banned.n == 0 || !network_of(a, &w))
 		return ban;
 	c = find_culprit(b, &w, tenant);
 	if (c == NULL || c->ban.times == 0 || !is_in_force(&c->ban, now) || is_known(b, &w, tenant, user, now))
@@ -421,7 +416,7 @@ forget_forgiven(struct bans *b, usec_t now)
 	for (int i = 0; i <= FAILING_LISTS; i++) {
 		const struct culprits *list = i < FAILING_LISTS ? &b->failing[i] : &b->banned;
 
-		while ((c = TAILQ_FIRST(list)) != NULL && is_forgiven(b, c, now))
+		while ((c = TAILQ_FIRST(&list->list)) != NULL && is_forgiven(b, c, now))
 			forget_culprit(b, c);
 	}
 }
@@ -435,10 +430,10 @@ static struct culprit *
 least_culprit(struct bans *b)
 {
 	for (int i = 0; i < FAILING_LISTS; i++) {
-		if (b->nfailing[i] > FEW)
-			return TAILQ_FIRST(&b->failing[i]);
+		if (b->failing[i].n > FEW)
+			return TAILQ_FIRST(&b->failing[i].list);
 	}
-	return TAILQ_FIRST(&b->banned);
+	return TAILQ_FIRST(&b->banned.list);
 }
 
 static struct culprit *
@@ -476,9 +471,9 @@ ban_culprit(struct bans *b, struct culprit *c, usec_t now)
 	delist(b, c);
 	if (ban->times == 0)
 		atomic_fetch_add(&b->in_force, 1);
-	TAILQ_INSERT_TAIL(&b->banned, c, link);
 	if (ban->times < INT16_MAX)
 		ban->times++;
+	enlist(b, c);
 	length = ban_length(b, ban->times);
 	ban->since = now;
 	ban->until = now + length;
@@ -722,7 +717,7 @@ remove_culprits(struct bans *b, struct culprits *list, const struct network *w, 
 	struct culprit *c, *next;
 	int n = 0;
 
-	TAILQ_FOREACH_SAFE(c, list, link, next) {
+	TAILQ_FOREACH_SAFE(c, &list->list, link, next) {
 		if (!is_meant(&c->ban, true, w, tenant))
 			continue;
 		n += c->ban.times > 0 && is_in_force(&c->ban, now);
@@ -787,7 +782,7 @@ copy_all(struct bans *b, usec_t now, size_t *n)
 	*n = 0;
 	TAILQ_FOREACH(h, &b->by_hand, link)
 		copy_ban(list, n, &h->ban, false);
-	TAILQ_FOREACH(c, &b->banned, link) {
+	TAILQ_FOREACH(c, &b->banned.list, link) {
 		if (is_in_force(&c->ban, now))
 			copy_ban(list, n, &c->ban, true);
 	}

@@ -20,7 +20,6 @@ bool
 settings_refuse_key(const struct key_section *s, const char *name, struct error *e)
 {
 	const struct key *near = key_suggest(s, name);
-
 	char section[40] = "";
 
 	if (!is_word(name)) {

@@ -82,12 +82,6 @@ rule_of_visit(const struct visit *v)
 			 startup_replication(&login->startup) == REPLICATION_PHYSICAL);
 }
 
-static bool
-is_same_text(const char *a, const char *b)
-{
-	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
-
 bool
 authenticate_lets_over(const struct config *config, struct client *c, const char *user, const char *home, const char *to)
 {
@@ -100,7 +94,7 @@ authenticate_lets_over(const struct config *config, struct client *c, const char
 		return false;
 	here = find_rule(config, c, home, user, false);
 	return there->method == HBA_TRUST || (here != NULL && here->method == there->method &&
-					      is_same_text(here->map, there->map) && is_same_text(here->options, there->options));
+					      string_equal(here->map, there->map) && string_equal(here->options, there->options));
 }
 
 static void

@@ -618,17 +618,6 @@ take_step(struct session *s, const struct request *rq, enum setting_verb verb, c
 		fail_wrong(c);
 }
 
-/* What is outstanding are answers of ours only: they can be given now, and then nothing is. */
-static bool
-is_only_answers(const struct pipeline *p)
-{
-	for (uint32_t i = 0; i < p->count; i++) {
-		if (pipeline_at(p, i)->action != REPLY_ANSWER)
-			return false;
-	}
-	return true;
-}
-
 /* Is nothing of this session's under way, so that it can go?  In a transaction only SHOW can be answered. */
 static enum change_step
 find_step(struct batch *b, enum setting_verb verb, const struct request *rq)
@@ -638,7 +627,7 @@ find_step(struct batch *b, enum setting_verb verb, const struct request *rq)
 
 	if (k == NULL)
 		return CHANGE_TAKEN;
-	if (!k->pipeline.open && k->pipeline.count > 0 && is_only_answers(&k->pipeline)) {
+	if (!k->pipeline.open && k->pipeline.count > 0 && pipeline_has_only_answers(&k->pipeline)) {
 		request_send(b);
 		session_answer(s);
 	}

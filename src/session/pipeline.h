@@ -107,6 +107,17 @@ pipeline_at(const struct pipeline *p, uint32_t i)
 	return &p->ring[(p->head + i) & (p->size - 1)];
 }
 
+/* Nothing that a server would have to tell of: what is outstanding can be answered now. */
+static inline bool
+pipeline_has_only_answers(const struct pipeline *p)
+{
+	for (uint32_t i = 0; i < p->count; i++) {
+		if (pipeline_at(p, i)->action != REPLY_ANSWER)
+			return false;
+	}
+	return true;
+}
+
 static inline struct pipeline_entry *
 pipeline_last(struct pipeline *p)
 {

@@ -401,13 +401,7 @@ is_behind_others(const struct session *s)
 	if (s->link == NULL)
 		return false;
 	p = &s->link->pipeline;
-	if (p->open || p->in_copy || p->skipping)
-		return false;
-	for (uint32_t i = 0; i < p->count; i++) {
-		if (pipeline_at(p, i)->action != REPLY_ANSWER)
-			return true;
-	}
-	return false;
+	return !p->open && !p->in_copy && !p->skipping && !pipeline_has_only_answers(p);
 }
 
 static bool

@@ -209,21 +209,15 @@ find_origin(const struct config *c, const char *name, const char *line, struct e
 	return o;
 }
 
-static bool
-same_text(const char *a, const char *b)
-{
-	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
-
 /* Are server connections made by the one of use with the other? */
 static bool
 same_line(const struct config_database *a, const struct config_database *b)
 {
-	return same_text(a->dbname, b->dbname) && same_text(a->host, b->host) && a->port == b->port &&
-	       same_text(a->user, b->user) && same_text(a->password, b->password) &&
-	       same_text(a->client_encoding, b->client_encoding) && same_text(a->datestyle, b->datestyle) &&
-	       same_text(a->timezone, b->timezone) && same_text(a->application_name, b->application_name) &&
-	       same_text(a->connect_query, b->connect_query) && a->target_session_attrs == b->target_session_attrs;
+	return string_equal(a->dbname, b->dbname) && string_equal(a->host, b->host) && a->port == b->port &&
+	       string_equal(a->user, b->user) && string_equal(a->password, b->password) &&
+	       string_equal(a->client_encoding, b->client_encoding) && string_equal(a->datestyle, b->datestyle) &&
+	       string_equal(a->timezone, b->timezone) && string_equal(a->application_name, b->application_name) &&
+	       string_equal(a->connect_query, b->connect_query) && a->target_session_attrs == b->target_session_attrs;
 }
 
 static void

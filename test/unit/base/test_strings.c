@@ -5,6 +5,15 @@
 
 #define UNTOUCHED 4711
 
+Test(strings, equal)
+{
+	cr_expect(string_equal(NULL, NULL));
+	cr_expect(string_equal("a", (char[]){ 'a', '\0' }));
+	cr_expect_not(string_equal("a", NULL));
+	cr_expect_not(string_equal(NULL, ""));
+	cr_expect_not(string_equal("a", "A"));
+}
+
 Test(strings, to_int64)
 {
 	static const struct {
