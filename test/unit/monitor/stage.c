@@ -13,7 +13,7 @@
 #include "../net/until.h"
 
 #define MAIN_LOG "main.log"
-#define PATIENCE (10 * USEC_PER_SEC)
+#define PATIENCE (30 * USEC_PER_SEC)
 
 struct stage stage;
 

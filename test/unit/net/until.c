@@ -1,6 +1,6 @@
 #include "until.h"
 
-#define PATIENCE (2 * USEC_PER_SEC)
+#define PATIENCE (20 * USEC_PER_SEC)
 
 struct wait {
 	struct loop *loop;

@@ -8,7 +8,7 @@
 
 #include "net/loop.h"
 
-/* Serve l until is(arg), which is asked about every millisecond, or two seconds are over: false. */
+/* Serve l until is(arg), which is asked about every millisecond, or twenty seconds are over: false. */
 bool until(struct loop *l, bool (*is)(void *arg), void *arg);
 
 /* Likewise, with as much patience as is given. */

@@ -21,7 +21,7 @@
 #include "session/lookup.h"
 #include "session/move.h"
 
-#define PATIENCE_MS 5000
+#define PATIENCE_MS 30000
 #define WORKERS_MAX 2
 #define PEERS_MAX 64
 #define UPKEEP (20 * USEC_PER_MSEC)

@@ -17,7 +17,7 @@
 #include "pg/startup.h"
 #include "pg/writer.h"
 
-#define PATIENCE_MS 5000
+#define PATIENCE_MS 30000
 #define WORD_MAX 4000
 
 /* --- from text to bytes --- */

@@ -18,7 +18,7 @@
 #include "tenant/courier.h"
 #include "../net/until.h"
 
-#define PATIENCE (10 * USEC_PER_SEC)
+#define PATIENCE (30 * USEC_PER_SEC)
 
 /* --- a database that follows a script --- */
 
