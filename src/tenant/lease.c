@@ -46,6 +46,7 @@ struct leases {
 	char *url;			/* that redis was made from; secret */
 	unsigned rounds;
 	bool freed;
+	bool told;			/* that Redis answers with errors */
 	int asking;			/* questions under way */
 };
 
@@ -84,11 +85,34 @@ grant(struct limits *ls, struct limited *l, enum limit_rate rate, usec_t now, in
 	lease->held = true;
 }
 
+/* From now on its own part. */
+static void
+end_lease(struct limits *ls, struct limited *l, enum limit_rate rate, usec_t now)
+{
+	if (!l->lease[rate].held)
+		return;
+	l->lease[rate].held = false;
+	rate_change(&l->rates[rate], now, limited_share(l, rate, ls->nodes), limited_burst(l, rate, ls->nodes));
+}
+
 /* Whatever else answers there, it grants no more than was asked for. */
 static int64_t
 granted(const struct lease_question *q, int64_t n)
 {
 	return n < 0 ? 0 : n < q->want ? n : q->want;
+}
+
+/* Full, read-only, still loading: it answers, and is as good as none. */
+static void
+tell_change(struct leases *x, const struct redis_value *v)
+{
+	bool bad = redis_kind(v) != REDIS_INTEGER;
+
+	if (bad && !x->told)
+		log_warning("Redis grants no leases: %.160s", redis_text(v, NULL));
+	else if (!bad && x->told)
+		log_info("Redis grants leases again");
+	x->told = bad;
 }
 
 static void
@@ -98,10 +122,14 @@ on_answer(void *arg, const struct redis_value *v)
 	struct leases *x = q->leases;
 	struct limited *l = q->limited;
 
+	if (v != NULL)
+		tell_change(x, v);
 	pthread_mutex_lock(&x->limits->lock);
 	l->leases--;
 	l->lease[q->rate].asking = false;
-	if (v != NULL && redis_kind(v) == REDIS_INTEGER && limited_limit(l, limit_rate_kinds[q->rate].kind) > 0)
+	if (v != NULL && redis_kind(v) != REDIS_INTEGER)
+		end_lease(x->limits, l, q->rate, clock_now());
+	else if (v != NULL && limited_limit(l, limit_rate_kinds[q->rate].kind) > 0)
 		grant(x->limits, l, q->rate, clock_now(), granted(q, redis_integer(v)));
 	pthread_mutex_unlock(&x->limits->lock);
 	free(q);
@@ -211,13 +239,8 @@ end_leases(struct limits *ls)
 
 	pthread_mutex_lock(&ls->lock);
 	HASH_ITER(hh, ls->all, l, next) {
-		for (int rate = 0; rate < LIMIT_RATES; rate++) {
-			if (!l->lease[rate].held)
-				continue;
-			l->lease[rate].held = false;
-			rate_change(&l->rates[rate], now, limited_share(l, (enum limit_rate)rate, ls->nodes),
-				    limited_burst(l, (enum limit_rate)rate, ls->nodes));
-		}
+		for (int rate = 0; rate < LIMIT_RATES; rate++)
+			end_lease(ls, l, (enum limit_rate)rate, now);
 	}
 	pthread_mutex_unlock(&ls->lock);
 }

@@ -4,7 +4,7 @@
  * Ten times a second, for each rate that was used, Redis is asked for as much as will be used in the next quarter of a
  * second, as far as the rate of all nodes together lets (GCRA in a script, in Redis' time).  What it grants moves the
  * end up to which the rate's own clock may go (tenant/rate.h); queries look at nothing else, and never wait for Redis.
- * While Redis is down, slow or hangs, the clock goes at rate / limit_nodes.
+ * While Redis is down, slow, hangs or answers with errors, the clock goes at rate / limit_nodes.
  *
  * Counts at a time (clients, active, queue) are each node's own.
  *

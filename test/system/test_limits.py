@@ -1,6 +1,7 @@
 """Limits: rates, counts and sizes per tenant, user, address; delay first, then 53400; shared over nodes by Redis."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -615,6 +616,27 @@ def test_redis_that_forgets_its_scripts(pgusher, redis):
         assert redis.ask("SCRIPT FLUSH") == b"+OK"
         assert passed([load], 1) > 50
         assert source(p) == "redis"
+    finally:
+        load.end()
+
+
+@pytest.mark.parametrize("fails, heals", [("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"),
+                                          ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE")])
+def test_redis_that_answers_with_errors(pgusher, redis, fails, heals):
+    """It is full, or a standby: as good as none, and nobody stops for that."""
+    p = start(pgusher, {"tenant": "queries=100 queries_burst=10 max_delay=60"}, limit_nodes=2,
+              limit_redis=f"redis://127.0.0.1:{redis.port}/0")
+    load = Load(p, 4)
+    try:
+        wait_until(lambda: source(p) == "redis", 10, "leases")
+        assert redis.ask(fails) == b"+OK"
+        p.wait_log("WARNING Redis grants no leases: ")
+        wait_until(lambda: source(p) == "local", 10, "its own part")
+        assert 20 <= passed([load], 2) <= 62, "its part of the rate"
+        assert len(re.findall("grants no leases", p.log())) == 1, "told once"
+        assert redis.ask(heals) == b"+OK"
+        wait_until(lambda: source(p) == "redis", 10, "leases again")
+        p.wait_log("LOG Redis grants leases again")
     finally:
         load.end()
 
