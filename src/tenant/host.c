@@ -63,7 +63,8 @@ host_open(struct hosts *hs, const char *name, int port)
 	LIST_INIT(&h->holders);
 	TAILQ_INIT(&h->resting);
 	RB_INIT(&h->queue);
-	TAILQ_INIT(&h->express);
+	for (int i = 0; i < CLAIM_KINDS; i++)
+		TAILQ_INIT(&h->express[i]);
 	HASH_ADD_KEYPTR(hh, hs->by_key, h->key, n, h);
 	configure(h);
 	return h;
@@ -111,9 +112,9 @@ free_host(struct host *h)
 	struct share *s, *next;
 
 	/* Every thread has gone: whatever is left was forgotten by somebody. */
-	if (h->used != 0 || h->leaving != 0 || h->asked != 0 || h->nqueued != 0 || h->nexpress != 0 || h->side != 0)
+	if (h->used != 0 || h->leaving != 0 || h->asked != 0 || h->nqueued != 0 || host_express(h) != 0 || h->side != 0)
 		log_error("host %s:%d: %d places were never given back (%d leaving, %d asked for, %d claims)", h->name,
-			  h->port, h->used, h->leaving, h->asked, h->nqueued + h->nexpress);
+			  h->port, h->used, h->leaving, h->asked, h->nqueued + host_express(h));
 	HASH_ITER(hh, h->shares, s, next) {
 		struct seat *seat;
 
@@ -166,26 +167,26 @@ hosts_set_config(struct hosts *hs, const struct config *c)
 
 /* --- what there is to see --- */
 
-static usec_t
-since_first(const struct claim_list *list, usec_t now)
+static void
+note_wait(struct host_facts *f, const struct claim_list *list, usec_t now)
 {
-	const struct claim *c = TAILQ_FIRST(list);
+	const struct claim *first = TAILQ_FIRST(list);
 
-	return c == NULL ? 0 : now - c->since;
+	if (first != NULL && now - first->since > f->longest_wait)
+		f->longest_wait = now - first->since;
 }
 
 static void
 tell_waiting(struct host *h, struct host_facts *f)
 {
-	usec_t now = clock_now(), wait;
+	usec_t now = clock_now();
 	struct share *s;
 
-	f->longest_wait = since_first(&h->express, now);
+	for (int i = 0; i < CLAIM_KINDS; i++)
+		note_wait(f, &h->express[i], now);
 	for (s = share_queue_first(h); s != NULL; s = share_queue_next(s)) {
 		f->waiting++;
-		wait = since_first(&s->claims, now);
-		if (wait > f->longest_wait)
-			f->longest_wait = wait;
+		note_wait(f, &s->claims, now);
 	}
 }
 
@@ -218,7 +219,7 @@ tell(struct host *h, struct host_facts *f)
 static bool
 is_of_interest(const struct host *h)
 {
-	return h->configured || h->used > 0 || h->nqueued + h->nexpress > 0 || h->down_since != 0;
+	return h->configured || h->used > 0 || h->nqueued + host_express(h) > 0 || h->down_since != 0;
 }
 
 void
@@ -282,7 +283,7 @@ hosts_give_side(struct hosts *hs, const char *host, int port)
 	struct seat *seat;
 
 	pthread_mutex_lock(&hs->lock);
-	seat = host_seat(host_open(hs, host, port), &w);
+	seat = host_seat(host_open(hs, host, port), &w, false);
 	pthread_mutex_unlock(&hs->lock);
 	hosts_give(hs, &seat, false);
 }
@@ -298,7 +299,7 @@ hosts_health(struct hosts *hs, const char *host, int port, struct host_health *h
 	pthread_mutex_lock(&hs->lock);
 	h = host_open(hs, host, port);
 	health->skipped = now < h->skip_until;
-	health->full = h->max > 0 && (h->used >= host_limit(h) || h->nqueued > 0);
+	health->full = h->nqueued > 0 || !host_has_room(h, CLAIM_ORDINARY);
 	health->role = now - h->role_at < ROLE_GOOD_FOR ? h->role : ROLE_UNKNOWN;
 	pthread_mutex_unlock(&hs->lock);
 }

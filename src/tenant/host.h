@@ -5,9 +5,7 @@
  * open to it takes a place before it dials and gives it back when the server has
  * closed its side, which is when its backend has ended: those of pools, cancel
  * requests, questions of our own.  So the cap (max_connections of [hosts]) is
- * never exceeded, by whatever thread; but by one cancel request at a time, if no place
- * was found for it in HOST_CANCEL_PATIENCE: it may be what makes room.  (PostgreSQL does
- * not count them in its own max_connections.)
+ * never exceeded, by whatever thread.
  *
  *	pool wants to grow ── hosts_claim ──> a place ───────────────> dial
  *	                          │ full
@@ -18,10 +16,18 @@
  *	                          v
  *	                     CLAIM_GRANTED, ops->tell ──> hosts_collect on its worker ──> dial
  *
- * Who is next: cancel requests and administrators (they alone may use admin_reserve);
- * then the tenant that holds least for its weight; among equals the one whose turn it
- * is: each has a clock that a granted claim moves on by 1/weight, and who is furthest
- * behind is next.  (That is deficit round robin, without a deficit to be lost: a pool
+ * Whose the places are, of max_connections N and admin_reserve R:
+ *
+ *	N - R - 1	tenants', and whoever's
+ *	R		administrators' and cancel requests', who leave one to them
+ *	1		cancel requests': they may be what makes room, so nobody else keeps them
+ *			waiting.  (None if N is 1: there is no other then.)
+ *
+ * Cancel requests are short.  Those that find no place are served one after the other.
+ *
+ * Who is next: cancel requests; administrators; then the tenant that holds least for its
+ * weight; among equals the one whose turn it is: each has a clock that a granted claim
+ * moves on by 1/weight, and who is furthest behind is next.  (That is deficit round robin, without a deficit to be lost: a pool
  * claims one place at a time, so a tenant's queue is empty between two claims.)  Within
  * a tenant, first come first served.
  *
@@ -55,8 +61,6 @@
 #include "base/error.h"
 #include "config/config.h"
 
-#define HOST_CANCEL_PATIENCE (250 * USEC_PER_MSEC)
-
 struct host;
 struct hosts;
 struct share;
@@ -69,6 +73,7 @@ struct seat {
 	void *owner;			/* the worker's tenant; its places may outlive it, as they end */
 	int worker;			/* -1: none, a side connection */
 	bool side;			/* for questions of our own and cancel requests */
+	bool cancels;			/* for cancel requests */
 	int used;			/* lock */
 	int leaving;			/* of these, on their way back; lock */
 	int claims;			/* and whoever else needs it to stay; lock */
@@ -95,7 +100,8 @@ enum seat_wanted {
 enum claim_kind {
 	CLAIM_ORDINARY,
 	CLAIM_ADMIN,		/* may use admin_reserve; not queued behind tenants */
-	CLAIM_CANCEL,		/* likewise; after a while one goes beyond the cap */
+	CLAIM_CANCEL,		/* likewise, and the last place of all is theirs */
+	CLAIM_KINDS,
 };
 
 enum claim_state {

@@ -54,7 +54,7 @@ struct host {
 	int max, reserve, min;		/* max 0: no cap */
 	usec_t min_lease;
 	int used, side;
-	bool beyond;			/* a cancel request took a place though there was none */
+	int cancels;			/* of side: cancel requests */
 	int leaving;			/* of used: on their way back */
 	int asked;			/* idle ones that workers were asked to close */
 	int tenants;
@@ -65,8 +65,8 @@ struct host {
 	struct share_queue queue;
 	int nqueued;			/* claims in it */
 	uint64_t queued_weight;		/* of the shares in it */
-	struct claim_list express;	/* CLAIM_ADMIN, CLAIM_CANCEL */
-	int nexpress;
+	struct claim_list express[CLAIM_KINDS];	/* all but CLAIM_ORDINARY */
+	int nexpress[CLAIM_KINDS];
 	uint64_t clock;			/* where those begin that come anew */
 	uint64_t granted, evictions, yielded, refused, failures;
 	usec_t down_since;
@@ -122,10 +122,22 @@ share_compare(const struct share *a, const struct share *b, int extra)
 /* The host of this name, made if need be. */
 struct host *host_open(struct hosts *h, const char *name, int port);
 
-/* How many places ordinary claims may take. */
-int host_limit(const struct host *h);
+/* How many claims wait that do not stand in queue. */
+static inline int
+host_express(const struct host *h)
+{
+	return h->nexpress[CLAIM_ADMIN] + h->nexpress[CLAIM_CANCEL];
+}
 
-struct seat *host_seat(struct host *h, const struct wish *w);
+/* Is there a place for this kind of claim, behind the others that wait already? */
+bool host_has_room(const struct host *h, enum claim_kind kind);
+
+/* How many places there are but for cancel requests: for administrators, too (CLAIM_ADMIN), or not.  And how many of them
+ * are taken: cancel requests stand apart, as long as they fit there. */
+int host_limit(const struct host *h, enum claim_kind kind);
+int host_taken(const struct host *h);
+
+struct seat *host_seat(struct host *h, const struct wish *w, bool cancels);
 
 /* A place, if one is free and nobody waits; or NULL. */
 struct seat *host_try(struct host *h, const struct wish *w);

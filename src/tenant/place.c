@@ -155,7 +155,7 @@ sweep(struct host *h)
 }
 
 struct seat *
-host_seat(struct host *h, const struct wish *w)
+host_seat(struct host *h, const struct wish *w, bool cancels)
 {
 	struct share *s = open_share(h, w->tenant);
 	struct seat *seat;
@@ -169,7 +169,7 @@ host_seat(struct host *h, const struct wish *w)
 			share_queue_add(s);
 	}
 	LIST_FOREACH(seat, &s->seats, link) {
-		if (seat->worker == w->worker && seat->side == w->side)
+		if (seat->worker == w->worker && seat->side == w->side && seat->cancels == cancels)
 			break;
 	}
 	if (seat == NULL) {
@@ -177,6 +177,7 @@ host_seat(struct host *h, const struct wish *w)
 		seat->share = s;
 		seat->worker = w->worker;
 		seat->side = w->side;
+		seat->cancels = cancels;
 		atomic_store(&seat->active, true);
 		LIST_INSERT_HEAD(&s->seats, seat, link);
 	}
@@ -222,6 +223,7 @@ use(struct seat *seat)
 {
 	seat->used++;
 	seat->share->host->side += seat->side;
+	seat->share->host->cancels += seat->cancels;
 	seat->granted_at = clock_now();
 	change(seat->share, 1, 0);
 }
@@ -243,18 +245,36 @@ seat_stay(struct seat *seat)
 /* --- granting --- */
 
 int
-host_limit(const struct host *h)
+host_limit(const struct host *h, enum claim_kind kind)
 {
-	int limit = h->max - h->reserve;
+	int limit = h->max - 1 - (kind == CLAIM_ADMIN ? 0 : h->reserve);
 
 	return limit > 0 ? limit : 1;
 }
 
-/* For this kind of claim, behind the others that wait already. */
-static bool
-has_room(const struct host *h, enum claim_kind kind)
+/* So many cancel requests stand in places that tenants do not get. */
+static int
+cancels_apart(const struct host *h)
 {
-	return h->max == 0 || h->used < (kind == CLAIM_ORDINARY ? host_limit(h) : h->max);
+	return h->reserve > 1 ? h->reserve : 1;
+}
+
+int
+host_taken(const struct host *h)
+{
+	int apart = cancels_apart(h);
+
+	return h->used - (h->cancels < apart ? h->cancels : apart);
+}
+
+bool
+host_has_room(const struct host *h, enum claim_kind kind)
+{
+	if (h->max == 0)
+		return true;
+	if (h->used >= h->max)
+		return false;
+	return host_taken(h) < host_limit(h, kind) || (kind == CLAIM_CANCEL && h->cancels < cancels_apart(h));
 }
 
 struct seat *
@@ -262,9 +282,9 @@ host_try(struct host *h, const struct wish *w)
 {
 	struct seat *seat;
 
-	if (h->nqueued > 0 || !has_room(h, CLAIM_ORDINARY))
+	if (h->nqueued > 0 || !host_has_room(h, CLAIM_ORDINARY))
 		return NULL;
-	seat = host_seat(h, w);
+	seat = host_seat(h, w, false);
 	use(seat);
 	return seat;
 }
@@ -286,8 +306,8 @@ enqueue(struct host *h, struct claim *c)
 	c->state = CLAIM_QUEUED;
 	c->since = clock_now();
 	if (c->kind != CLAIM_ORDINARY) {
-		TAILQ_INSERT_TAIL(&h->express, c, link);
-		h->nexpress++;
+		TAILQ_INSERT_TAIL(&h->express[c->kind], c, link);
+		h->nexpress[c->kind]++;
 		return;
 	}
 	rest(s, false);
@@ -307,8 +327,8 @@ dequeue(struct host *h, struct claim *c)
 	struct share *s = c->seat->share;
 
 	if (c->kind != CLAIM_ORDINARY) {
-		TAILQ_REMOVE(&h->express, c, link);
-		h->nexpress--;
+		TAILQ_REMOVE(&h->express[c->kind], c, link);
+		h->nexpress[c->kind]--;
 		return;
 	}
 	TAILQ_REMOVE(&s->claims, c, link);
@@ -352,7 +372,7 @@ grant(struct host *h, struct claim *c)
 static void
 note_waited(struct host *h)
 {
-	bool waited = h->nqueued + h->nexpress > 0 || (h->max > 0 && h->used > h->max);
+	bool waited = h->nqueued + host_express(h) > 0 || (h->max > 0 && host_taken(h) > host_limit(h, CLAIM_ADMIN));
 
 	if (waited == h->waited)
 		return;
@@ -363,22 +383,11 @@ note_waited(struct host *h)
 		LIST_REMOVE(h, waited_link);
 }
 
-/* Every connection may be busy with what nobody waits for any more, and only cancel requests would end it. */
 static void
-let_one_beyond(struct host *h)
+serve_express(struct host *h, enum claim_kind kind)
 {
-	usec_t now = clock_now();
-	struct claim *c;
-
-	if (h->nexpress == 0 || h->beyond)
-		return;
-	TAILQ_FOREACH(c, &h->express, link) {
-		if (c->kind != CLAIM_CANCEL || now - c->since < HOST_CANCEL_PATIENCE)
-			continue;
-		h->beyond = true;
-		grant(h, c);
-		return;
-	}
+	while (h->nexpress[kind] > 0 && host_has_room(h, kind))
+		grant(h, TAILQ_FIRST(&h->express[kind]));
 }
 
 void
@@ -386,10 +395,9 @@ host_serve(struct host *h)
 {
 	struct share *s;
 
-	while (h->nexpress > 0 && has_room(h, CLAIM_ADMIN))
-		grant(h, TAILQ_FIRST(&h->express));
-	let_one_beyond(h);
-	while ((s = share_queue_first(h)) != NULL && has_room(h, CLAIM_ORDINARY))
+	serve_express(h, CLAIM_CANCEL);
+	serve_express(h, CLAIM_ADMIN);
+	while ((s = share_queue_first(h)) != NULL && host_has_room(h, CLAIM_ORDINARY))
 		grant(h, TAILQ_FIRST(&s->claims));
 	note_waited(h);
 	if (h->waited)
@@ -408,9 +416,9 @@ hosts_claim(struct hosts *hs, struct claim *c, enum claim_kind kind, const struc
 	pthread_mutex_lock(&hs->lock);
 	h = host_open(hs, w->host, w->port);
 	c->kind = kind;
-	c->seat = host_seat(h, w);
+	c->seat = host_seat(h, w, kind == CLAIM_CANCEL);
 	c->seat->claims++;
-	if (has_room(h, kind) && (kind != CLAIM_ORDINARY || h->nqueued == 0)) {
+	if (host_has_room(h, kind) && (kind != CLAIM_ORDINARY || h->nqueued == 0)) {
 		use(c->seat);
 		c->state = CLAIM_GRANTED;
 		c->told = true;
@@ -467,8 +475,7 @@ unuse(struct seat *seat, bool leaving)
 	seat->used--;
 	seat->leaving -= leaving;
 	s->host->side -= seat->side;
-	if (seat->side)
-		s->host->beyond = false;
+	s->host->cancels -= seat->cancels;
 	change(s, -1, leaving ? -1 : 0);
 }
 
@@ -555,7 +562,7 @@ hosts_move(struct hosts *hs, struct seat *from, const struct wish *w)
 	usec_t granted_at;
 
 	pthread_mutex_lock(&hs->lock);
-	to = host_seat(from->share->host, w);
+	to = host_seat(from->share->host, w, false);
 	if (to != from) {
 		granted_at = from->granted_at;
 		/* First in, then out: the share must not be found empty in between. */

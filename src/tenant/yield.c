@@ -15,16 +15,17 @@ struct need {
 static bool
 find_need(struct host *h, struct need *n)
 {
-	int expected = h->used - h->leaving - h->asked;
+	int expected = host_taken(h) - h->leaving - h->asked;
+	int first = h->nexpress[CLAIM_ADMIN] + (h->max == 1 ? h->nexpress[CLAIM_CANCEL] : 0);
 	int room;
 	struct share *s;
 
 	n->share = NULL;
 	if (h->max == 0)
 		return false;
-	if (h->nexpress > h->max - expected)
+	if (first > host_limit(h, CLAIM_ADMIN) - expected)
 		return true;
-	room = host_limit(h) - expected - h->nexpress;
+	room = host_limit(h, CLAIM_ORDINARY) - expected - first;
 	for (s = share_queue_first(h); s != NULL; s = share_queue_next(s)) {
 		if (s->nclaims > room) {
 			n->share = s;

@@ -47,7 +47,29 @@ class Sampler:
         self.thread.join()
 
 
+class Watch:
+    """What pgusher itself counts at its host, as fast as its console tells it."""
+
+    def __init__(self, p):
+        self.p, self.highest, self.samples, self.done = p, 0, 0, False
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self):
+        while not self.done:
+            self.highest = max(self.highest, host(self.p)["used"])
+            self.samples += 1
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *args):
+        self.done = True
+        self.thread.join()
+
+
 def hosts(pg, **options):
+    """One of max_connections is for cancel requests, so that there is one less for tenants."""
     return {"hosts": {f"{pg.host}:{pg.port}": " ".join(f"{k}={v}" for k, v in options.items())}}
 
 
@@ -144,7 +166,7 @@ def test_the_cap_holds_in_a_storm(pg, pgusher, workers):
     crowd.add("cancel", cancelled("m3"))
     crowd.add("cancel2", cancelled("m4"))
     crowd.add("abandon", left_alone("m5"))
-    with Sampler(pg) as sampler, crowd:
+    with Sampler(pg) as sampler, Watch(p) as watch, crowd:
         end = time.monotonic() + 5 * SLOW
         while time.monotonic() < end:
             time.sleep(0.3)
@@ -161,6 +183,7 @@ def test_the_cap_holds_in_a_storm(pg, pgusher, workers):
     assert sampler.samples > 20
     assert sampler.highest <= cap, f"{sampler.highest} backends, {sampler.samples} samples"
     assert sampler.highest > 1
+    assert watch.samples > 20 and watch.highest <= cap, "cancel requests are counted as well"
     missing = {f"m{i}" for i in range(24)} - set(crowd.served)
     assert not missing, f"never served: {missing}; {crowd.failures[-5:]}"
     back_to_zero(p)
@@ -168,7 +191,7 @@ def test_the_cap_holds_in_a_storm(pg, pgusher, workers):
 
 
 def test_a_lower_cap_counts_at_once(pg, pgusher):
-    p = pgusher(databases=many(4, port=pg.port), sections=hosts(pg, max_connections=8, min_lease=0), **NORMAL)
+    p = pgusher(databases=many(4, port=pg.port), sections=hosts(pg, max_connections=9, min_lease=0), **NORMAL)
     clients = [p.connect(f"m{i % 4}") for i in range(8)]
     for c in clients:
         c.autocommit = False
@@ -219,7 +242,7 @@ def test_each_of_300_tenants_on_10_connections(pg, pgusher):
 
 def test_a_quiet_tenant_beside_a_noisy_one(pg, pgusher):
     """It gets its connection, and keeps it warm."""
-    p = pgusher(databases=many(2, port=pg.port, pool_size=50), sections=hosts(pg, max_connections=4, min_lease=0.1),
+    p = pgusher(databases=many(2, port=pg.port, pool_size=50), sections=hosts(pg, max_connections=5, min_lease=0.1),
                 max_client_conn=1000, **NORMAL)
     crowd = Crowd()
 
@@ -249,8 +272,7 @@ def test_a_quiet_tenant_beside_a_noisy_one(pg, pgusher):
 
 
 def test_a_cancel_finds_its_way_to_a_full_host(pg, pgusher):
-    """By the reserve, or by an idle connection that is closed for it."""
-    p = pgusher(databases=many(2, port=pg.port), sections=hosts(pg, max_connections=3, admin_reserve=1), **NORMAL)
+    p = pgusher(databases=many(2, port=pg.port), sections=hosts(pg, max_connections=4, admin_reserve=1), **NORMAL)
     a, b = p.connect("m0"), p.connect("m1")
     threads = []
     for c in (a, b):
@@ -272,7 +294,7 @@ def test_a_cancel_finds_its_way_to_a_full_host(pg, pgusher):
 
 def test_a_place_is_free_when_the_backend_has_ended(pg, pgusher):
     """A client leaves in the middle of something that takes its time to end, cancelled or not."""
-    p = pgusher(databases=many(2, port=pg.port), sections=hosts(pg, max_connections=1), **NORMAL)
+    p = pgusher(databases=many(2, port=pg.port), sections=hosts(pg, max_connections=2), **NORMAL)
     with Sampler(pg) as sampler:
         for i in range(3):
             c = p.wire("m0")
@@ -296,7 +318,7 @@ def start_query(p, tenant, sql):
 
 def test_who_waits_does_not_wait_for_a_backend_that_does_not_end(pg, pgusher):
     """It may take minutes: somebody else's idle connection is closed instead."""
-    p = pgusher(databases=many(3, port=pg.port), sections=hosts(pg, max_connections=2, min_lease=0), **NORMAL)
+    p = pgusher(databases=many(3, port=pg.port), sections=hosts(pg, max_connections=3, min_lease=0), **NORMAL)
     start_query(p, "m0", STUBBORN.replace("0.3", "60").format(60)).close()
     try:
         wait_until(lambda: pg.backends(user="app", where="wait_event = 'PgSleep'") and host(p)["side"] == 0, 5, "it is cancelled")
@@ -314,9 +336,10 @@ def test_who_waits_does_not_wait_for_a_backend_that_does_not_end(pg, pgusher):
 
 def test_abandoned_queries_do_not_fill_a_host(pg, pgusher):
     """All that it has were left in the middle of something, and the requests that end them need places as well."""
-    p = pgusher(databases=many(4, port=pg.port), sections=hosts(pg, max_connections=4), **NORMAL)
-    clients = [start_query(p, f"m{i % 3}", f"SELECT pg_sleep({600 + i})") for i in range(4)]
+    p = pgusher(databases=many(4, port=pg.port), sections=hosts(pg, max_connections=5), **NORMAL)
     with Sampler(pg) as sampler:
+        clients = [start_query(p, f"m{i % 3}", f"SELECT pg_sleep({600 + i})") for i in range(4)]
+        wait_until(lambda: sampler.highest == 4, 5, "all are there")
         for c in clients:
             c.reset()
         wait_until(lambda: not pg.backends(user="app"), 5, "they are cancelled")
@@ -327,8 +350,29 @@ def test_abandoned_queries_do_not_fill_a_host(pg, pgusher):
     ends_clean(p)
 
 
+def test_cancels_wait_for_each_other_and_not_for_queries(pg, pgusher):
+    """However many there are, the host has one place for them, and administrators have theirs."""
+    p = pgusher(databases=many(3, port=pg.port, pool_size=10), sections=hosts(pg, max_connections=5, admin_reserve=1),
+                workers=2, **NORMAL)
+    with Watch(p) as watch:
+        for _ in range(3):
+            busy = [start_query(p, f"m{i}", "SELECT pg_sleep(600)") for i in range(3)]
+            threads = [threading.Thread(target=c.cancel) for c in busy for _ in range(15)]
+            for t in threads:
+                t.start()
+            for c in busy:
+                assert [m.code for m in c.until_ready(10 * SLOW) if m.kind == "E"] == ["57014"]
+            for t in threads:
+                t.join()
+            for c in busy:
+                c.close()
+    assert watch.samples > 20 and watch.highest == 4
+    back_to_zero(p)
+    ends_clean(p)
+
+
 def test_a_cancel_is_delivered_though_every_connection_is_busy(pg, pgusher):
-    p = pgusher(databases=many(2, port=pg.port), sections=hosts(pg, max_connections=2), **NORMAL)
+    p = pgusher(databases=many(2, port=pg.port), sections=hosts(pg, max_connections=3), **NORMAL)
     a, b = start_query(p, "m0", "SELECT pg_sleep(600)"), start_query(p, "m1", "SELECT pg_sleep(601)")
     for c in (a, b):
         c.cancel()
@@ -371,7 +415,7 @@ def test_who_is_always_busy_keeps_its_min(pg, pgusher):
     """Whether a tenant has clients is not seen from its idle connections alone."""
     weights = {"m0": 1, "m1": 10}
     p = pgusher(databases={n: {**line, "weight": weights[n]} for n, line in many(2, port=pg.port).items()},
-                sections=hosts(pg, max_connections=4, min=2, min_lease=0), pool_mode="transaction", query_wait_timeout=2)
+                sections=hosts(pg, max_connections=5, min=2, min_lease=0), pool_mode="transaction", query_wait_timeout=2)
     with p.connect("m0") as c:
         c.execute("SELECT 1")
     time.sleep(1)  # it has no clients, which is told at a tick

@@ -314,7 +314,7 @@ Test(host, who_has_nothing_goes_before_who_has_something)
 {
 	struct actor *rich, *again, *poor;
 
-	open_stage("pg = max_connections=2 min_lease=0");
+	open_stage("pg = max_connections=3 min_lease=0");
 	rich = actor("rich", 1, 0);
 	again = actor("rich", 1, 0);
 	poor = actor("poor", 1, 1);
@@ -332,7 +332,7 @@ Test(host, a_busy_tenant_gives_what_it_has_too_much)
 {
 	struct actor *noisy, *greedy, *quiet;
 
-	open_stage("pg = max_connections=4 min_lease=60");
+	open_stage("pg = max_connections=5 min_lease=60");
 	noisy = actor("noisy", 1, 0);
 	greedy = actor("noisy", 1, 0);
 	quiet = actor("quiet", 1, 1);
@@ -375,7 +375,7 @@ Test(host, the_idle_one_of_who_has_most_goes_first)
 {
 	struct actor *a, *b, *c;
 
-	open_stage("pg = max_connections=5 min_lease=0");
+	open_stage("pg = max_connections=6 min_lease=0");
 	a = actor("a", 1, 0);
 	b = actor("b", 1, 1);
 	c = actor("c", 1, 2);
@@ -397,7 +397,7 @@ Test(host, a_weight_is_a_share)
 {
 	struct actor *heavy, *light;
 
-	open_stage("pg = max_connections=8 min_lease=0");
+	open_stage("pg = max_connections=9 min_lease=0");
 	heavy = actor("heavy", 3, 0);
 	light = actor("light", 1, 1);
 	for (int i = 0; i < 8; i++)
@@ -414,25 +414,24 @@ Test(host, a_weight_is_a_share)
 	cr_assert_eq(light->nheld, 2);
 }
 
-Test(host, the_reserve_is_for_administrators_and_cancels)
+Test(host, the_reserve_is_for_administrators)
 {
-	struct actor *a, *root, *cancel, *late;
+	struct actor *a, *root, *late;
 
-	open_stage("pg = max_connections=3 admin_reserve=1 min_lease=0");
+	open_stage("pg = max_connections=4 admin_reserve=1 min_lease=0");
 	a = actor("a", 1, 0);
 	root = actor("a", 1, 1);
-	cancel = actor("b", 1, 2);
 	late = actor("c", 1, 3);
 	cr_assert(claim(a, CLAIM_ORDINARY));
 	cr_assert(claim(a, CLAIM_ORDINARY));
 	cr_assert_not(claim(late, CLAIM_ORDINARY));
 	cr_assert(claim(root, CLAIM_ADMIN));
-	cr_assert_not(claim(cancel, CLAIM_CANCEL));
+	cr_assert_not(claim(root, CLAIM_ADMIN));
 	give(a, 0, false);
 	deliver();
-	cr_assert_eq(cancel->nheld, 1, "before those who waited for longer");
+	cr_assert_eq(root->nheld, 2, "before those who waited for longer");
 	cr_assert(late->waits);
-	give(cancel, 0, false);
+	give(root, 0, false);
 	deliver();
 	cr_assert(late->nheld == 0, "what is free is the reserve");
 	give(root, 0, false);
@@ -440,45 +439,86 @@ Test(host, the_reserve_is_for_administrators_and_cancels)
 	cr_assert_eq(late->nheld, 1);
 }
 
-static void
-age(struct actor *a)
-{
-	a->claim.since -= HOST_CANCEL_PATIENCE;
-}
-
-/* Each may be the one that makes room for the others. */
-Test(host, one_cancel_at_a_time_goes_beyond_the_cap)
+/* Each may be what makes room: it waits neither for tenants nor for administrators. */
+Test(host, the_last_place_is_for_cancels)
 {
 	struct actor *a, *first, *second, *root;
 
-	open_stage("pg = max_connections=2 min_lease=0");
+	open_stage("pg = max_connections=4 admin_reserve=1 min_lease=0");
 	a = actor("a", 1, 0);
 	root = actor("a", 1, 0);
 	first = actor("a", 1, 1);
 	second = actor("b", 1, 2);
 	claim(a, CLAIM_ORDINARY);
 	claim(a, CLAIM_ORDINARY);
+	cr_assert_not(claim(a, CLAIM_ORDINARY));
+	cr_assert(claim(root, CLAIM_ADMIN));
 	cr_assert_not(claim(root, CLAIM_ADMIN));
-	cr_assert_not(claim(first, CLAIM_CANCEL));
+	cr_assert(claim(first, CLAIM_CANCEL));
 	cr_assert_not(claim(second, CLAIM_CANCEL));
-	hosts_look_again(stage.hosts);
-	deliver();
-	cr_assert(first->waits, "somebody may be about to give one");
-	age(root);
-	age(first);
-	age(second);
-	hosts_look_again(stage.hosts);
-	deliver();
-	cr_assert_eq(first->nheld, 1);
-	cr_assert(second->waits && root->waits);
-	cr_assert_eq(facts().used, 3);
+	cr_assert_eq(facts().used, 4);
 	give(first, 0, false);
 	deliver();
 	cr_assert_eq(second->nheld, 1);
 	give(second, 0, false);
 	deliver();
-	cr_assert(root->waits);
-	cr_assert_eq(facts().used, 2);
+	cr_assert(a->waits && root->waits);
+	cr_assert_eq(facts().used, 3);
+}
+
+Test(host, cancels_leave_administrators_a_place)
+{
+	struct actor *a, *root, *cancels[4];
+
+	open_stage("pg = max_connections=6 admin_reserve=3 min_lease=0");
+	a = actor("a", 1, 0);
+	root = actor("a", 1, 0);
+	for (int i = 0; i < 4; i++)
+		cancels[i] = actor("b", 1, 1);
+	claim(a, CLAIM_ORDINARY);
+	claim(a, CLAIM_ORDINARY);
+	for (int i = 0; i < 4; i++)
+		cr_assert_eq(claim(cancels[i], CLAIM_CANCEL), i < 3);
+	cr_assert(claim(root, CLAIM_ADMIN));
+	cr_assert_not(claim(root, CLAIM_ADMIN));
+	for (int i = 0; i < 4; i++) {
+		give(cancels[i], 0, false);
+		deliver();
+	}
+	cr_assert_eq(root->nheld, 2, "what cancels have had of the reserve");
+	cr_assert_eq(facts().used, 4);
+}
+
+/* They come and go: tenants are not kept from their own places by them. */
+Test(host, cancels_that_stand_apart_are_not_in_the_way)
+{
+	struct actor *a, *cancel;
+
+	open_stage("pg = max_connections=4 min_lease=0");
+	a = actor("a", 1, 0);
+	cancel = actor("b", 1, 1);
+	cr_assert(claim(a, CLAIM_ORDINARY));
+	cr_assert(claim(a, CLAIM_ORDINARY));
+	cr_assert(claim(cancel, CLAIM_CANCEL));
+	cr_assert(claim(a, CLAIM_ORDINARY));
+	cr_assert_not(claim(a, CLAIM_ORDINARY));
+	cr_assert_eq(facts().used, 4);
+}
+
+Test(host, an_only_place_is_everybodys)
+{
+	struct actor *a, *cancel;
+
+	open_stage("pg = max_connections=1 min_lease=0");
+	a = actor("a", 1, 0);
+	cancel = actor("b", 1, 1);
+	cr_assert(claim(a, CLAIM_ORDINARY));
+	cr_assert_not(claim(cancel, CLAIM_CANCEL));
+	cr_assert_not(claim(a, CLAIM_ORDINARY));
+	give(a, 0, false);
+	deliver();
+	cr_assert_eq(cancel->nheld, 1);
+	cr_assert(a->waits);
 }
 
 /* What takes its time to end serves nobody: an idle one is closed instead. */
@@ -486,7 +526,7 @@ Test(host, who_waits_does_not_count_on_one_that_lingers)
 {
 	struct actor *a, *b, *c;
 
-	open_stage("pg = max_connections=2 min_lease=0");
+	open_stage("pg = max_connections=3 min_lease=0");
 	a = actor("a", 1, 0);
 	b = actor("b", 1, 1);
 	c = actor("c", 1, 2);
@@ -511,7 +551,7 @@ Test(host, who_has_only_one_that_lingers_has_none)
 	struct actor *a, *b;
 	struct share *s;
 
-	open_stage("pg = max_connections=2 min_lease=3600");
+	open_stage("pg = max_connections=3 min_lease=3600");
 	a = actor("a", 1, 0);
 	b = actor("b", 1, 1);
 	claim(a, CLAIM_ORDINARY);
@@ -535,13 +575,13 @@ Test(host, a_lower_cap_shrinks)
 	const struct config *c;
 	struct actor *a;
 
-	open_stage("pg = max_connections=6 min_lease=0");
+	open_stage("pg = max_connections=7 min_lease=0");
 	a = actor("a", 1, 0);
 	for (int i = 0; i < 6; i++)
 		claim(a, CLAIM_ORDINARY);
 	set_idle(a, 0, true);
 	set_idle(a, 1, true);
-	c = read_config("pg = max_connections=2 min_lease=0");
+	c = read_config("pg = max_connections=3 min_lease=0");
 	hosts_set_config(stage.hosts, c);
 	config_unref(&c);
 	deliver();
@@ -566,7 +606,7 @@ Test(host, turns_follow_weights)
 	double per_weight, got;
 	int sum = 0;
 
-	open_stage("pg = max_connections=10 min_lease=0");
+	open_stage("pg = max_connections=11 min_lease=0");
 	srandom(7);
 	for (int i = 0; i < TENANTS; i++) {
 		snprintf(name, sizeof(name), "t%d", i);
@@ -655,8 +695,8 @@ run_at_random(unsigned seed, int cap, int tenants)
 		}
 		if (random() % 3 == 0)
 			deliver();
-		cr_assert_leq(facts().used, now_cap + stage.hosts->by_key->beyond);
-		cr_assert_leq(stage.used, now_cap + stage.hosts->by_key->beyond);
+		cr_assert_leq(facts().used, now_cap);
+		cr_assert_leq(stage.used, now_cap);
 	}
 	/* All that wait are served as the others go. */
 	for (int round = 0; round < tenants; round++) {
@@ -690,7 +730,7 @@ Test(host, a_place_moves_with_its_server)
 	struct actor *a;
 	struct wish w;
 
-	open_stage("pg = max_connections=2 min_lease=0");
+	open_stage("pg = max_connections=3 min_lease=0");
 	a = actor("a", 1, 0);
 	claim(a, CLAIM_ORDINARY);
 	w = wish_of(a);
