@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,6 +19,7 @@
 /* A line with its newline: what a pipe takes in one piece (PIPE_BUF). */
 #define LINE_SIZE 4096
 #define FILE_MODE 0640
+#define STDERR_PATIENCE 20	/* ms */
 
 static const char *const level_names[] = {
 	[LOG_FATAL] = "FATAL",
@@ -192,7 +195,7 @@ start_line(struct line *l, enum log_level level)
 	l->message = l->len;
 }
 
-/* An operator's full disk must not stop traffic: what can't be written is lost. */
+/* An operator's full disk, or a pipe that nobody reads, must not stop traffic: what can't be written is lost. */
 static void
 write_line(int fd, const struct line *l)
 {
@@ -201,6 +204,29 @@ write_line(int fd, const struct line *l)
 	do
 		n = write(fd, l->text, l->len);
 	while (n < 0 && errno == EINTR);
+}
+
+/* A reader that is only slow is waited for, once; it has to take a line then before it is waited for again. */
+static bool
+takes_a_line(int fd)
+{
+	static bool stuck;
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	stuck = poll(&p, 1, stuck ? 0 : STDERR_PATIENCE) == 0;
+	return !stuck;
+}
+
+/* It is shared with others, who want it to block.  One thread at a time: where there is room for a line, one is written. */
+static void
+write_to_stderr(const struct line *l)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+	pthread_mutex_lock(&lock);
+	if (takes_a_line(STDERR_FILENO))
+		write_line(STDERR_FILENO, l);
+	pthread_mutex_unlock(&lock);
 }
 
 static void
@@ -214,7 +240,7 @@ emit_line(struct line *l, enum log_level level)
 	if (file_on)
 		write_line(file_fd, l);
 	if (stderr_on)
-		write_line(STDERR_FILENO, l);
+		write_to_stderr(l);
 }
 
 static void
@@ -284,10 +310,11 @@ log_line(enum log_level level, const char *prefix, const char *fmt, ...)
 	va_end(ap);
 }
 
+/* A named pipe without a reader, or a full one, is an error and no reason to wait. */
 static int
 open_log(const char *path)
 {
-	return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, FILE_MODE);
+	return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, FILE_MODE);
 }
 
 /* Takes fd: its file is what file_fd stands for from now on. */

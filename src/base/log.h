@@ -8,7 +8,8 @@
  *	2026-11-25 22:35:13.123 UTC [4711] LOG C-0x55d0c8: shop/app@127.0.0.1:50312 closing because: client close request (age=3s)
  *
  * Targets: the log file (log_open_file), syslog (log_open_syslog), and stderr
- * while neither the daemon is detached nor --quiet was given.
+ * while neither the daemon is detached nor --quiet was given.  A line that a target
+ * does not take (a full disk, a pipe that nobody reads) is lost there: nothing waits for it.
  * Control characters of a message are written as \xNN: nothing that a peer
  * sends can forge a line.
  *

@@ -134,6 +134,7 @@ main(int argc, char **argv)
 	struct error e;
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);	/* a log that may not grow is as good as a full disk */
 	options_parse(&options, argc, argv);
 	config = load(&options);
 	check_options(&options, config);
