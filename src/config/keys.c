@@ -267,7 +267,8 @@ static const struct key keys_timeouts[] = {
 		.help = "How long clients wait for a server that can't be reached. Attempts go "
 			"on with short pauses, and once they have failed for this long, the "
 			"clients that wait get the error. A refusal, such as a wrong password, "
-			"is told at once." },
+			"is told at once. As long as the pool has other servers that go on, its "
+			"clients wait for those." },
 	{ SECONDS(server_idle_timeout, "600"),
 		.help = "A server connection that nobody has used for this long is closed." },
 	{ SECONDS(server_lifetime, "3600"),

@@ -580,6 +580,25 @@ pool_is_unreachable(const struct error *e)
 	return false;
 }
 
+/* Do other servers of the pool go on, so that whoever waits is served?  Where nobody answers any more (class 08), only if
+ * one of them has done something lately. */
+static bool
+goes_on(const struct pool *p, const struct error *e, usec_t now)
+{
+	usec_t lately = now - pool_config(p)->server_login_retry;
+	bool answers = strncmp(e->sqlstate, "08", 2) != 0;
+	struct server *s;
+
+	for (int i = 0; i < PLACES; i++) {
+		TAILQ_FOREACH(s, &p->servers[i], link) {
+			if (i != PLACE_LOGIN && !pool_is_outdated(s) &&
+			    (answers || s->request_at > lately || s->checked_at > lately))
+				return true;
+		}
+	}
+	return false;
+}
+
 void
 pool_connect_failed(struct pool *p, const struct error *e)
 {
@@ -600,6 +619,10 @@ pool_connect_failed(struct pool *p, const struct error *e)
 		/* The password may be another by now: ask again before the next attempt. */
 		secret_release(&p->secret);
 		p->asked = false;
+	}
+	if (goes_on(p, e, now))
+		return;
+	if (!p->unreachable) {
 		pool_refuse_all(p, e);
 		return;
 	}

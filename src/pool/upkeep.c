@@ -61,7 +61,9 @@ refuse_older(struct pool *p, struct request_list *list, usec_t since, const char
 	while ((r = TAILQ_FIRST(list)) != NULL && r->since < since) {
 		error_set(&e, SEVERITY_FATAL, SQLSTATE_TOO_MANY_CONNECTIONS, "%s", limit);
 		error_detail(&e, "No server connection of \"%s\" became free in time.", p->tenant->name);
-		if (p->claiming)
+		if (p->failing_since != 0)
+			error_hint(&e, "New connections to its PostgreSQL server fail: see the log.");
+		else if (p->claiming)
 			error_hint(&e, "All connections of its PostgreSQL server are in use (max_connections in [hosts]).");
 		else
 			error_hint(&e, "Raise pool_size, or shorten transactions.");
