@@ -3,6 +3,7 @@
 import ctypes
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -16,6 +17,10 @@ TOP = HERE.parent.parent
 
 # Programs under sanitizers are slower; every deadline is stretched by this.
 SLOW = float(os.environ.get("PGUSHER_SLOW", "1"))
+
+# And a machine may be busy with other things: what is waited for is given up only after as many times the seconds that
+# it should take at most.
+PATIENCE = 3 * SLOW
 
 # Sanitizers keep freed memory and shadows: what a test says of memory holds for the plain build only.
 MEMORY_COUNTS = SLOW == 1
@@ -88,15 +93,29 @@ def remove_dir(path):
         shutil.rmtree(path, ignore_errors=True)
 
 
+def lowest_ephemeral():
+    """Where the ports begin that connections which go out are given."""
+    try:
+        return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except (OSError, ValueError):
+        return 0
+
+
+FIRST_PORT, BEHIND_PORTS = 11000, lowest_ephemeral()
+
+
 def free_port():
-    """A TCP port that nobody has now, on IPv4 and IPv6.  Who uses it must still cope with EADDRINUSE."""
+    """A TCP port that nobody has now, on IPv4 and IPv6.  Who uses it must still cope with EADDRINUSE.
+
+    No connection that goes out is given it, so that whoever stops and starts again finds it free."""
     while True:
         with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            port = s.getsockname()[1]
-            if not HAVE_IPV6:
-                return port
             try:
+                s.bind(("127.0.0.1", random.SystemRandom().randrange(FIRST_PORT, BEHIND_PORTS)
+                        if BEHIND_PORTS > 2 * FIRST_PORT else 0))
+                port = s.getsockname()[1]
+                if not HAVE_IPV6:
+                    return port
                 with socket.socket(socket.AF_INET6) as s6:
                     s6.bind(("::1", port))
                 return port
@@ -108,7 +127,7 @@ class Deadline:
     """A point in time; `for _ in Deadline(5): ...` polls until then, then fails with the given words."""
 
     def __init__(self, seconds, what="condition"):
-        self.seconds = seconds * SLOW
+        self.seconds = seconds * PATIENCE
         self.end = time.monotonic() + self.seconds
         self.what = what
 
@@ -137,7 +156,7 @@ def wait_until(condition, seconds=5, what=None):
 def run(argv, check=True, timeout=60, **kwargs):
     """Run a program to its end; its output is in the failure's words."""
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, timeout=timeout * SLOW, **kwargs)
+                          text=True, timeout=timeout * PATIENCE, **kwargs)
     if check and done.returncode != 0:
         raise AssertionError(f"{' '.join(map(str, argv))}\nexit status {done.returncode}\n{done.stdout}")
     return done

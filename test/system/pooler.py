@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 
 import wire
 from certs import Certificates, careless
-from helpers import (SLOW, TOP, as_user, end_with_us, free_port, give_away, make_dir, remove_dir, run,
+from helpers import (PATIENCE, TOP, as_user, end_with_us, free_port, give_away, make_dir, remove_dir, run,
                      session_processes, wait_until)
 from postgres import ROLES
 
@@ -228,7 +228,7 @@ class Pooler:
 
     def wait_exit(self, seconds=10):
         """Its exit status, when it has ended within that time."""
-        return self.process.wait(seconds * SLOW)
+        return self.process.wait(seconds * PATIENCE)
 
     def quit(self):
         """End it at once."""
@@ -304,7 +304,7 @@ class Pooler:
 
     def parameters(self, dbname, user, **kwargs):
         p = {"host": self.host, "port": self.port, "dbname": dbname, "user": user, "sslmode": SSLMODE,
-             "gssencmode": "disable", "connect_timeout": int(20 * SLOW)}
+             "gssencmode": "disable", "connect_timeout": int(20 * PATIENCE)}
         if PASSWORDS.get(user):
             p["password"] = PASSWORDS[user]
         p.update(kwargs)

@@ -129,10 +129,10 @@ class Postgres:
         if self.alive:
             self.process.send_signal(how)
             try:
-                self.process.wait(30)
+                self.process.wait(60)
             except subprocess.TimeoutExpired:
                 self.process.send_signal(signal.SIGQUIT)
-                self.process.wait(30)
+                self.process.wait(60)
         self.process = None
 
     def restart(self, how=signal.SIGINT):
@@ -158,7 +158,7 @@ class Postgres:
     def connect(self, dbname="postgres", user=SUPERUSER, **kwargs):
         kwargs.setdefault("autocommit", True)
         return psycopg.connect(host=self.host, port=self.port, dbname=dbname, user=user, sslmode="disable",
-                               gssencmode="disable", connect_timeout=10, **kwargs)
+                               gssencmode="disable", connect_timeout=30, **kwargs)
 
     def rows(self, query, dbname="postgres", **kwargs):
         with self.connect(dbname, **kwargs) as c:

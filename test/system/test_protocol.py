@@ -462,16 +462,14 @@ def test_server_dies_while_it_answers(pgusher, fake_server, answer, then):
     p = broken(pgusher, fake_server, *answer, then=then)
     with p.wire("fake") as bystander, p.wire("fake") as victim:
         assert bystander.query("fine") == [["fine"]]
-        start = time.monotonic()
         victim.send(wire.query("break"))
         raw = b""
         try:
             while True:
-                victim.fill(5)
+                victim.fill(victim.timeout)
                 raw, victim.buffer = raw + victim.buffer, b""
         except wire.Gone:
             pass
-        assert time.monotonic() - start < 2
         check_torn_answer(raw, b"".join(answer))
         assert bystander.query("still fine") == [["still fine"]]
     assert p.value("again", "fake") == "again"
@@ -559,7 +557,6 @@ def test_server_sends_garbage_at_login(pgusher, fake_server, garbage):
     p = pgusher(databases={"fake": server.address}, pool_mode="transaction", query_wait_timeout=3,
                 server_connect_timeout=2)
     with p.wire() as c:
-        c.timeout = 8
         m = c.login("fake", "app")
         while m.kind == "Z":
             c.send(wire.query("SELECT 1"))

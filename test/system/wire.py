@@ -17,7 +17,7 @@ import threading
 import time
 from typing import NamedTuple
 
-from helpers import SLOW
+from helpers import PATIENCE
 
 VERSION_3_0 = 0x00030000
 VERSION_3_2 = 0x00030002
@@ -227,7 +227,7 @@ class Connection:
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
-        self.timeout = 10 * SLOW
+        self.timeout = 10 * PATIENCE
 
     def __enter__(self):
         return self
@@ -406,10 +406,10 @@ class Client(Connection):
     def connect_plain(cls, host, port):
         if str(host).startswith("/"):
             sock = socket.socket(socket.AF_UNIX)
-            sock.settimeout(10 * SLOW)
+            sock.settimeout(10 * PATIENCE)
             sock.connect(f"{host}/.s.PGSQL.{port}")
         else:
-            sock = socket.create_connection((host, port), timeout=10 * SLOW)
+            sock = socket.create_connection((host, port), timeout=10 * PATIENCE)
         return cls(sock)
 
     def start(self, database, user, version=VERSION_3_0, **options):
@@ -531,7 +531,7 @@ class ServerConnection(Connection):
     def secure(self, tls):
         """The handshake, when TLS was agreed upon or is to be spoken from the start."""
         assert not self.buffer, f"bytes before TLS: {self.buffer!r}"
-        self.sock.settimeout(10 * SLOW)
+        self.sock.settimeout(10 * PATIENCE)
         self.sock = tls.wrap_socket(self.sock, server_side=True)
 
     def read_startup(self):
@@ -697,7 +697,7 @@ class FakeServer:
         except OSError:
             pass
         self.sock.close()
-        self.thread.join(5)
+        self.thread.join(5 * PATIENCE)
 
     def close(self):
         self.release.set()
@@ -708,5 +708,5 @@ class FakeServer:
             except OSError:
                 pass
         for thread in self.threads:
-            thread.join(5)
+            thread.join(5 * PATIENCE)
         assert not self.errors, f"the scripted server failed: {self.errors!r}"
