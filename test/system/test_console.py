@@ -286,7 +286,7 @@ def test_every_counter(pgusher):
         assert grown["total_server_assignment_count"] == 6 and grown["total_query_count"] == 6
         assert 0 <= grown["total_received"] - sent < 100
         assert 0 <= grown["total_sent"] - received < 200
-        assert 190_000 < grown["total_query_time"] < 2_000_000 * SLOW
+        assert 190_000 < grown["total_query_time"] < 20_000_000 * SLOW
         assert grown["total_xact_time"] >= grown["total_query_time"] - 1000
         totals = stats(p, what="STATS_TOTALS")
         assert totals["query_count"] == after["total_query_count"]
@@ -353,7 +353,7 @@ def test_pause_waits_for_the_transaction_and_holds_the_next(pgusher):
         pausing.join(0.2)
         assert pausing.is_alive()
         c.query("COMMIT")
-        pausing.join(5 * SLOW)
+        pausing.join(20 * SLOW)
         assert not pausing.is_alive() and not pausing.failures
         other.quiet(0.1)
         assert p.value("SELECT 'mill'", "mill") == "mill"
@@ -445,7 +445,7 @@ def test_reconnect_and_wait_close(pgusher):
         assert waiting.is_alive()
         assert int(c.query("SELECT pg_backend_pid()")[0][0]) in old
         c.query("COMMIT")
-        waiting.join(5 * SLOW)
+        waiting.join(20 * SLOW)
         assert not waiting.is_alive() and not waiting.failures
         assert not old & {b[0] for b in p.pg.backends("t6")}
         assert int(c.query("SELECT pg_backend_pid()")[0][0]) not in old

@@ -130,10 +130,10 @@ def site(module_pgusher):
 @pytest.fixture(scope="module")
 def used(module_pgusher):
     """One whose tenants have done something."""
-    site = Site(module_pgusher, slow_query_threshold="150", alert_query_time="150")
+    site = Site(module_pgusher, slow_query_threshold="1000", alert_query_time="1000")
     for _ in range(25):
         site.p.rows("SELECT 1 AS one /*traceparent='00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'*/")
-    site.p.rows("SELECT pg_sleep(0.3)")
+    site.p.rows("SELECT pg_sleep(1.2)")
     site.p.rows("SELECT 2 AS two", dbname="mill")
     wait_until(lambda: site.get("/api/system/query-performance").json["alerts"], 10, "an alert")
     return site
@@ -238,13 +238,13 @@ def test_performance(used):
     said = used.get("/api/system/query-performance?tenant=shop").json
     assert said["tenant"] == "shop" and said["window"]["name"] == "all"
     assert said["enough_samples"] and said["samples"] == said["statistics"]["calls"] >= 26
-    assert said["statistics"]["slow"] == 1 and 300 <= said["statistics"]["max_ms"] < 5000
+    assert said["statistics"]["slow"] == 1 and 1000 <= said["statistics"]["max_ms"] < 10000 * SLOW
     assert said["history"] == [] and said["top_tenants"] == []
     texts = {row["text"]: row for row in said["top_queries"]}
     assert texts["SELECT $1 AS one"]["calls"] == 25, texts
     assert {row["tenant"] for row in said["slow_queries"] + said["alerts"]} == {"shop"}
     slow = said["slow_queries"][0]
-    assert "pg_sleep" in slow["text"] and 300 <= slow["total_ms"] < 5000
+    assert "pg_sleep" in slow["text"] and 1000 <= slow["total_ms"] < 10000 * SLOW
 
 
 def test_few_samples_are_told(used):
@@ -290,7 +290,7 @@ def test_pools_and_config(used):
     assert {row["database"] for row in used.rows("/api/system/pools?tenant=shop")} == {"shop"}
     assert {row["database"] for row in used.rows("/api/system/pools")} >= {"shop", "mill", "pgbouncer"}
     config = {row["key"]: row["value"] for row in used.rows("/api/system/config")}
-    assert config["http_listen"] == f"127.0.0.1:{used.port}" and config["slow_query_threshold"] == "150"
+    assert config["http_listen"] == f"127.0.0.1:{used.port}" and config["slow_query_threshold"] == "1000"
     assert used.get("/api/system/pools?tenant=nobody").problem(404) == 'no such tenant is in use: "nobody"'
 
 
@@ -396,8 +396,8 @@ def test_other_authorizations(pgusher, value):
 def test_wrong_tokens_take_time_and_leave_no_trace(pgusher):
     site = Site(pgusher)
     wrong = "guess-that-nobody-should-read"
-    statuses = [site.get("/metrics", bearer(wrong)).status for _ in range(6)]
-    assert statuses[:3] == [401, 401, 401] and 429 in statuses, statuses
+    assert [site.get("/metrics", bearer(wrong)).status for _ in range(3)] == [401, 401, 401]
+    wait_until(lambda: site.get("/metrics", bearer(wrong)).status == 429, 5, "the next has to wait")
     answer = site.get("/metrics", bearer(wrong))
     if answer.status == 429:
         assert int(answer.headers["retry-after"]) >= 1
@@ -451,7 +451,7 @@ def hosts_site(module_pgusher):
 
 def test_unix_socket(hosts_site):
     path = f"/tmp/pgu-http-{hosts_site.port}.sock"
-    c = UnixConnection(path, timeout=20)
+    c = UnixConnection(path, timeout=20 * SLOW)
     try:
         answer = hosts_site.get("/metrics", {"Host": "whatever"}, over=c)
         assert answer.status == 200
@@ -652,7 +652,7 @@ def test_a_trickle_is_cut_off(site):
                 if not part:
                     break
                 answer += part
-    assert heads(answer) == [408] and 4.5 <= time.monotonic() - start <= 8 * SLOW
+    assert heads(answer) == [408] and time.monotonic() - start >= 4.5
 
 
 def test_silence_and_idleness_are_cut_off(site):
@@ -662,7 +662,7 @@ def test_silence_and_idleness_are_cut_off(site):
         assert read_to_end(silent) == b""
         assert heads(read_to_end(idle)) == [200]
         assert heads(read_to_end(half)) == [408]
-    assert 4.5 <= time.monotonic() - start <= 8 * SLOW
+    assert time.monotonic() - start >= 4.5
 
 
 def test_a_client_that_does_not_read_is_cut_off(site):
@@ -675,7 +675,7 @@ def test_a_client_that_does_not_read_is_cut_off(site):
         with contextlib.suppress(ConnectionError, TimeoutError):
             while time.monotonic() - start < 30 * SLOW:
                 s.sendall(ask)
-        assert 4.5 <= time.monotonic() - start <= 15 * SLOW
+        assert 4.5 <= time.monotonic() - start <= 18 * SLOW
     assert site.get("/healthz").status == 200
 
 
@@ -753,7 +753,7 @@ def test_an_address_that_is_taken_is_tried_again(pgusher):
         assert "it is tried again" in p.log()
     with p.logs(rf"HTTP: listening on 127\.0\.0\.1:{port} now", 10):
         pass
-    with socket.create_connection(("127.0.0.1", port), 5) as s:
+    with socket.create_connection(("127.0.0.1", port), 20) as s:
         s.sendall(GOOD)
         assert b" 200 " in s.recv(4096)
     assert p.log().count("cannot listen on") == 1
@@ -815,7 +815,7 @@ def test_tls(secure, certs):
 
 
 def test_tls_is_not_spoken_on_unix_sockets(secure):
-    c = UnixConnection(f"/tmp/pgu-https-{secure.port}.sock", timeout=20)
+    c = UnixConnection(f"/tmp/pgu-https-{secure.port}.sock", timeout=20 * SLOW)
     answer = secure.get("/healthz", over=c)
     assert answer.status == 200 and "strict-transport-security" not in answer.headers
     c.close()
@@ -826,7 +826,7 @@ def test_plain_is_not_spoken_with_tls(secure):
     start = time.monotonic()
     with secure.raw() as s:  # no handshake
         assert read_to_end(s) == b""
-    assert time.monotonic() - start <= 8 * SLOW
+    assert time.monotonic() - start <= 15 * SLOW
 
 
 def test_hostile_over_tls(secure, certs):
@@ -864,5 +864,5 @@ def test_a_new_certificate_needs_a_reload_only(pgusher, certs):
 def test_others_need_tls_and_a_token(pgusher, certs):
     p = pgusher(start=False, http_listen=f"0.0.0.0:{free_port()}", tokens={})
     process = p.spawn()
-    assert process.wait(10 * SLOW) == 1
+    assert process.wait(30 * SLOW) == 1
     assert "can be reached from other machines, so it needs TLS and a token" in p.output()

@@ -143,8 +143,7 @@ def test_moved_under_load_nothing_is_lost_or_doubled(stage, workers, record_prop
     stall = max(w.longest)
     record_property("longest_stall_ms", round(stall * 1000))
     print(f"\n{workers} workers, {w.count} writes, longest stall {stall * 1000:.0f} ms")
-    if SLOW == 1:
-        assert stall < 1.0
+    assert stall < 10 * SLOW
     assert "pool_size" in s.line  # what MOVE did not say stayed
 
 
@@ -161,12 +160,12 @@ def test_moved_under_pgbench(stage, record_property):
     logs = s.p.dir / "bench"
     done = []
     bench = threading.Thread(target=lambda: done.append(
-        s.p.pgbench("-c", 16, "-j", 2, "-T", 5, "-M", "prepared", "-f", script, "-l", f"--log-prefix={logs}",
+        s.p.pgbench("-c", 16, "-j", 2, "-T", 10, "-M", "prepared", "-f", script, "-l", f"--log-prefix={logs}",
                     dbname="acme")))
     bench.start()
     wait_until(lambda: len(s.ids(s.old)) > 100, 10, "it runs")
     s.move(s.to(s.new))
-    bench.join(60)
+    bench.join(120)
     out = done[0].stdout
     assert "failed transactions: 0 " in out, out
     processed = int(out.split("actually processed: ")[1].split("/")[0].split()[0])
@@ -176,8 +175,7 @@ def test_moved_under_pgbench(stage, record_property):
     slowest = max(int(line.split()[2]) for log in s.p.dir.glob("bench.*") for line in log.read_text().splitlines()) / 1000
     record_property("slowest_transaction_ms", round(slowest))
     print(f"\n{processed} transactions, slowest {slowest:.0f} ms")
-    if SLOW == 1:
-        assert slowest < 1000
+    assert slowest < 10000 * SLOW
 
 
 def test_a_prepared_statement_goes_on(stage):
@@ -202,7 +200,7 @@ def test_who_comes_in_between_waits(stage):
         assert not ports
         c.commit()
     for t in late:
-        t.join(20)
+        t.join(60)
     assert ports == [s.new.port] * 5
     assert s.ids(s.old) == [1]
 
@@ -248,7 +246,7 @@ def test_a_long_transaction_ends_the_move(stage):
 
 
 def test_clients_in_session_mode_are_named(stage):
-    s = stage(pool_mode="session", tenant_move_timeout=1)
+    s = stage(pool_mode="session", tenant_move_timeout=3)
     with s.p.connect("acme") as c:
         c.execute("SELECT 1")
         e = s.refused(s.to(s.new))
@@ -378,7 +376,7 @@ def test_paused_meanwhile_it_stays_paused(stage):
         return [r["paused"] for r in s.p.console("SHOW DATABASES") if r["name"] == "acme"] == [1]
 
     def resume():
-        pauser.join(20)
+        pauser.join(60)
         assert is_paused()
         assert s.p.pool("acme")["cl_waiting"] == 1
         s.p.console("RESUME acme")
@@ -391,7 +389,7 @@ def test_paused_meanwhile_it_stays_paused(stage):
 
 
 def test_a_change_of_the_catalogue_meanwhile_counts_in_the_end(stage):
-    s = stage(tenant_move_timeout=2)
+    s = stage(tenant_move_timeout=60)
     with held_move(s, expect=None):
         s.catalogue("UPDATE pgusher.tenants SET settings = 'pool_size=7'")
     wait_until(lambda: s.port() == s.new.port, 10)
@@ -407,6 +405,6 @@ def test_shutdown_meanwhile(stage):
         mover = threading.Thread(target=lambda: swallow(lambda: s.move(s.to(s.new))))
         mover.start()
     s.p.quit()
-    mover.join(20)
+    mover.join(60)
     c.close()
     assert str(s.old.port) in s.line

@@ -146,11 +146,11 @@ def test_no_literal_is_told(pgusher):
 
 
 def test_line_of_a_failure(pgusher):
-    p = start(pgusher)
+    p = start(pgusher, slow_query_threshold=1000)
     with p.connect(autocommit=False) as c:
-        c.execute(f"SET LOCAL statement_timeout = {int(SLOW * 1000)}")
+        c.execute("SET LOCAL statement_timeout = 1300")
         with pytest.raises(psycopg.errors.QueryCanceled):
-            c.execute("SELECT pg_sleep(10)")
+            c.execute("SELECT pg_sleep(60)")
     line, = wait_lines(p, 1)
     assert line["sqlstate"] == "57014"
     assert line["rows"] == 0
@@ -160,27 +160,26 @@ def test_line_of_a_failure(pgusher):
 def test_split_of_time(pgusher):
     """The wait for a server is told apart, and does not make a query slow."""
     p = start(pgusher, default_pool_size=1)
-    done = []
+    took = []
 
     def wait_for_it():
         with p.connect() as c:
-            c.execute("SELECT pg_sleep(0.26) /* second */")
-            done.append(1)
+            began = time.monotonic()
+            c.execute("SELECT pg_sleep(0.3) /* second */")
+            took.append((time.monotonic() - began) * 1000)
 
     with p.connect() as c:
-        first = threading.Thread(target=lambda: c.execute("SELECT pg_sleep(0.6)"))
+        first = threading.Thread(target=lambda: c.execute("SELECT pg_sleep(2)"))
         first.start()
         wait_until(lambda: p.pool("shop")["sv_active"] == 1)
         second = threading.Thread(target=wait_for_it)
         second.start()
-        first.join(20)
-        second.join(20)
-    assert done
-    a, b = sorted(wait_lines(p, 2), key=lambda x: -x["total_ms"])
-    assert a["total_ms"] >= slept(600) and b["total_ms"] >= slept(260)
-    assert a["wait_ms"] < 250
+        first.join(60)
+        second.join(60)
+    a, b = sorted(wait_lines(p, 2), key=lambda x: x["wait_ms"])
+    assert a["total_ms"] >= slept(2000) and b["total_ms"] >= slept(300)
     assert b["wait_ms"] > 100
-    assert b["total_ms"] < 560
+    assert b["total_ms"] + b["wait_ms"] <= took[0]
 
 
 def test_slow_reader_is_blocked_time(pgusher):
@@ -188,7 +187,7 @@ def test_slow_reader_is_blocked_time(pgusher):
     p = start(pgusher)
     with p.wire("shop") as c:
         c.send(wire.query("SELECT repeat('x', 1000) FROM generate_series(1, 60000)"))
-        time.sleep(0.6)     # what this test is about
+        time.sleep(2)       # what this test is about
         c.until_ready()
     line, = wait_lines(p, 1)
     assert line["rows"] == 60000
@@ -201,12 +200,12 @@ NAMES = [b"\xff\xfe\x80", b"a\nb\"c\\d", b"\x01\x1f\x7f", b"\xc2\x9b31m", b"\xed
 
 
 def test_names_may_hold_any_bytes(pgusher):
-    p = start(pgusher)
+    p = start(pgusher, slow_query_threshold=1000)
     with p.wire("shop") as c:
         c.ask(wire.query("SET client_encoding = 'LATIN1'"))
         for name in NAMES:
             c.ask(wire.message("Q", b"SET application_name = '" + name + b"'\0"))
-            c.ask(wire.message("Q", b'SELECT pg_sleep(0.26) AS "' + name.replace(b'"', b'""') + b'"\0'))
+            c.ask(wire.message("Q", b'SELECT pg_sleep(1.2) AS "' + name.replace(b'"', b'""') + b'"\0'))
     got = wait_lines(p, len(NAMES))
     raw = (p.dir / "slow.log").read_bytes()
     assert not re.search(rb"[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]", raw)
@@ -215,11 +214,11 @@ def test_names_may_hold_any_bytes(pgusher):
 
 
 def test_plan(pgusher):
-    p = start(pgusher, slow_query_plan=1, slow_query_plan_rate=60)
+    p = start(pgusher, slow_query_plan=1, slow_query_plan_rate=60, slow_query_threshold=1000)
     with p.connect() as c:
         c.execute("CREATE TABLE IF NOT EXISTS slow_plan (id int PRIMARY KEY, name text)")
         try:
-            c.execute(f"SELECT count(*) FROM pg_sleep({SLOW}) LEFT JOIN slow_plan ON id = 42")
+            c.execute(f"SELECT count(*) FROM pg_sleep(1.3) LEFT JOIN slow_plan ON id = 42")
             line, = wait_lines(p, 1)
         finally:
             c.execute("DROP TABLE slow_plan")
@@ -361,7 +360,7 @@ def test_rate(pgusher):
     for t in threads:
         t.start()
     for t in threads:
-        t.join(30)
+        t.join(60)
 
     def all_told():
         got = p.slow()
@@ -391,5 +390,5 @@ def test_a_client_that_leaves(pgusher):
         wait_until(lambda: p.pool("shop")["sv_active"] == 1)
     with p.connect(application_name="stays") as c:
         c.execute(sleep_query())
-    line, = [x for x in wait_until(p.slow) if x["application_name"] == "stays"]
+    line, = wait_until(lambda: [x for x in p.slow() if x["application_name"] == "stays"])
     assert line["text"] == "SELECT pg_sleep($1)"
