@@ -3,13 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <uthash.h>
 
 #include "base/memory.h"
 #include "base/sqlstate.h"
 #include "pg/message.h"
 #include "pg/reader.h"
 #include "pg/writer.h"
+#include "session/guarded.h"
 #include "threat/habit.h"
 #include "threat/threat.h"
 
@@ -19,21 +19,10 @@
 /* A Parse may have so many bytes beside its text, and is waited for. */
 #define PARSE_MAX (2 * TIMING_TEXT)
 
-/* Statements of a session whose names are the server's own; beyond this, what was not used for longest is unread. */
-#define GUARDED_MAX 10000
-
-/* One that was looked at when it was prepared; what it is decides again when the mode has changed. */
-struct guarded {
-	UT_hash_handle hh;
-	uint64_t hash;
-	uint8_t verb, effects;
-	unsigned judged;
-	char name[];
-};
-
 /* What is to be judged. */
 struct sight {
 	bool is_function;
+	bool is_older;		/* what it runs is from before the mode, or of a statement that is not known */
 	uint32_t oid;
 	struct habit_text text;
 	unsigned *judged;	/* where it is noted that it was; NULL: nowhere */
@@ -108,85 +97,74 @@ see_statement(const struct session *s, struct habit_text *t, const struct statem
 	t->unread = st->text_size >= TIMING_TEXT || (st->has_backslash && is_misread(s, t->text, t->n));
 }
 
-/* --- statements whose names are the server's own --- */
+/* --- what was begun before PROTECT --- */
 
-static struct guarded *
-find_guarded(const struct session *s, const char *name)
+static bool
+is_protected(const struct session *s)
 {
-	struct guarded *g;
-
-	HASH_FIND_STR(s->guarded, name, g);
-	return g;
+	return s->pool->tenant->threat_mode == THREAT_PROTECT;
 }
 
-static void
-forget_guarded(struct session *s, struct guarded *g)
+/* Was there a transaction, or anything under way, when it came into force?  since: then it began. */
+static bool
+is_older(const struct session *s, usec_t since)
 {
-	HASH_DEL(s->guarded, g);
-	free(g);
+	return is_protected(s) && since != 0 && since <= s->pool->tenant->protected_at;
 }
 
-/* The hash is in the order of use, longest ago first. */
-static void
-use_guarded(struct session *s, struct guarded *g)
+/* It runs what is in no text: a cursor, or what was prepared by SQL. */
+static bool
+runs_what_is_older(const struct session *s, uint8_t verb)
 {
-	if (g->hh.next == NULL)
-		return;
-	HASH_DEL(s->guarded, g);
-	HASH_ADD_STR(s->guarded, name, g);
-}
-
-static void
-keep_guarded(struct session *s, const char *name, const struct habit_text *t)
-{
-	struct guarded *g = find_guarded(s, name);
-	size_t size = strlen(name) + 1;
-
-	if (g == NULL) {
-		if (HASH_COUNT(s->guarded) >= GUARDED_MAX)
-			forget_guarded(s, s->guarded);
-		g = memory_zalloc(sizeof(*g) + size);
-		memcpy(g->name, name, size);
-		HASH_ADD_STR(s->guarded, name, g);
-	}
-	g->hash = t->unread ? 0 : t->hash;
-	g->verb = t->verb;
-	g->effects = t->effects;
-	g->judged = s->pool->tenant->threat_epoch;
-	use_guarded(s, g);
-}
-
-/* If an error skips this Close, the statement is one that nobody knows: it has to be prepared again. */
-static void
-close_guarded(struct session *s, const struct request *rq)
-{
-	struct guarded *g = NULL;
-	struct reader r;
-
-	if (s->guarded == NULL)
-		return;
-	reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
-	if (reader_u8(&r) == 'S')
-		g = find_guarded(s, reader_string(&r));
-	if (g != NULL)
-		forget_guarded(s, g);
+	if (verb == SQL_CURSOR)
+		return is_older(s, s->transaction_since);
+	return verb == SQL_EXECUTE && is_protected(s) && (s->prepared_unseen || is_older(s, s->query_since));
 }
 
 void
-guard_forget(struct session *s)
+guard_saw_prepare(struct session *s)
 {
-	struct guarded *g, *next;
+	uint8_t mode = s->pool->tenant->threat_mode;
 
-	HASH_ITER(hh, s->guarded, g, next)
-		forget_guarded(s, g);
+	if (mode == THREAT_RECORD || (mode == THREAT_PROTECT && !is_older(s, s->query_since)))
+		return;
+	guarded_forget_all(s);
+	s->prepared_unseen = true;
+	s->judged_on = s->link->server->id;
+}
+
+/* What was judged is on another server. */
+void
+guard_change_servers(struct session *s)
+{
+	guarded_forget_all(s);
+	s->unnamed_judged = 0;
+	s->prepared_unseen = false;
+	s->judged_on = 0;
 }
 
 /* --- what a message says; false: nothing that is to be judged --- */
 
+/* Nothing that we can read says what it is. */
+static void
+see_older(struct sight *sight)
+{
+	sight->is_older = true;
+	sight->text.unread = true;
+}
+
+static void
+see_whole_text(struct session *s, struct sight *sight, const uint8_t *text, size_t size)
+{
+	see_text(s, &sight->text, (const char *)text, size);
+	if (runs_what_is_older(s, sight->text.verb))
+		see_older(sight);
+}
+
 static bool
 see_query(struct session *s, const struct request *rq, struct sight *sight)
 {
-	see_text(s, &sight->text, (const char *)rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
+	see_whole_text(s, sight, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
 	return true;
 }
 
@@ -199,7 +177,7 @@ see_parse(struct session *s, const struct request *rq, struct sight *sight)
 	(void)reader_string(&r);
 	if (!reader_ok(&r))
 		return false;	/* PostgreSQL will refuse that */
-	see_text(s, &sight->text, (const char *)r.pos, reader_left(&r));
+	see_whole_text(s, sight, r.pos, reader_left(&r));
 	return true;
 }
 
@@ -224,14 +202,16 @@ see_unnamed(struct session *s, struct sight *sight)
 	if (s->unnamed_judged == s->pool->tenant->threat_epoch)
 		return false;
 	sight->judged = &s->unnamed_judged;
-	if (k != NULL && k->unnamed_known && buffer_left(&k->unnamed) > 0)
-		see_text(s, &sight->text, (const char *)buffer_head(&k->unnamed), buffer_left(&k->unnamed));
+	if (!tracks_statements(s))
+		see_older(sight);
+	else if (k != NULL && k->unnamed_known && buffer_left(&k->unnamed) > 0)
+		see_whole_text(s, sight, buffer_head(&k->unnamed), buffer_left(&k->unnamed));
 	else if (s->unnamed != NULL)
 		see_statement(s, &sight->text, s->unnamed);
-	else if (tracks_statements(s) && (k == NULL || !k->unnamed_known))
+	else if (k == NULL || !k->unnamed_known)
 		return false;	/* there is none */
 	else
-		sight->text.unread = true;
+		see_older(sight);
 	return true;
 }
 
@@ -247,22 +227,28 @@ see_own_name(struct session *s, const char *text, struct sight *sight)
 	return true;
 }
 
-/* Of a literal that is code, the text is not there any more. */
+/* Can it be judged by what it was when it was prepared?  Of a literal that is code, the text is not there any more; and
+ * what is under way may give the name to another. */
+static bool
+is_known(const struct session *s, const struct guarded *g)
+{
+	return g != NULL && g->hash != 0 && (g->effects & SQL_EFFECT_CODE) == 0 && pool_mode(s->pool) == POOL_SESSION &&
+	       !is_older(s, s->query_since);
+}
+
 static bool
 see_servers_name(struct session *s, const char *text, struct sight *sight)
 {
-	struct guarded *g = find_guarded(s, text);
+	struct guarded *g = guarded_find(s, text);
 
-	if (g != NULL)
-		use_guarded(s, g);
 	if (g != NULL && g->judged == s->pool->tenant->threat_epoch)
 		return false;
 	if (g != NULL)
 		sight->judged = &g->judged;
-	if (g == NULL || g->hash == 0 || (g->effects & SQL_EFFECT_CODE) != 0)
-		sight->text.unread = true;
-	else
+	if (is_known(s, g))
 		sight->text = (struct habit_text){ .text = "", .hash = g->hash, .verb = g->verb, .effects = g->effects };
+	else
+		see_older(sight);
 	return true;
 }
 
@@ -282,6 +268,18 @@ see_bind(struct session *s, const struct request *rq, struct sight *sight)
 	return tracks_statements(s) ? see_own_name(s, name, sight) : see_servers_name(s, name, sight);
 }
 
+/* A portal that was bound before: its statement has not run yet. */
+static bool
+see_execute(struct session *s, const struct request *rq, struct sight *sight)
+{
+	bool is_unnamed = rq->start[FRAME_HEADER] == '\0';
+
+	if (!is_older(s, s->transaction_since) || (is_unnamed && s->portal_judged == s->pool->tenant->threat_epoch))
+		return false;
+	see_older(sight);
+	return true;
+}
+
 static bool
 see(struct session *s, const struct request *rq, struct sight *sight)
 {
@@ -296,6 +294,8 @@ see(struct session *s, const struct request *rq, struct sight *sight)
 		return see_bind(s, rq, sight);
 	case FE_FUNCTION_CALL:
 		return see_function(s, rq, sight);
+	case FE_EXECUTE:
+		return see_execute(s, rq, sight);
 	default:
 		return false;
 	}
@@ -416,20 +416,15 @@ static void
 say_refused(struct error *e, const struct session *s, const struct sight *sight, uint32_t rules)
 {
 	say_why(e, s, rules);
-	if (sight->text.unread && sight->text.hash == 0)
-		error_hint(e, "It was prepared before threat_mode was set to protect: prepare it again.");
+	if (sight->is_older)
+		error_hint(e, "It was prepared or bound before threat_mode was set to protect, or is not known any more: "
+			   "prepare it again, in a new transaction.");
 	else if (sight->text.unread)
 		error_hint(e, "It is longer than 64 KB, or has a backslash that the server may read otherwise: "
 			   "send values as parameters.");
 	else
 		error_hint(e, "If it is the application's, have it run while threat_mode is record, or ask the operator: "
 			   "SHOW THREATS has it as %016llx.", (unsigned long long)sight->text.hash);
-}
-
-static bool
-is_protected(const struct session *s)
-{
-	return s->pool->tenant->threat_mode == THREAT_PROTECT;
 }
 
 bool
@@ -466,24 +461,52 @@ note_judged(struct session *s, const struct request *rq, const struct sight *sig
 	if (rq->frame.type != FE_PARSE)
 		return;
 	s->judged = epoch;	/* for the name that it gets (naming.c) */
+	if (!tracks_statements(s))
+		s->judged_on = s->link->server->id;
 	reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
 	name = reader_string(&r);
 	if (name[0] == '\0')
 		s->unnamed_judged = epoch;
 	else if (!tracks_statements(s))
-		keep_guarded(s, name, &sight->text);
+		s->guarding = guarded_parse(s, name, &(struct guarded){
+			.hash = sight->text.unread ? 0 : sight->text.hash,
+			.verb = sight->text.verb,
+			.effects = sight->text.effects,
+			.judged = epoch,
+		});
+}
+
+/* What is executed later; known only while nothing else could be. */
+static void
+note_bound(struct session *s, const struct request *rq)
+{
+	if (rq->frame.type == FE_BIND && rq->start[FRAME_HEADER] == '\0')
+		s->portal_judged = is_protected(s) ? s->pool->tenant->threat_epoch : 0;
 }
 
 /* What can't be read again was told once, that is enough. */
 static bool
 is_told_already(struct session *s, const struct sight *sight)
 {
-	if (sight->is_function || !sight->text.unread || sight->text.hash != 0 || is_protected(s))
+	if (!sight->is_older || is_protected(s))
 		return false;
 	if (s->unread_told)
 		return true;
 	s->unread_told = true;
 	return false;
+}
+
+/* If an error skips this Close, the statement is one that nobody knows: it has to be prepared again. */
+static void
+forget_closed(struct session *s, const struct request *rq)
+{
+	struct reader r;
+
+	if (s->guarded == NULL)
+		return;
+	reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
+	if (reader_u8(&r) == 'S')
+		guarded_leave(s, reader_string(&r));
 }
 
 bool
@@ -495,9 +518,11 @@ guard_admits(struct batch *b, struct request *rq)
 	uint32_t rules = 0;
 
 	if (rq->frame.type == FE_CLOSE)
-		close_guarded(s, rq);
-	if (!see(s, rq, &sight))
+		forget_closed(s, rq);
+	if (!see(s, rq, &sight)) {
+		note_bound(s, rq);
 		return true;
+	}
 	if (s->pool->tenant->threat_mode == THREAT_RECORD)
 		rules = learn(s, &sight);
 	else if (!rq->admitted)
@@ -506,6 +531,7 @@ guard_admits(struct batch *b, struct request *rq)
 		tell(s, &sight, rules, is_protected(s));
 	if (rules == 0 || !is_protected(s)) {
 		note_judged(s, rq, &sight);
+		note_bound(s, rq);
 		return true;
 	}
 	say_refused(&e, s, &sight, rules);

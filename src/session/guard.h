@@ -8,9 +8,15 @@
  * What is looked at: Query, Parse, FunctionCall, and Bind of a statement that was prepared
  * before the mode came into force.  So nothing slips by: pieces are waited for (names: naming.c),
  * each message of a pipeline is looked at in its place, SQL's PREPARE and EXECUTE are texts as
- * others, and what comes as CopyData is no text.  A cycle that is sent once more (session/retry.h)
- * was judged the first time.  A portal that was bound goes on.  Replication connections are not
- * looked at.
+ * others, and what comes as CopyData is no text.  A Parse counts if it succeeds: a name that it
+ * did not get is what it was.  A cycle that is sent once more (session/retry.h) was judged the
+ * first time.  Replication connections are not looked at.
+ *
+ * What was begun before PROTECT: a message whose beginning has been sent on, and a statement that
+ * runs, go on.  In a transaction that was, portals (but the unnamed one, once it is bound anew) and
+ * cursors are not executed any more; EXECUTE of SQL is refused where something was prepared by SQL.
+ *
+ * Where names are the server's, what is known of statements is in session/guarded.h.
  *
  * A text that is longer than TIMING_TEXT, or that the server reads otherwise than we do
  * (backslashes with standard_conforming_strings off; encodings in which a letter may have an
@@ -41,7 +47,17 @@ bool guard_refuses(struct batch *b, struct request *rq);
 /* There is one: may the message be handled?  If not, it has been dealt with. */
 bool guard_admits(struct batch *b, struct request *rq);
 
-/* The session ends. */
-void guard_forget(struct session *s);
+void guard_change_servers(struct session *s);
+
+/* It has got s->link. */
+static inline void
+guard_meet(struct session *s)
+{
+	if (s->judged_on != 0 && s->judged_on != s->link->server->id)
+		guard_change_servers(s);
+}
+
+/* PREPARE, as SQL, is done: a name may mean what nobody has judged. */
+void guard_saw_prepare(struct session *s);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "session/guarded.h"
 
 char link_parameters_mark[] = "parameters";
 char link_unnamed_mark[] = "unnamed";
@@ -14,7 +15,7 @@ effect_new(struct statement *st, const char *name)
 	size_t size = name == NULL ? 1 : strlen(name) + 1;
 	struct effect *e = memory_zalloc(sizeof(*e) + size);
 
-	e->statement = statement_ref(st);
+	e->statement = st != NULL ? statement_ref(st) : NULL;
 	memcpy(e->name, name == NULL ? "" : name, size);
 	return e;
 }
@@ -24,6 +25,7 @@ free_effect(struct effect *e)
 {
 	statement_unref(&e->statement);
 	name_free(&e->closed);
+	free(e->was);
 	free(e);
 }
 
@@ -56,7 +58,14 @@ static void
 undo_parse(struct link *k, const struct pipeline_entry *entry)
 {
 	struct effect *e = entry->ref;
-	struct name *name = k->session != NULL ? names_find(k->session->names, e->name) : NULL;
+	struct name *name;
+
+	if (e->statement == NULL) {
+		if (k->session != NULL)
+			guarded_undo(k->session, e);
+		return;
+	}
+	name = k->session != NULL ? names_find(k->session->names, e->name) : NULL;
 
 	if (entry->action != REPLY_ANSWER)
 		prepared_remove(&k->prepared, e->statement);
@@ -82,8 +91,11 @@ on_undone(void *arg, const struct pipeline_entry *e)
 
 	if (e->timing != NULL)
 		timing_drop(k, e->timing);
-	if (e->ref == link_unnamed_mark)
+	if (e->ref == link_unnamed_mark) {
 		k->unnamed_known = false;
+		if (k->session != NULL)
+			k->session->unnamed_judged = 0;
+	}
 	if (is_mark(e->ref))
 		return;
 	if (e->action != REPLY_REPLACE && e->kind == REQUEST_PARSE)
@@ -115,7 +127,7 @@ apply_again(struct link *k, const struct pipeline_entry *e)
 	const struct effect *effect = e->ref;
 	struct names *names = k->session->names;
 
-	if (e->action == REPLY_REPLACE || is_mark(effect))
+	if (e->action == REPLY_REPLACE || is_mark(effect) || effect->statement == NULL)
 		return;
 	if (e->kind == REQUEST_CLOSE && effect->evicted)
 		prepared_remove(&k->prepared, effect->statement);
@@ -133,6 +145,7 @@ link_forget_statements(struct link *k)
 	prepared_clear(&k->prepared);
 	if (k->session->names != NULL)
 		names_clear(k->session->names);
+	k->session->prepared_unseen = false;
 	for (uint32_t i = 1; i < k->pipeline.count; i++)
 		apply_again(k, pipeline_at(&k->pipeline, i));
 }

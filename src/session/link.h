@@ -34,7 +34,8 @@ struct link {
 
 /* What is undone if a request does not happen after all. */
 struct effect {
-	struct statement *statement;	/* a reference */
+	struct statement *statement;	/* a reference; NULL: it is guarded.c's, the name is the server's */
+	struct guarded *was;		/* what that knew of the name; owned, or NULL */
 	struct name *closed;		/* a name that the client closed, or NULL */
 	bool evicted;			/* the statement was closed to make room */
 	char name[];			/* that the client gave the statement; "" if none */
@@ -55,7 +56,7 @@ const struct link *link_if_any(const struct server *server);
  * requests behind it bring. */
 void link_forget_statements(struct link *k);
 
-/* name may be NULL; takes neither reference. */
+/* Both may be NULL; takes neither reference. */
 struct effect *effect_new(struct statement *st, const char *name);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "base/sqlstate.h"
+#include "session/guarded.h"
 
 /* A client that has taken nothing for so long is one of those that fill a tenant's memory. */
 #define SLOW (1 * USEC_PER_SEC)
@@ -22,7 +23,7 @@ kept_by_tenant(const struct tenant *t)
 static uint64_t
 kept_by_client(const struct session *s)
 {
-	return s->held + (s->names != NULL ? s->names->bytes : 0);
+	return s->held + (s->names != NULL ? s->names->bytes : 0) + guarded_size(s);
 }
 
 static void
@@ -62,6 +63,15 @@ memory_admits(const struct session *s, const struct request *rq, struct error *e
 		}
 	}
 	return true;
+}
+
+bool
+memory_has_room(const struct session *s, size_t size)
+{
+	const struct config *c = shard_config(s->shard);
+
+	return kept_by_client(s) + size <= budget_of(c->client_memory) &&
+	       kept_by_tenant(s->pool->tenant) + size <= budget_of(c->tenant_memory);
 }
 
 bool

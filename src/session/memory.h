@@ -4,10 +4,11 @@
  *	held		messages that are put together because they are needed whole (the Parse
  *			of a named statement): counted with their whole size from their first byte
  *	names		of prepared statements, with the texts that they stand for
+ *	guarded		what the guard knows of statements whose names are the server's (session/guarded.h)
  *	backlog		replies that the client has not taken yet; one read of its server's at most
  *
- * All else passes in pieces.  A client's budget is for held and names; a tenant's for held,
- * its texts and names (once, however many clients share a text), and backlogs as of the last
+ * All else passes in pieces.  A client's budget is for held, names and guarded; a tenant's for held,
+ * guarded, its texts and names (once, however many clients share a text), and backlogs as of the last
  * tick.  What would go beyond is refused before it is kept (54000: it could never be kept, or
  * 53400), and its bytes are thrown away as they come; the session lives on.  When a tenant's
  * clients together do not take their replies, those who take nothing are closed.
@@ -24,6 +25,9 @@ bool memory_admits(const struct session *s, const struct request *rq, struct err
 /* Is there room for the statements that s, which has just come, has brought from another tenant?  back: it was here a
  * moment ago, so what others hold now (tenant_memory) is not its fault. */
 bool memory_admits_arrival(const struct session *s, bool back);
+
+/* Would size bytes more be within both budgets? */
+bool memory_has_room(const struct session *s, size_t size);
 
 /* It is waited for. */
 void memory_hold(struct session *s, const struct request *rq);

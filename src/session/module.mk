@@ -7,6 +7,8 @@ session_sources = \
 	src/session/change.h \
 	src/session/guard.c \
 	src/session/guard.h \
+	src/session/guarded.c \
+	src/session/guarded.h \
 	src/session/inquiry.h \
 	src/session/label.c \
 	src/session/label.h \

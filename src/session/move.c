@@ -7,7 +7,7 @@
 #include "base/sqlstate.h"
 #include "pg/writer.h"
 #include "session/arrival.h"
-#include "session/guard.h"
+#include "session/guarded.h"
 #include "session/change.h"
 #include "session/link.h"
 #include "session/throttle.h"
@@ -142,7 +142,7 @@ session_pack(struct session *s)
 		leave_tenant(s);
 	else
 		pack_belongings(s, p);
-	guard_forget(s);
+	guarded_forget_all(s);
 	names_free(&s->names);
 	params_unref(s->shard->params, &s->params);
 	params_unref(s->shard->params, &s->startup);

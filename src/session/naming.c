@@ -24,6 +24,7 @@
 #include "pg/reader.h"
 #include "pg/writer.h"
 #include "session/guard.h"
+#include "session/guarded.h"
 #include "session/memory.h"
 #include "session/request.h"
 
@@ -285,8 +286,28 @@ naming_forget(struct session *s, const char *name)
 static void
 leave_name(struct session *s, const char *name)
 {
-	if (!tracks_statements(s))
-		naming_forget(s, name);
+	if (tracks_statements(s))
+		return;
+	naming_forget(s, name);
+	if (!guard_is_on(s))
+		guarded_leave(s, name);
+}
+
+/* A name that is the server's, or a message that it will refuse. */
+static void
+pass_parse(struct batch *b, struct request *rq, const char *name, struct reader *body)
+{
+	struct session *s = b->session;
+	void *effect = s->guarding;
+
+	if (guard_is_on(s) && name[0] == '\0')
+		effect = link_unnamed_mark;
+	s->guarding = NULL;
+	pipeline_push(pipeline_of(b), REQUEST_PARSE, REPLY_PASS, effect);
+	if (!reader_ok(body))
+		return;
+	timing_parse(b, rq, name, body->pos, reader_left(body));
+	leave_name(s, name);
 }
 
 void
@@ -303,11 +324,7 @@ naming_parse(struct batch *b, struct request *rq)
 	reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
 	name = reader_string(&r);
 	if (!tracks_statements(s) || !reader_ok(&r)) {
-		pass(b, REQUEST_PARSE);
-		if (reader_ok(&r)) {
-			timing_parse(b, rq, name, r.pos, reader_left(&r));
-			leave_name(s, name);
-		}
+		pass_parse(b, rq, name, &r);
 		return;
 	}
 	if (name[0] == '\0') {
@@ -505,7 +522,8 @@ naming_close(struct batch *b, struct request *rq)
 static bool
 reads_names(const struct session *s)
 {
-	return tracks_statements(s) || timing_reads_text(s) || guard_is_on(s) || s->unnamed != NULL || s->names != NULL;
+	return tracks_statements(s) || timing_reads_text(s) || guard_is_on(s) || s->unnamed != NULL || s->names != NULL ||
+	       s->guarded != NULL;
 }
 
 /* Read the names, which stand in front, within the first n bytes.  false: they have no end there. */
@@ -611,12 +629,51 @@ unnamed_is_open(const struct link *k)
 	return false;
 }
 
+/* Likewise a statement whose name is the server's. */
+static bool
+servers_name_is_open(const struct link *k, const char *name)
+{
+	bool behind = false;
+
+	for (uint32_t i = k->pipeline.count; i > 0; i--) {
+		const struct pipeline_entry *e = pipeline_at(&k->pipeline, i - 1);
+
+		if (e->kind == REQUEST_PARSE && e->ref != NULL && e->ref != link_unnamed_mark && e->action == REPLY_PASS &&
+		    guarded_is_about(e->ref, name))
+			return behind;
+		behind |= e->kind == REQUEST_SYNC;
+	}
+	return false;
+}
+
+/* Whether a statement was judged is open, too, until its Parse has succeeded. */
+static bool
+guard_has_to_wait(const struct session *s, const struct request *rq)
+{
+	const char *name;
+	struct reader r;
+
+	if (rq->frame.type != FE_PARSE && rq->frame.type != FE_BIND && rq->frame.type != FE_CLOSE)
+		return false;
+	reader_init(&r, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
+	if (rq->frame.type == FE_BIND)
+		(void)reader_string(&r);
+	else if (rq->frame.type == FE_CLOSE && reader_u8(&r) != 'S')
+		return false;
+	name = reader_string(&r);
+	if (name[0] == '\0')
+		return rq->frame.type == FE_BIND && unnamed_is_open(s->link);
+	return servers_name_is_open(s->link, name);
+}
+
 /* Does a message mean something that what is outstanding will decide? */
 bool
 naming_has_to_wait(const struct session *s, const struct request *rq)
 {
-	if (s->link == NULL || !tracks_statements(s))
+	if (s->link == NULL)
 		return false;
+	if (!tracks_statements(s))
+		return guard_is_on(s) && guard_has_to_wait(s, rq);
 	if (naming_tells_a_name(s, rq))
 		return names_are_open(s->link);
 	return (rq->frame.type == FE_BIND || rq->frame.type == FE_DESCRIBE) && unnamed_is_open(s->link);

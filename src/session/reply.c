@@ -17,6 +17,7 @@
 #include "pg/reader.h"
 #include "pg/response.h"
 #include "pg/writer.h"
+#include "session/guard.h"
 #include "session/link.h"
 #include "session/throttle.h"
 
@@ -249,6 +250,8 @@ note_taint(struct haul *h, const char *tag, size_t n)
 			k->sets++;
 		else
 			k->server->taint |= leaving[i].taint;
+		if (leaving[i].taint == TAINT_STATEMENTS && tag[0] == 'P')
+			guard_saw_prepare(h->session);
 		return;
 	}
 }

@@ -11,6 +11,7 @@
 #include "pg/writer.h"
 #include "session/change.h"
 #include "session/guard.h"
+#include "session/guarded.h"
 #include "session/link.h"
 #include "session/parts.h"
 #include "session/throttle.h"
@@ -57,6 +58,7 @@ session_link(struct session *s, struct server *server)
 	s->link->session = s;
 	s->link->fatal_told = false;
 	s->link->commands = s->link->sets = s->link->parameters_reported = 0;
+	guard_meet(s);
 	server_lease(server, &session_lessee);
 }
 
@@ -112,6 +114,8 @@ session_unlink(struct session *s, bool over)
 
 	if (shard_config(s->shard)->session_state == SESSION_STATE_KEEP || pool_mode(s->pool) == POOL_SESSION)
 		server->taint = 0;
+	else
+		s->prepared_unseen = false;	/* it goes */
 
 	if (why != NULL)
 		pool_abandon(server, why);
@@ -258,7 +262,7 @@ session_end(struct session *s)
 	if (s->link != NULL)
 		let_go_of_server(s);
 	statement_unref(&s->unnamed);
-	guard_forget(s);
+	guarded_forget_all(s);
 	throttle_leave(s);
 	memory_let_go(s);
 	names_free(&s->names);	/* now: at the end of the turn its tenant may be gone */

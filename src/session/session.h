@@ -37,6 +37,7 @@
 #include "session/shard.h"
 
 struct change;
+struct effect;
 struct guarded;
 struct habit;
 struct link;
@@ -69,8 +70,12 @@ struct session {
 	bool unread_told;		/* guard.c: of a statement that can't be read any more */
 	unsigned judged;		/* the last Parse, by guard.c, at this threat_epoch of its tenant; 0: never */
 	unsigned unnamed_judged;	/* likewise, its unnamed statement */
+	unsigned portal_judged;		/* likewise, what is bound to its unnamed portal */
+	uint32_t judged_on;		/* the server (its id) that has what was judged, where names are the server's */
+	bool prepared_unseen;		/* it has done PREPARE, as SQL, which guard.c would not have refused */
 	struct habit *habit;		/* what is usual for it; NULL: nobody has asked */
-	struct guarded *guarded;	/* its statements by the server's names, if a guard has looked at them */
+	struct guarded *guarded;	/* session/guarded.h; NULL: none */
+	struct effect *guarding;	/* of the Parse that is looked at (guard.c) */
 	bool counted;			/* in the budgets and the tenant's count */
 	bool tunnel;			/* a replication connection (tunnel.c) */
 	bool changes_prepared;		/* one of its statements sets or shows pgusher.tenant */

@@ -225,7 +225,11 @@ take_threat_mode(struct tenant *tenant, const struct config *c)
 {
 	int mode = tenant->conf != NULL ? tenant->conf->threat_mode : THREAT_INHERIT;
 
-	tenant->threat_mode = (uint8_t)(mode != THREAT_INHERIT ? mode : c->threat_mode);
+	if (mode == THREAT_INHERIT)
+		mode = c->threat_mode;
+	if (mode == THREAT_PROTECT && tenant->threat_mode != THREAT_PROTECT)
+		tenant->protected_at = clock_now();
+	tenant->threat_mode = (uint8_t)mode;
 	tenant->threat_epoch++;
 }
 

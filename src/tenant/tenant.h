@@ -62,6 +62,7 @@ struct tenant {
 	usec_t counted_at;
 	uint8_t threat_mode;			/* enum threat_mode in force */
 	unsigned threat_epoch;			/* another one since the mode, or anything else, may have changed */
+	usec_t protected_at;			/* since when it is THREAT_PROTECT, if it is */
 	struct spread *spread;			/* tenant/spread.h; NULL: it has one part */
 	LIST_ENTRY(tenant) spread_link;		/* the shard's, if spread */
 	unsigned spread_seen;			/* spreads_count, when it was looked for */

@@ -335,6 +335,199 @@ def test_strings_that_do_not_conform(kind):
         assert refused(c.ask(wire.query(r"SELECT '\' FROM x'")))
 
 
+# ---- what was there before the mode ----
+
+def cycle_of(sql, name):
+    """A statement whose name stays, run through the unnamed portal."""
+    return wire.parse(name, sql) + wire.bind("", name) + wire.execute() + wire.SYNC
+
+
+FAILING = {
+    "duplicate": lambda name: wire.parse(name, "SELECT 3") + wire.SYNC,
+    "skipped": lambda name: wire.describe("S", "none") + wire.parse(name, "SELECT 3") + wire.SYNC,
+}
+
+
+@pytest.fixture
+def before(pgusher):
+    """Session pooling, USUAL recorded, and the mode off again."""
+    p = pgusher(**settings(pool_mode="session"))
+    record(p, USUAL, dbname="shop")
+    mode(p, "off")
+    return p
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("name, failing", [("x", "duplicate"), ("x", "skipped"), ("", "skipped")])
+def test_a_parse_that_fails(before, name, failing, at_once):
+    """What it would have prepared was judged; what the name stands for still was not."""
+    with before.wire("shop") as c:
+        c.ask(wire.parse(name, BAD) + wire.SYNC)
+        mode(before, "protect")
+        ask = FAILING[failing](name)
+        if at_once:
+            c.send(ask + run(name))
+            first, second = c.until_ready(), c.until_ready()
+        else:
+            first, second = c.ask(ask), c.ask(run(name))
+        assert not passes(first) and not refused(first)
+        assert refused(second)
+
+
+def test_a_parse_that_fails_behind_one_that_did_not(before):
+    """What the name stood for was judged, and still is."""
+    mode(before, "protect")
+    with before.wire("shop") as c:
+        assert passes(c.ask(wire.parse("x", "SELECT 3") + wire.SYNC))
+        c.send(FAILING["duplicate"]("x") + run("x"))
+        assert state("42P05")(c.until_ready())
+        assert passes(c.until_ready()) and passes(c.ask(run("x")))
+
+
+def test_long_names_that_are_one(before):
+    """Of names PostgreSQL knows 63 bytes."""
+    mode(before, "detect")
+    name = "n" * 63
+    with before.wire("shop") as c:
+        c.ask(wire.parse(name + "x", "SELECT 3") + wire.SYNC)
+        assert passes(c.ask(wire.close("S", name + "y") + wire.parse(name + "y", BAD) + wire.SYNC))
+        mode(before, "protect")
+        assert refused(c.ask(run(name + "x")))
+
+
+def test_prepared_anew_while_off(before):
+    mode(before, "protect")
+    with before.wire("shop") as c:
+        assert passes(c.ask(wire.parse("x", "SELECT 3") + wire.SYNC))
+        mode(before, "off")
+        assert passes(c.ask(wire.close("S", "x") + wire.parse("x", BAD) + wire.SYNC))
+        mode(before, "protect")
+        assert refused(c.ask(run("x")))
+
+
+@pytest.mark.parametrize("loose", ["off", "detect"])
+def test_prepared_anew_by_sql(before, loose):
+    mode(before, "protect")
+    with before.wire("shop") as c:
+        assert passes(c.ask(wire.parse("x", "SELECT 3") + wire.SYNC))
+        mode(before, loose)
+        assert passes(c.ask(wire.query("DEALLOCATE x; PREPARE x AS " + BAD)))
+        mode(before, "protect")
+        assert refused(c.ask(run("x")))
+
+
+@pytest.mark.parametrize("ask", [run("x"), wire.query("EXECUTE x")])
+def test_prepared_anew_meanwhile(pgusher, ask):
+    """What is under way when the mode comes gives the name to another statement."""
+    p = pgusher(**settings(pool_mode="session"))
+    record(p, [*USUAL, "EXECUTE x"], dbname="shop")
+    with p.wire("shop") as c:
+        assert passes(c.ask(wire.parse("x", "SELECT 3") + wire.SYNC))
+        mode(p, "off")
+        c.send(wire.query("SELECT pg_sleep(1)") + wire.query("DEALLOCATE x; PREPARE x AS " + BAD))
+        mode(p, "protect")
+        c.send(ask)
+        assert passes(c.until_ready()) and passes(c.until_ready())
+        assert refused(c.until_ready())
+        assert refused(c.ask(ask))
+
+
+def test_prepared_by_sql(pgusher):
+    """EXECUTE is usual here, but not of what was prepared while nobody looked."""
+    p = pgusher(**settings(pool_mode="session"))
+    record(p, ["PREPARE x AS SELECT 1", "EXECUTE x", "DEALLOCATE ALL"], dbname="shop")
+    mode(p, "off")
+    with p.wire("shop") as c:
+        c.ask(wire.query("PREPARE x AS " + BAD))
+        mode(p, "protect")
+        assert refused(c.ask(wire.query("EXECUTE x")))
+        assert refused(c.ask(cycle("EXECUTE x")))
+        for sql in "DEALLOCATE ALL", "PREPARE x AS SELECT 1", "EXECUTE x":
+            assert passes(c.ask(wire.query(sql)))
+
+
+def hold(c, sql):
+    """By the extended protocol, which leaves the unnamed statement alone."""
+    c.ask(cycle_of(sql, sql))
+
+
+@pytest.mark.parametrize("name", ["x", ""])
+def test_of_another_server(pgusher, name):
+    """Where clients share servers and the names on them, a name is what it is on the server where it was prepared."""
+    p = pgusher(**settings(max_prepared_statements=0))
+    record(p, USUAL, dbname="shop")
+    mode(p, "off")
+    with p.wire("shop") as first, p.wire("shop") as second, p.wire("shop") as third:
+        first.ask(wire.parse(name, BAD) + wire.SYNC)
+        hold(first, "BEGIN")
+        mode(p, "protect")
+        assert passes(second.ask(wire.parse(name, "SELECT 3") + wire.SYNC))
+        assert passes(second.ask(run(name)))
+        hold(third, "BEGIN")
+        hold(first, "COMMIT")
+        assert refused(second.ask(run(name)))
+
+
+@pytest.fixture(params=["transaction", "session"])
+def pooled(request, pgusher):
+    p = pgusher(**settings(pool_mode=request.param))
+    record(p, [*USUAL, "DECLARE c CURSOR FOR SELECT 1", "FETCH 1 FROM c"], dbname="shop")
+    mode(p, "off")
+    return p
+
+
+def test_portals_from_before(pooled):
+    with pooled.wire("shop") as c:
+        c.ask(wire.query("BEGIN"))
+        assert passes(c.ask(wire.parse("", BAD) + wire.bind("p") + wire.SYNC))
+        mode(pooled, "protect")
+        assert refused(c.ask(wire.execute("p") + wire.SYNC))
+        c.ask(wire.query("ROLLBACK"))
+        c.ask(wire.query("BEGIN"))
+        assert passes(c.ask(wire.parse("", "SELECT 3") + wire.bind("p") + wire.SYNC))
+        pooled.console("RELOAD")
+        assert passes(c.ask(wire.execute("p") + wire.SYNC))
+
+
+def test_the_unnamed_portal_from_before(pooled):
+    with pooled.wire("shop") as c:
+        c.send(wire.parse("", BAD) + wire.bind() + wire.FLUSH)
+        c.expect("1"), c.expect("2")
+        mode(pooled, "protect")
+        assert refused(c.ask(wire.execute() + wire.SYNC))
+        mode(pooled, "off")
+        c.ask(wire.query("BEGIN"))
+        mode(pooled, "protect")
+        assert passes(c.ask(cycle("SELECT 3")))
+
+
+def test_cursors_from_before(pooled):
+    with pooled.wire("shop") as c:
+        c.ask(wire.query("BEGIN"))
+        c.ask(wire.query("DECLARE c CURSOR FOR " + BAD))
+        mode(pooled, "protect")
+        assert refused(c.ask(wire.query("FETCH 1 FROM c")))
+        c.ask(wire.query("ROLLBACK"))
+        for sql in "BEGIN", "DECLARE c CURSOR FOR SELECT 1", "FETCH 1 FROM c":
+            assert passes(c.ask(wire.query(sql)))
+
+
+def test_statements_of_a_session_in_its_budget(pgusher, fake_server):
+    """client_memory: those that were not used for longest are forgotten; long names cost no more than others."""
+    p = pgusher(pg=None, console={}, databases={"shop": fake_server(answer_cycles).address},
+                **settings(pool_mode="session", client_memory=65536))
+    record(p, ["SELECT 1"], dbname="shop")
+    with p.wire("shop") as c:
+        names = [f"T_{i}" for i in range(1000)]
+        c.ask(b"".join(wire.parse(n, "SELECT 1") for n in names) + wire.SYNC)
+        assert passes(c.ask(run("T_999"))) and passes(c.ask(run("T_800")))
+        assert refused(c.ask(run("T_0")))
+        names = [f"{i:05}" + "n" * 5000 for i in range(200)]
+        for n in names:
+            c.ask(wire.parse(n, "SELECT 1") + wire.SYNC)
+        assert passes(c.ask(run(names[0])))
+
+
 # ---- the file ----
 
 def test_file(pgusher):
