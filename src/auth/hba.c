@@ -540,30 +540,37 @@ read_rule(struct hba *h, struct hba_line *line, struct error *e)
 }
 
 static bool
-read_rules(struct hba *h, struct hba_text *t, struct error *e)
+read_rules(struct hba *h, struct hba_text *t, hba_refused_fn *refused, void *arg, struct error *e)
 {
 	struct hba_line line;
 	enum hba_outcome outcome;
 	bool good = true;
 
-	while (good && (outcome = hba_text_read(t, &line, e)) != HBA_END) {
+	while ((good || refused != NULL) && (outcome = hba_text_read(t, &line, e)) != HBA_END) {
 		if (outcome == HBA_FAILED)
-			return false;
-		good = read_rule(h, &line, e);
+			hba_text_skip(t);
+		if (outcome == HBA_LINE && read_rule(h, &line, e)) {
+			hba_line_release(&line);
+			continue;
+		}
 		hba_line_release(&line);
+		good = false;
+		if (refused != NULL)
+			refused(arg, e);
 	}
 	return good;
 }
 
 struct hba *
-hba_parse(const char *name, const char *text, size_t size, hba_read_fn *read, void *arg, struct error *e)
+hba_parse(const char *name, const char *text, size_t size, hba_read_fn *read, hba_refused_fn *refused, void *arg,
+	struct error *e)
 {
 	struct hba_source source = { .read = read, .arg = arg };
 	struct hba *h = memory_zalloc(sizeof(*h));
 	struct hba_text t;
 
 	hba_text_init(&t, &source, name, text, size);
-	if (!read_rules(h, &t, e))
+	if (!read_rules(h, &t, refused, arg, e))
 		hba_free(&h);
 	return h;
 }

@@ -62,9 +62,13 @@ struct hba_connection {
  * caller, NUL-terminated; NULL: e. */
 typedef char *hba_read_fn(void *arg, const char *from, const char *file, size_t *size, struct error *e);
 
-/* name is the file's, for messages.  read NULL: "@file" is an error.  NULL: e (F0000) names file, line, and what is
- * wrong.  text is not changed. */
-struct hba *hba_parse(const char *name, const char *text, size_t size, hba_read_fn *read, void *arg, struct error *e);
+/* Is told of each line that is wrong: F0000, with file, line, and what is wrong. */
+typedef void hba_refused_fn(void *arg, const struct error *e);
+
+/* name is the file's, for messages.  read NULL: "@file" is an error.  refused NULL: the first error ends the reading.
+ * arg is that of both.  NULL: e is one of the errors.  text is not changed. */
+struct hba *hba_parse(const char *name, const char *text, size_t size, hba_read_fn *read, hba_refused_fn *refused, void *arg,
+	struct error *e);
 void hba_free(struct hba **h);		/* NULL is fine */
 
 /* NULL: no rule fits, which means no. */
@@ -77,7 +81,8 @@ const struct hba_rule *hba_next(const struct hba *h, const struct hba_rule *afte
 bool hba_uses(const struct hba *h, enum hba_method method);
 
 /* map-name system-name database-user, one a line; database-user may be all. */
-struct ident *ident_parse(const char *name, const char *text, size_t size, struct error *e);
+struct ident *ident_parse(const char *name, const char *text, size_t size, hba_refused_fn *refused, void *arg,
+	struct error *e);
 void ident_free(struct ident **i);	/* NULL is fine */
 bool ident_has_map(const struct ident *i, const char *map);
 

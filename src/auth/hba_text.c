@@ -326,3 +326,9 @@ hba_text_read(struct hba_text *t, struct hba_line *line, struct error *e)
 	hba_line_release(line);
 	return HBA_FAILED;
 }
+
+void
+hba_text_skip(struct hba_text *t)
+{
+	skip_comment(t);
+}

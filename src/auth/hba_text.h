@@ -75,6 +75,9 @@ void hba_text_init(struct hba_text *t, struct hba_source *source, const char *na
 enum hba_outcome hba_text_read(struct hba_text *t, struct hba_line *line, struct error *e);
 void hba_line_release(struct hba_line *line);
 
+/* After HBA_FAILED: go on behind the line that is wrong. */
+void hba_text_skip(struct hba_text *t);
+
 /* Wipe and free; the field is empty after. */
 void hba_field_release(struct hba_field *f);
 

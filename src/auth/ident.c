@@ -100,30 +100,37 @@ read_entry(struct ident *i, struct hba_line *line, struct error *e)
 }
 
 static bool
-read_entries(struct ident *i, struct hba_text *t, struct error *e)
+read_entries(struct ident *i, struct hba_text *t, hba_refused_fn *refused, void *arg, struct error *e)
 {
 	struct hba_line line;
 	enum hba_outcome outcome;
 	bool good = true;
 
-	while (good && (outcome = hba_text_read(t, &line, e)) != HBA_END) {
+	while ((good || refused != NULL) && (outcome = hba_text_read(t, &line, e)) != HBA_END) {
 		if (outcome == HBA_FAILED)
-			return false;
-		good = read_entry(i, &line, e);
+			hba_text_skip(t);
+		if (outcome == HBA_LINE && read_entry(i, &line, e)) {
+			hba_line_release(&line);
+			continue;
+		}
 		hba_line_release(&line);
+		good = false;
+		if (refused != NULL)
+			refused(arg, e);
 	}
 	return good;
 }
 
 struct ident *
-ident_parse(const char *name, const char *text, size_t size, struct error *e)
+ident_parse(const char *name, const char *text, size_t size, hba_refused_fn *refused, void *arg,
+	struct error *e)
 {
 	struct hba_source source = { .read = NULL };
 	struct ident *i = memory_zalloc(sizeof(*i));
 	struct hba_text t;
 
 	hba_text_init(&t, &source, name, text, size);
-	if (!read_entries(i, &t, e))
+	if (!read_entries(i, &t, refused, arg, e))
 		ident_free(&i);
 	return i;
 }

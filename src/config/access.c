@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "base/memory.h"
 #include "base/sqlstate.h"
 #include "base/strings.h"
@@ -125,59 +124,83 @@ check_rule(const struct hba_rule *rule, struct error *e)
 	return true;
 }
 
-static bool
-check_rules(const char *file, const struct hba *hba, struct error *e)
+static void
+check_rules(const char *file, const struct hba *hba, struct faults *f)
 {
-	for (const struct hba_rule *rule = NULL; (rule = hba_next(hba, rule)) != NULL;) {
-		struct ini_place at = { file, rule->line };
-		if (!check_rule(rule, e)) {
-			ini_error_place(e, &at);
-			return false;
-		}
-	}
-	return true;
+	struct error e;
+
+	for (const struct hba_rule *rule = NULL; (rule = hba_next(hba, rule)) != NULL;)
+		if (!check_rule(rule, &e))
+			faults_refuse(f, &(struct ini_place){ file, rule->line }, &e);
 }
 
 static void
-warn_of_rules(const struct config *c, const struct config_access *a)
+warn_of_rules(const struct config *c, const struct config_access *a, struct faults *f)
 {
-	for (const struct hba_rule *rule = NULL; (rule = hba_next(a->hba, rule)) != NULL;)
+	const char *file = c->auth_hba_file;
+	int cert = 0;
+
+	for (const struct hba_rule *rule = NULL; (rule = hba_next(a->hba, rule)) != NULL;) {
 		if (rule->map != NULL && (a->ident == NULL || !ident_has_map(a->ident, rule->map)))
-			log_warning("%s:%d: map \"%s\" is not in auth_ident_file: the rule lets nobody in",
-				c->auth_hba_file, rule->line, rule->map);
-	if (hba_uses(a->hba, HBA_CERT) && (c->client_tls_sslmode == TLS_DISABLE || c->client_tls_ca_file[0] == '\0'))
-		log_warning("%s: rules with cert let nobody in: clients are asked for a certificate only with TLS and "
-			"client_tls_ca_file", c->auth_hba_file);
+			faults_warn(f, &(struct ini_place){ file, rule->line },
+				"map \"%s\" is not in auth_ident_file: the rule lets nobody in", rule->map);
+		if (rule->method == HBA_CERT && cert == 0)
+			cert = rule->line;
+	}
+	if (cert > 0 && (c->client_tls_sslmode == TLS_DISABLE || c->client_tls_ca_file[0] == '\0'))
+		faults_warn(f, &(struct ini_place){ file, cert }, "rules with cert let nobody in: clients are asked for a "
+			"certificate only with TLS and client_tls_ca_file");
 }
 
-static bool
-load_hba(const struct config *c, struct config_access *a, struct error *e)
+/* Its message has the place. */
+static void
+refuse_line(void *arg, const struct error *e)
 {
+	faults_refuse(arg, NULL, e);
+}
+
+/* NULL: f was told. */
+static char *
+read_named(const char *path, const struct ini_place *named, size_t *size, struct faults *f)
+{
+	struct error e;
+	char *text = file_read(path, size, &e);
+
+	if (text == NULL)
+		faults_refuse(f, named, &e);
+	return text;
+}
+
+static void
+load_hba(const struct config *c, struct config_access *a, struct faults *f)
+{
+	struct error e;
 	size_t size;
 
-	if (c->auth_type != AUTH_HBA)
-		return true;
-	char *text = file_read(c->auth_hba_file, &size, e);
+	if (c->auth_type != AUTH_HBA || c->auth_hba_file[0] == '\0')
+		return;
+	char *text = read_named(c->auth_hba_file, FAULTS_KEY(f, auth_hba_file), &size, f);
 	if (text == NULL)
-		return false;
-	a->hba = hba_parse(c->auth_hba_file, text, size, read_list, NULL, e);
+		return;
+	a->hba = hba_parse(c->auth_hba_file, text, size, read_list, refuse_line, f, &e);
 	file_free(text, size);
-	return a->hba != NULL && check_rules(c->auth_hba_file, a->hba, e);
+	if (a->hba != NULL)
+		check_rules(c->auth_hba_file, a->hba, f);
 }
 
-static bool
-load_ident(const struct config *c, struct config_access *a, struct error *e)
+static void
+load_ident(const struct config *c, struct config_access *a, struct faults *f)
 {
+	struct error e;
 	size_t size;
 
 	if (c->auth_ident_file[0] == '\0')
-		return true;
-	char *text = file_read(c->auth_ident_file, &size, e);
+		return;
+	char *text = read_named(c->auth_ident_file, FAULTS_KEY(f, auth_ident_file), &size, f);
 	if (text == NULL)
-		return false;
-	a->ident = ident_parse(c->auth_ident_file, text, size, e);
+		return;
+	a->ident = ident_parse(c->auth_ident_file, text, size, refuse_line, f, &e);
 	file_free(text, size);
-	return a->ident != NULL;
 }
 
 /* --- all --- */
@@ -192,23 +215,28 @@ drop_access(struct config_access *a)
 	free(a);
 }
 
-bool
-access_make(struct config *c, struct error *e)
+void
+access_make(struct config *c, struct faults *f)
 {
 	struct config_access *a = memory_zalloc(sizeof(*a));
+	size_t before = f->counts.errors;
+	struct error e;
 
 	atomic_init(&a->refs, 1);
-	if (!access_check(c, e) || !load_ident(c, a, e) || !load_hba(c, a, e)) {
+	if (!access_check(c, &e))
+		faults_refuse(f, FAULTS_KEY(f, auth_type), &e);
+	load_ident(c, a, f);
+	load_hba(c, a, f);
+	if (faults_since(f, before)) {
 		drop_access(a);
-		return false;
+		return;
 	}
 	if (a->hba != NULL)
-		warn_of_rules(c, a);
+		warn_of_rules(c, a, f);
 	drop_access(c->access);
 	c->access = a;
 	c->hba = a->hba;
 	c->ident = a->ident;
-	return true;
 }
 
 void

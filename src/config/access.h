@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "config/config.h"
+#include "config/faults.h"
 
 struct config_access {
 	atomic_int refs;
@@ -22,9 +23,9 @@ struct config_access {
 	struct ident *ident;
 };
 
-/* Read the files and check, after c->client_tls was made.  What c has is given back when all is well.
- * false: e (F0000) says why, and c is as before. */
-bool access_make(struct config *c, struct error *e);
+/* Read the files and check, after c->client_tls was made.  What c has is given back when all is well; otherwise f has
+ * more errors than before, and c is as it was. */
+void access_make(struct config *c, struct faults *f);
 
 /* Do auth_type and client_tls_sslmode go together?  access_make asks this too. */
 bool access_check(const struct config *c, struct error *e);

@@ -1,19 +1,20 @@
 #include "config/check.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "base/memory.h"
+#include "base/sqlstate.h"
 #include "base/strings.h"
 #include "config/hosts.h"
+#include "config/keys.h"
 #include "config/limits.h"
 #include "config/lookup.h"
 #include "config/snapshot.h"
 #include "config/template.h"
 
 #define HOST_NAME 256
-#define TOLD_MAX 10	/* lines of one kind: there may be 100,000 tenants */
 
 /* --- tenants --- */
 
@@ -31,30 +32,34 @@ uses_shards(const struct config_database *t)
 }
 
 static void
-check_template(const struct config *c)
+check_template(struct lines *l)
 {
+	const struct config *c = l->c;
 	const struct config_database *t = c->template;
+	const struct ini_place *at = t == NULL ? NULL : lines_place(t), *shards = FAULTS_KEY(&l->faults, tenant_shards);
 
 	if (t != NULL && t->dbname != NULL && !template_has_sign(t->dbname) && !template_has_sign(t->host))
-		log_warning("\"*\" in [tenants] gives all its tenants the same database, %s: neither host nor dbname has {tenant} "
-			"or {shard}", t->dbname);
+		faults_warn(&l->faults, at, "\"*\" in [tenants] gives all its tenants the same database, %s: neither host nor "
+			"dbname has {tenant} or {shard}", t->dbname);
 	if (t != NULL && uses_shards(t) && c->tenant_shards == 1)
-		log_warning("{shard} in [tenants] is always 0, as tenant_shards is 1");
+		faults_warn(&l->faults, at, "{shard} in [tenants] is always 0, as tenant_shards is 1");
 	if (c->tenant_shards > 1 && (t == NULL || !uses_shards(t)))
-		log_warning("tenant_shards is %d, but \"*\" in [tenants] has no {shard}", c->tenant_shards);
+		faults_warn(&l->faults, shards, "tenant_shards is %d, but \"*\" in [tenants] has no {shard}", c->tenant_shards);
 }
 
 static void
-check_star(const struct config *c)
+check_star(struct lines *l)
 {
-	const struct config_database *star = c->autodb;
+	const struct config_database *star = l->c->autodb;
 
 	if (star == NULL)
 		return;
 	if (template_has_sign(star->host) || template_has_sign(star->dbname))
-		log_warning("{tenant} and {shard} stand for themselves in [databases]: move \"*\" to [tenants]");
-	if (has_catalogue(c))
-		log_warning("\"*\" in [databases] is for nobody: tenant_catalogue has the last word on who exists");
+		faults_warn(&l->faults, lines_place(star), "{tenant} and {shard} stand for themselves in [databases]: move \"*\" "
+			"to [tenants]");
+	if (has_catalogue(l->c))
+		faults_warn(&l->faults, lines_place(star), "\"*\" in [databases] is for nobody: tenant_catalogue has the last "
+			"word on who exists");
 }
 
 static bool
@@ -64,17 +69,22 @@ has_route(const struct config *c, const char *word)
 }
 
 static void
-check_route(const struct config *c)
+check_route(struct lines *l)
 {
+	const struct config *c = l->c;
+	struct faults *f = &l->faults;
+	const struct ini_place *route = FAULTS_KEY(f, tenant_route), *suffix = FAULTS_KEY(f, tenant_sni_suffix);
+
 	if (has_route(c, "sni") && c->tenant_sni_suffix[0] == '\0')
-		log_warning("tenant_route has sni, but without tenant_sni_suffix no host name says anything");
+		faults_warn(f, route, "tenant_route has sni, but without tenant_sni_suffix no host name says anything");
 	if (has_route(c, "sni") && c->client_tls_sslmode == TLS_DISABLE && !c->bare)
-		log_warning("tenant_route has sni, but client_tls_sslmode is disable: without TLS there is no host name");
+		faults_warn(f, route, "tenant_route has sni, but client_tls_sslmode is disable: without TLS there is no host name");
 	if (!has_route(c, "sni") && c->tenant_sni_suffix[0] != '\0')
-		log_warning("tenant_sni_suffix is set, but tenant_route has no sni");
+		faults_warn(f, suffix, "tenant_sni_suffix is set, but tenant_route has no sni");
 	if (c->tenant_fallback[0] != '\0' && config_find_database(c, c->tenant_fallback) == NULL && c->template == NULL &&
 	    c->autodb == NULL && !has_catalogue(c))
-		log_warning("tenant_fallback is \"%s\", which is neither in [databases] nor in [tenants]", c->tenant_fallback);
+		faults_warn(f, FAULTS_KEY(f, tenant_fallback),
+			"tenant_fallback is \"%s\", which is neither in [databases] nor in [tenants]", c->tenant_fallback);
 }
 
 static bool
@@ -87,30 +97,26 @@ has_capital(const char *name)
 }
 
 static void
-check_names(const struct config *c)
+check_name(struct lines *l, const struct config_database *t)
 {
-	int told = 0;
+	const struct lines_database *other = lookup_find(&l->index->databases, t->name);
 
-	for (size_t i = 0; i < c->ntenants && told < TOLD_MAX; i++) {
-		const char *name = c->tenants[i]->name;
-
-		if (lookup_find(&c->index->databases, name) != NULL) {
-			log_warning("\"%s\" is in [databases] and in [tenants]: that in [databases] counts", name);
-			told++;
-		} else if (c->tenant_case == TENANT_CASE_LOWER && has_capital(name)) {
-			log_warning("tenant \"%s\" is found by nobody: with tenant_case lower, names are in lower case", name);
-			told++;
-		}
-	}
+	if (other != NULL)
+		faults_warn(&l->faults, lines_place(t), "\"%s\" is in [databases], too, at %s:%d: that line counts", t->name,
+			other->at.file, other->at.line);
+	else if (l->c->tenant_case == TENANT_CASE_LOWER && has_capital(t->name))
+		faults_warn(&l->faults, lines_place(t), "tenant \"%s\" is found by nobody: with tenant_case lower, names are in "
+			"lower case", t->name);
 }
 
 void
-check_tenants(const struct config *c)
+check_tenants(struct lines *l)
 {
-	check_template(c);
-	check_star(c);
-	check_route(c);
-	check_names(c);
+	check_template(l);
+	check_star(l);
+	check_route(l);
+	for (size_t i = 0; i < l->c->ntenants; i++)
+		check_name(l, l->c->tenants[i]);
 }
 
 /* --- hosts --- */
@@ -161,22 +167,47 @@ count_database(const struct config *c, struct demand *demands, const struct conf
 			count_host(c, demands, host, d);
 }
 
-static void
-tell_demand(const struct config_host *h, const struct demand *demand, bool knows_all)
+/* As tenant/host.h has it. */
+static int
+places_of_tenants(const struct config_host *h)
 {
-	const char *bracket = strchr(h->host, ':') != NULL ? "[" : "", *end = *bracket == '\0' ? "" : "]";
+	int n = h->max_connections - h->admin_reserve - 1;
 
-	if (h->max_connections > 0 && demand->kept > h->max_connections - h->admin_reserve)
-		log_warning("host %s%s%s:%d: min_pool_size of its databases keeps %ld connections, but there are %d for tenants",
-			bracket, h->host, end, h->port, demand->kept, h->max_connections - h->admin_reserve);
+	return n > 0 ? n : 1;
+}
+
+/* "*", "db1.internal:5432", "[2001:db8::5]:5432" */
+static void
+print_host(const struct config_host *h, char *text, size_t size)
+{
+	if (strcmp(h->host, "*") == 0)
+		snprintf(text, size, "*");
+	else
+		snprintf(text, size, strchr(h->host, ':') != NULL ? "[%s]:%d" : "%s:%d", h->host, h->port);
+}
+
+static void
+tell_demand(struct faults *f, const struct hosts_line *line, const struct demand *demand, bool knows_all)
+{
+	const struct config_host *h = &line->host;
+	char name[HOST_NAME + 10];
+
+	print_host(h, name, sizeof(name));
+	if (h->max_connections > 0 && demand->kept > places_of_tenants(h))
+		faults_warn(f, &line->at, "host %s: min_pool_size of its databases keeps %ld connections, but there are %d for "
+			"tenants", name, demand->kept, places_of_tenants(h));
+	if (h->max_connections == 1)
+		faults_warn(f, &line->at, "host %s: max_connections=1 leaves none for cancel requests: they wait until the query "
+			"has ended", name);
 	if (!demand->used && knows_all && strcmp(h->host, "*") != 0)
-		log_warning("host %s%s%s:%d: no database is there; it must be named as host= and port= name it", bracket, h->host,
-			end, h->port);
+		faults_warn(f, &line->at, "host %s: no database is there; it must be named as host= and port= name it", name);
 }
 
 void
-check_hosts(const struct config *c)
+check_hosts(struct lines *l)
 {
+	const struct config *c = l->c;
+	const struct lookup_entry *position = NULL;
 	struct demand *demands;
 	bool knows_all = !has_catalogue(c) && (c->template == NULL || !template_has_sign(c->template->host));
 
@@ -191,8 +222,8 @@ check_hosts(const struct config *c)
 		count_database(c, demands, c->autodb);
 	if (c->template != NULL)
 		count_database(c, demands, c->template);
-	for (size_t i = 0; i < c->nhosts; i++)
-		tell_demand(&c->hosts[i], &demands[i], knows_all);
+	for (const struct hosts_line *h; (h = lookup_next(&c->index->hosts, &position)) != NULL;)
+		tell_demand(&l->faults, h, &demands[h->number], knows_all);
 	free(demands);
 }
 
@@ -206,25 +237,55 @@ has_class(const struct config *c, const char *name)
 	return lookup_find(&c->index->limits, limit_key(LIMIT_CLASS, name, key)) != NULL;
 }
 
-static int
-check_class(const struct config *c, const struct config_database *d)
+/* "": there is no class that is so nearly called. */
+static const char *
+suggest_class(const struct config *c, const char *name)
 {
-	if (d == NULL || d->limits == NULL || has_class(c, d->limits))
-		return 0;
-	log_warning("\"%s\" has limits=%s, but [limits] has no line class:%s", d->name, d->limits, d->limits);
-	return 1;
+	const char *nearest = "";
+	size_t least = KEY_EDITS_MAX + 1;
+
+	for (size_t i = 0; i < c->nlimits; i++) {
+		size_t edits = c->limits[i].scope == LIMIT_CLASS ? key_count_edits(name, c->limits[i].name) : least;
+
+		if (edits < least) {
+			least = edits;
+			nearest = c->limits[i].name;
+		}
+	}
+	return nearest;
+}
+
+static void
+check_class(struct lines *l, const struct config_database *d)
+{
+	const char *near;
+	struct error e;
+
+	if (d == NULL || d->limits == NULL || has_class(l->c, d->limits))
+		return;
+	near = suggest_class(l->c, d->limits);
+	error_set(&e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "\"%.63s\" has limits=%.63s, but [limits] has no line class:%.63s%s%.63s%s",
+		d->name, d->limits, d->limits, *near != '\0' ? ": do you mean " : "", near, *near != '\0' ? "?" : "");
+	faults_refuse(&l->faults, lines_place(d), &e);
 }
 
 void
-check_limits(const struct config *c)
+check_classes(struct lines *l)
 {
-	int told = check_class(c, c->template) + check_class(c, c->autodb);
+	const struct config *c = l->c;
 
-	for (size_t i = 0; i < c->ndatabases && told < TOLD_MAX; i++)
-		told += check_class(c, c->databases[i]);
-	for (size_t i = 0; i < c->ntenants && told < TOLD_MAX; i++)
+	check_class(l, c->template);
+	check_class(l, c->autodb);
+	for (size_t i = 0; i < c->ndatabases; i++)
+		check_class(l, c->databases[i]);
+	for (size_t i = 0; i < c->ntenants; i++)
 		if (c->template == NULL || c->tenants[i]->limits != c->template->limits)
-			told += check_class(c, c->tenants[i]);
-	if (c->limit_redis[0] != '\0' && c->nlimits == 0)
-		log_warning("limit_redis is set, but there is nothing in [limits]");
+			check_class(l, c->tenants[i]);
+}
+
+void
+check_limits(struct lines *l)
+{
+	if (l->c->limit_redis[0] != '\0' && l->c->nlimits == 0)
+		faults_warn(&l->faults, FAULTS_KEY(&l->faults, limit_redis), "limit_redis is set, but there is nothing in [limits]");
 }

@@ -10,6 +10,7 @@
 #include "config/access.h"
 #include "config/contexts.h"
 #include "config/demands.h"
+#include "config/faults.h"
 #include "config/file.h"
 #include "config/http.h"
 #include "config/keys.h"
@@ -78,11 +79,11 @@ free_snapshot(const struct config *c)
 }
 
 const struct config *
-config_load(const char *path, const struct config *running, struct error *e)
+config_load(const char *path, const struct config *running, struct config_counts *counts, struct error *e)
 {
 	struct config *c = make_snapshot(make_index());
 
-	if (load_config(c, path, running, e))
+	if (load_config(c, path, running, counts, e))
 		return c;
 	free_snapshot(c);
 	return NULL;
@@ -135,6 +136,15 @@ refuse(struct error *e, const char *sqlstate, const char *fmt, const char *key)
 	return NULL;
 }
 
+static bool
+remake_access(struct config *c, struct error *e)
+{
+	struct faults f = { .quiet = true };
+
+	access_make(c, &f);
+	return faults_end(&f, e);
+}
+
 /* After key k was set: what is made from it. */
 static bool
 remake(struct config *c, const struct config *base, const struct key *k, struct error *e)
@@ -148,7 +158,7 @@ remake(struct config *c, const struct config *base, const struct key *k, struct 
 		return false;
 	if ((k->flags & KEY_SERVER_TLS) != 0 && !contexts_remake_servers(c, e))
 		return false;
-	return (k->flags & KEY_ACCESS) == 0 || access_make(c, e);
+	return (k->flags & KEY_ACCESS) == 0 || remake_access(c, e);
 }
 
 const struct config *
@@ -193,13 +203,11 @@ config_unref(const struct config **c)
 const struct config_database *
 config_find_database(const struct config *c, const char *name)
 {
-	const struct config_database *d = lookup_find(&c->index->databases, name);
-	const struct lines_tenant *t;
+	const struct lines_database *d = lookup_find(&c->index->databases, name);
 
-	if (d != NULL || c->ntenants == 0)
-		return d;
-	t = lookup_find(&c->index->tenants, name);
-	return t == NULL ? NULL : &t->database;
+	if (d == NULL && c->ntenants > 0)
+		d = lookup_find(&c->index->tenants, name);
+	return d == NULL ? NULL : &d->database;
 }
 
 const struct config_user *

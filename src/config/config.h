@@ -156,7 +156,7 @@ struct config_host {
 	const char *host;		/* as databases name it: a name, an address, a folder of a Unix socket; "*" */
 	int port;			/* 5432; of "*": any */
 	int max_connections;		/* of ours to it, whatever for; 0: no cap */
-	int admin_reserve;		/* of these, for admin_users only */
+	int admin_reserve;		/* of these, for admin_users only; one more is for cancel requests */
 	int min;			/* an active tenant keeps so many, as far as there is room for all */
 	usec_t min_lease;		/* a connection is not taken from its tenant before it was its for so long */
 	int active_floor, active_ceiling;	/* bounds of pool_size = auto; ceiling 0: max_connections */
@@ -460,17 +460,24 @@ struct config {
 	struct config_arena *arena;	/* private: owns this struct and the text of its keys */
 };
 
-/* Read path and check it.  Warnings (keys of a later release that have a value, keys that need a
- * restart and differ from `running`, which may be NULL and then gives the kept value) are logged.
- * NULL: e (F0000) names file and line.
- *
+/* How much was told of. */
+struct config_counts {
+	size_t errors, warnings;
+};
+
+/* Read path and check it.  All that is wrong is logged, each with file and line, a hundred of them at most, and so is
+ * what is odd: keys of a later release that have a value, keys that need a restart and differ from `running` (which may
+ * be NULL, and then gives the kept value), tenants that nobody finds.  What is odd about the whole is told only if
+ * nothing is wrong.
+ * NULL: e (F0000) is the first of what is wrong.  counts may be NULL.
  *
  * Relative names (%include, auth_file, ...) are taken from the working directory, as PgBouncer
  * does; conffile is made absolute.  An auth_file that can't be read is logged: without `running`
  * there are no users then, with it its users stay.  One that can be read but not understood is an
  * error, and so is every other file that a key in force names and that is missing or broken
  * (certificates, keys, auth_hba_file, auth_ident_file): all of them are read anew each time. */
-const struct config *config_load(const char *path, const struct config *running, struct error *e);
+const struct config *config_load(const char *path, const struct config *running, struct config_counts *counts,
+	struct error *e);
 
 /* The same from size bytes of text in memory, without %include and all files that keys name: there
  * are no users of auth_file, hba and ident are NULL, and TLS is spoken with nobody.  Messages name

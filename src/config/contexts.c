@@ -7,7 +7,9 @@
 #include "base/sqlstate.h"
 #include "base/strings.h"
 #include "config/keys.h"
+#include "config/lines.h"
 #include "config/snapshot.h"
+#include "config/value.h"
 
 #define SETUP_FAILED "TLS setup failed: "
 
@@ -43,6 +45,47 @@ begin_message(struct error *e, const char *words)
 	string_copy(message, e->message, sizeof(message));
 	size_t n = strlen(string_copy(e->message, words, sizeof(e->message)));
 	string_copy(e->message + n, message, sizeof(e->message) - n);
+}
+
+/* Messages quote the names of files. */
+static bool
+quotes(const struct error *e, const char *value)
+{
+	char quoted[sizeof(e->message)];
+
+	snprintf(quoted, sizeof(quoted), "\"%s\"", value);
+	return is_set(value) && strstr(e->message, quoted) != NULL;
+}
+
+/* The key with this flag whose value the message quotes; if there is none, other. */
+static const struct ini_place *
+find_place(const struct faults *f, const struct config *c, unsigned flag, const struct ini_place *other, const struct error *e)
+{
+	struct key_walk w = { 0, 0 };
+	char buf[VALUE_TEXT];
+	const struct key *k;
+
+	while ((k = key_next(&section_pgbouncer, &w)) != NULL) {
+		const char *value = (k->flags & flag) != 0 && value_is_text(k) ? value_print(k, c, buf) : NULL;
+		const struct ini_place *at = faults_key(f, k->offset);
+
+		if (value != NULL && at != NULL && quotes(e, value))
+			return at;
+	}
+	return other;
+}
+
+static const struct ini_place *
+place_of_client(const struct faults *f, const struct config *c, const struct error *e)
+{
+	const struct ini_place *at = find_place(f, c, KEY_CLIENT_TLS, NULL, e);
+	const struct lookup_entry *position = NULL;
+	const struct lines_certificate *line;
+
+	while (at == NULL && (line = lookup_next(&c->index->certificates, &position)) != NULL)
+		if (quotes(e, line->certificate.cert_file) || quotes(e, line->certificate.key_file))
+			at = &line->at;
+	return at != NULL ? at : FAULTS_KEY(f, client_tls_sslmode);
 }
 
 /* --- clients --- */
@@ -256,10 +299,20 @@ drop_servers(struct config_servers *s)
 	arena_free(&arena);
 }
 
-static bool
-make_servers(struct config *c, struct error *e)
+static const struct ini_place *
+place_of_servers(const struct faults *f)
+{
+	const struct ini_place *mode = FAULTS_KEY(f, server_tls_sslmode), *cert = FAULTS_KEY(f, server_tls_cert_file);
+
+	return mode != NULL ? mode : cert != NULL ? cert : FAULTS_KEY(f, server_tls_negotiation);
+}
+
+static void
+make_servers(struct config *c, struct faults *f)
 {
 	struct config_servers *s = alloc_servers(c->index->nslots);
+	const struct ini_place *at, *told_at = NULL;
+	struct error e, told = { .message = "" };
 
 	c->servers = s;
 	for (size_t i = 0; i < s->n; i++) {
@@ -268,12 +321,16 @@ make_servers(struct config *c, struct error *e)
 
 		gather_server(c, slot, sc);
 		own_settings(&sc->settings, s->arena);
-		if (!check_negotiation(sc, e) || (!c->bare && !make_server(sc, e))) {
-			explain_server(slot, e);
-			return false;
-		}
+		if (check_negotiation(sc, &e) && (c->bare || make_server(sc, &e)))
+			continue;
+		at = find_place(f, c, KEY_SERVER_TLS, slot->at != NULL ? slot->at : place_of_servers(f), &e);
+		if (at != NULL && at == told_at && strcmp(e.message, told.message) == 0)
+			continue; /* one key breaks all slots that leave it open */
+		told = e;
+		told_at = at;
+		explain_server(slot, &e);
+		faults_refuse(f, at, &e);
 	}
-	return true;
 }
 
 /* What becomes of slots whose context can't be made: see config_with. */
@@ -355,10 +412,17 @@ contexts_remake_servers(struct config *c, struct error *e)
 
 /* --- all --- */
 
-bool
-contexts_make(struct config *c, struct error *e)
+void
+contexts_make(struct config *c, struct faults *f)
 {
-	return (c->bare || (make_client(c, &c->client_tls, e) && make_http(c, &c->http_tls, e))) && make_servers(c, e);
+	const struct ini_place *cert = FAULTS_KEY(f, http_tls_cert_file), *key = FAULTS_KEY(f, http_tls_key_file);
+	struct error e;
+
+	if (!c->bare && !make_client(c, &c->client_tls, &e))
+		faults_refuse(f, place_of_client(f, c, &e), &e);
+	if (!c->bare && !make_http(c, &c->http_tls, &e))
+		faults_refuse(f, find_place(f, c, KEY_HTTP, is_set(c->http_tls_cert_file) ? cert : key, &e), &e);
+	make_servers(c, f);
 }
 
 void

@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "config/arena.h"
 #include "config/config.h"
+#include "config/faults.h"
 
 struct server_context {
 	struct tls_settings settings;	/* what it was made from: also what it promises */
@@ -32,8 +33,8 @@ struct config_servers {
 };
 
 /* Make all from the keys of c.  With c->bare no file is read, and there are no contexts but their
- * settings.  false: e (F0000) says why; c is good for being freed. */
-bool contexts_make(struct config *c, struct error *e);
+ * settings.  What can't be made is told to f (F0000); c is good for being freed then. */
+void contexts_make(struct config *c, struct faults *f);
 
 /* After a key of clients was changed by SET: was is the mode before.  Keeps the old context with a
  * line in the log where config_with says so.  false: e says why. */

@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "config/config.h"
+#include "config/ini.h"
 
 #define HOST_KEY 400	/* a folder of a Unix socket and its port */
 
@@ -19,6 +20,7 @@
 struct hosts_line {
 	struct config_host host;	/* the first: config_find_host gives it out */
 	size_t number;
+	struct ini_place at;
 };
 
 /* Where the answer of config_find_host stands in c->hosts. */

@@ -9,19 +9,26 @@
 #include "config/scan.h"
 
 #define INCLUDE "%include"
-#define UTF8_BOM "\xef\xbb\xbf"
+
+/* A file that is being read, and what includes it. */
+struct source {
+	const char *name;
+	const struct source *from;
+};
 
 struct reader {
 	const struct ini_ops *ops;
 	void *arg;
 	struct error *e;
+	const struct source *source;
 	int depth;
 	size_t files;
 	size_t bytes;
-	bool placed; /* e says where */
+	bool failed;	/* an error ended it */
+	bool over;	/* nothing more is read, of no file */
 };
 
-static bool parse_text(struct reader *r, const char *name, char *text, size_t size);
+static void parse_text(struct reader *r, const char *name, char *text, size_t size);
 
 static bool __attribute__((format(printf, 2, 3))) refuse(struct reader *r, const char *fmt, ...)
 {
@@ -51,17 +58,29 @@ read_file(struct reader *r, const char *path)
 	size_t size;
 	char *text;
 
-	if (++r->files > INI_FILES_MAX)
+	if (++r->files > INI_FILES_MAX) {
+		r->over = true;
 		return refuse(r, "more than %d files are included", INI_FILES_MAX);
+	}
 	text = file_read(path, &size, r->e);
 	if (text == NULL)
 		return false;
 	r->bytes += size;
-	bool ok = r->bytes > INI_BYTES_MAX
-		? refuse(r, "the files hold more than %d bytes", INI_BYTES_MAX)
-		: parse_text(r, path, text, size);
+	r->over = r->bytes > INI_BYTES_MAX;
+	bool ok = !r->over || refuse(r, "the files hold more than %d bytes", INI_BYTES_MAX);
+	parse_text(r, path, text, size);
 	file_free(text, size);
 	return ok;
+}
+
+static bool
+is_being_read(const struct reader *r, const char *path)
+{
+	const struct source *s = r->source;
+
+	while (s != NULL && strcmp(s->name, path) != 0)
+		s = s->from;
+	return s != NULL;
 }
 
 static bool
@@ -72,6 +91,8 @@ include_file(struct reader *r, char *path)
 		return refuse(r, "%%include is not allowed here");
 	if (*path == '\0')
 		return refuse(r, "%%include needs the name of a file");
+	if (is_being_read(r, path))
+		return refuse(r, "%%include \"%s\": that is this file, or one that includes it", path);
 	if (r->depth >= INI_DEPTH_MAX)
 		return refuse(r, "%%include \"%s\": more than %d files include each other", path,
 			INI_DEPTH_MAX);
@@ -88,6 +109,8 @@ parse_section(struct reader *r, char *p, const struct ini_place *at)
 	char *end = strchr(p, ']');
 
 	if (end == NULL) {
+		trim_end(p);
+		r->ops->section(r->arg, p, at, r->e); /* what follows is meant for it */
 		refuse(r, "the section's name has no closing \"]\"");
 		return NULL;
 	}
@@ -152,45 +175,59 @@ ini_error_place(struct error *e, const struct ini_place *at)
 		string_copy(e->message + n, message, sizeof(e->message) - (size_t)n);
 }
 
-/* An error in an included file has its place already, which tells more than the %include line. */
-static bool
-parse_line_at(struct reader *r, char *line, size_t size, const struct ini_place *at)
+static void
+tell(struct reader *r, const struct ini_place *at)
 {
-	bool ok;
-
-	if (size > INI_LINE_MAX)
-		ok = refuse(r, "the line is longer than %d bytes", INI_LINE_MAX);
-	else if (memchr(line, '\0', size) != NULL)
-		ok = refuse(r, "the line holds a zero byte: is this a text file?");
-	else
-		ok = parse_line(r, line, at);
-	if (!ok && !r->placed) {
-		ini_error_place(r->e, at);
-		r->placed = true;
+	if (r->ops->refused != NULL) {
+		r->ops->refused(r->arg, at, r->e);
+		return;
 	}
-	return ok;
+	ini_error_place(r->e, at);
+	r->failed = true;
+	r->over = true;
 }
 
 static bool
+parse_line_at(struct reader *r, char *line, size_t size, const struct ini_place *at)
+{
+	return size > INI_LINE_MAX ? refuse(r, "the line is longer than %d bytes", INI_LINE_MAX) : parse_line(r, line, at);
+}
+
+/* Where a zero byte is, every line may have some. */
+static bool
+is_text(struct reader *r, const char *line, size_t size, bool first)
+{
+	if (memchr(line, '\0', size) == NULL)
+		return true;
+	if (first && size >= 2 && (memcmp(line, "\xff\xfe", 2) == 0 || memcmp(line, "\xfe\xff", 2) == 0))
+		return refuse(r, "the file is UTF-16: save it as UTF-8");
+	return refuse(r, "the line holds a zero byte: is this a text file?");
+}
+
+static void
 parse_text(struct reader *r, const char *name, char *text, size_t size)
 {
+	struct source source = { name, r->source };
 	struct ini_place at = { name, 0 };
 	char *end = text + size;
 	char *line = text;
+	bool good = true;
 
 	*end = '\0';
-	if (size >= strlen(UTF8_BOM) && memcmp(text, UTF8_BOM, strlen(UTF8_BOM)) == 0)
-		line += strlen(UTF8_BOM);
-	while (line < end) {
+	r->source = &source;
+	if (size >= strlen(SCAN_BOM) && memcmp(text, SCAN_BOM, strlen(SCAN_BOM)) == 0)
+		line += strlen(SCAN_BOM);
+	while (line < end && good && !r->over) {
 		char *eol = memchr(line, '\n', (size_t)(end - line));
 		eol = eol == NULL ? end : eol;
 		*eol = '\0';
 		at.line++;
-		if (!parse_line_at(r, line, (size_t)(eol - line), &at))
-			return false;
+		good = is_text(r, line, (size_t)(eol - line), at.line == 1);
+		if (!good || !parse_line_at(r, line, (size_t)(eol - line), &at))
+			tell(r, &at);
 		line = eol + 1;
 	}
-	return true;
+	r->source = source.from;
 }
 
 bool
@@ -198,7 +235,7 @@ ini_read(const char *path, const struct ini_ops *ops, void *arg, struct error *e
 {
 	struct reader r = { .ops = ops, .arg = arg, .e = e };
 
-	return read_file(&r, path);
+	return read_file(&r, path) && !r.failed;
 }
 
 bool
@@ -207,5 +244,6 @@ ini_parse(const char *name, char *text, size_t size, const struct ini_ops *ops, 
 {
 	struct reader r = { .ops = ops, .arg = arg, .e = e };
 
-	return parse_text(&r, name, text, size);
+	parse_text(&r, name, text, size);
+	return !r.failed;
 }

@@ -37,8 +37,7 @@ struct ini_place {
 	int line;		/* from 1 */
 };
 
-/* What is done with what was found.  false ends the reading: e is set, without the place, which is
- * put before the message. */
+/* What is done with what was found.  false: e is set, without the place. */
 struct ini_ops {
 	/* "[name]" was read: what follows belongs to it. */
 	bool (*section)(void *arg, const char *name, const struct ini_place *at, struct error *e);
@@ -48,9 +47,13 @@ struct ini_ops {
 		struct error *e);
 
 	bool follow_includes;	/* false: %include is an error */
+
+	/* A line is wrong, and the reading goes on with the next one.  NULL: the first error ends the reading. */
+	void (*refused)(void *arg, const struct ini_place *at, const struct error *e);
 };
 
-/* Read path and what it includes.  false: e (F0000) says "file:line: what is wrong". */
+/* Read path and what it includes.  false: e (F0000) says "file:line: what is wrong"; with ops->refused only that
+ * path can't be read, and everything else is told there. */
 bool ini_read(const char *path, const struct ini_ops *ops, void *arg, struct error *e);
 
 /* The same for size bytes of text in memory, which is cut in place; text[size] must be writable.

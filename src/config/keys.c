@@ -878,7 +878,8 @@ static const struct key keys_host[] = {
 			"one more waits; tenants are served in turn, by their weight, and idle "
 			"connections of others are closed for them. With 0 there is no limit." },
 	{ COUNT(admin_reserve, "0"),
-		.help = "How many of max_connections are for admin_users only." },
+		.help = "How many of max_connections are for admin_users only; one more is for "
+			"cancel requests." },
 	{ COUNT(min, "1"),
 		.help = "Connections that a tenant which uses them keeps while others wait, as long as "
 			"there is room for that many of each." },
@@ -1120,15 +1121,16 @@ key_find(const struct key_section *s, const char *name)
 }
 
 #define NAME_MAX_SIZE 40
-#define EDITS_MAX 2 /* two letters changed places */
 
-/* Levenshtein's distance, for names of at most NAME_MAX_SIZE bytes. */
-static size_t
-count_edits(const char *a, const char *b)
+/* Levenshtein's distance. */
+size_t
+key_count_edits(const char *a, const char *b)
 {
 	size_t row[NAME_MAX_SIZE + 1];
 	size_t n = strlen(b);
 
+	if (n > NAME_MAX_SIZE || strlen(a) > NAME_MAX_SIZE)
+		return KEY_EDITS_MAX + 1;
 	for (size_t j = 0; j <= n; j++)
 		row[j] = j;
 	for (size_t i = 1; a[i - 1] != '\0'; i++) {
@@ -1149,12 +1151,10 @@ key_suggest(const struct key_section *s, const char *name)
 {
 	struct key_walk w = { 0, 0 };
 	const struct key *k, *best = NULL;
-	size_t least = EDITS_MAX + 1;
+	size_t least = KEY_EDITS_MAX + 1;
 
-	if (strlen(name) > NAME_MAX_SIZE)
-		return NULL;
 	while ((k = key_next(s, &w)) != NULL) {
-		size_t edits = count_edits(name, k->name);
+		size_t edits = key_count_edits(name, k->name);
 		if (edits < least) {
 			least = edits;
 			best = k;

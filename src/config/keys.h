@@ -120,6 +120,11 @@ const struct key *key_find(const struct key_section *s, const char *name);
 /* The key whose name is most like this one, for "did you mean"; NULL: none is near. */
 const struct key *key_suggest(const struct key_section *s, const char *name);
 
+/* How many letters are to be added, taken away or changed to make one name of the other; more than KEY_EDITS_MAX: they
+ * have nothing to do with each other. */
+#define KEY_EDITS_MAX 2 /* two letters changed places */
+size_t key_count_edits(const char *a, const char *b);
+
 /* Walk all keys in the order of the tables: start with a zeroed struct; NULL at the end. */
 struct key_walk {
 	size_t group, key;

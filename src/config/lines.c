@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "base/memory.h"
 #include "base/sqlstate.h"
 #include "base/strings.h"
@@ -33,20 +32,6 @@ parse_settings(struct lines *l, const struct key_section *s, char *settings, voi
 	return settings_parse(s, settings, base, l->index->arena, NULL, e);
 }
 
-/* For what can be judged only when all has been read; nowhere, if it is empty. */
-static void
-remember_place(struct lines *l, const struct key *k, const char *value, const struct ini_place *at)
-{
-	struct ini_place *place = NULL;
-
-	if (k->offset == offsetof(struct config, http_listen))
-		place = &l->http_listen;
-	else if (k->offset == offsetof(struct config, alert_webhook_secret))
-		place = &l->webhook_secret;
-	if (place != NULL)
-		*place = (struct ini_place){ *value == '\0' ? NULL : arena_strdup(l->c->arena, at->file), at->line };
-}
-
 static bool
 add_setting(struct lines *l, const char *name, char *value, const struct ini_place *at,
 	struct error *e)
@@ -55,33 +40,45 @@ add_setting(struct lines *l, const char *name, char *value, const struct ini_pla
 
 	if (k == NULL)
 		return settings_refuse_key(&section_pgbouncer, name, e);
-	remember_place(l, k, value, at);
+	faults_note_key(&l->faults, l->c->arena, k->offset, at);
 	return value_parse(k, l->c, value, l->c->arena, e);
 }
 
 static void
-warn_of_repeat(const char *what, const char *name, const struct ini_place *at)
+warn_of_repeat(struct lines *l, const char *what, const char *name, const struct ini_place *at)
 {
-	log_warning("%s:%d: %s \"%s\" is there already; this later line counts", at->file, at->line,
-		what, name);
+	faults_warn(&l->faults, at, "%s \"%s\" is there already; this later line counts", what, name);
 }
 
-static struct config_database *
+const struct ini_place *
+lines_place(const struct config_database *d)
+{
+	return &((const struct lines_database *)d)->at;
+}
+
+static void
+warn_of_repeated_database(struct lines *l, const char *what, const struct lines_database *before, const struct ini_place *at)
+{
+	faults_warn(&l->faults, at, "%s \"%s\" is there already, at %s:%d; this later line counts", what,
+		before->database.name, before->at.file, before->at.line);
+}
+
+static struct lines_database *
 find_or_make_database(struct lines *l, const char *name, const struct ini_place *at)
 {
 	bool fallback = strcmp(name, "*") == 0;
-	struct config_database *d = fallback ? l->autodb : lookup_find(&l->index->databases, name);
+	struct lines_database *d = fallback ? l->autodb : lookup_find(&l->index->databases, name);
 
 	if (d != NULL) {
-		warn_of_repeat("database", name, at);
+		warn_of_repeated_database(l, "database", d, at);
 		return d;
 	}
 	d = arena_alloc(l->index->arena, sizeof(*d));
-	d->name = arena_strdup(l->index->arena, name);
+	d->database.name = arena_strdup(l->index->arena, name);
 	if (fallback)
 		l->autodb = d;
 	else
-		lookup_add(&l->index->databases, l->index->arena, d->name, d);
+		lookup_add(&l->index->databases, l->index->arena, d->database.name, d);
 	return d;
 }
 
@@ -102,23 +99,23 @@ add_database(struct lines *l, const char *name, char *value, const struct ini_pl
 		return refuse_reserved(name, e);
 	if (!parse_settings(l, &section_databases, value, &settings, e))
 		return false;
-	struct config_database *d = find_or_make_database(l, name, at);
-	settings.name = d->name;
+	struct lines_database *d = find_or_make_database(l, name, at);
+	settings.name = d->database.name;
 	settings.autodb = d == l->autodb;
 	if (settings.dbname == NULL && !settings.autodb)
 		settings.dbname = settings.name;
-	*d = settings;
+	*d = (struct lines_database){ .database = settings, .at = faults_keep(&l->faults, l->index->arena, at) };
 	return true;
 }
 
-static struct lines_tenant *
+static struct lines_database *
 find_or_make_tenant(struct lines *l, const char *name, const struct ini_place *at)
 {
 	struct config_arena *arena = l->index->arena;
-	struct lines_tenant *t = lookup_find(&l->index->tenants, name);
+	struct lines_database *t = lookup_find(&l->index->tenants, name);
 
 	if (t != NULL) {
-		warn_of_repeat("tenant", name, at);
+		warn_of_repeated_database(l, "tenant", t, at);
 		return t;
 	}
 	t = arena_alloc(arena, sizeof(*t));
@@ -131,12 +128,13 @@ static void
 keep_template(struct lines *l, const struct config_database *settings, const struct ini_place *at)
 {
 	if (l->template != NULL)
-		warn_of_repeat("tenant", "*", at);
+		warn_of_repeated_database(l, "tenant", l->template, at);
 	else
 		l->template = arena_alloc(l->index->arena, sizeof(*l->template));
-	*l->template = *settings;
-	l->template->name = "*";
-	l->template->autodb = true;
+	l->template->database = *settings;
+	l->template->database.name = "*";
+	l->template->database.autodb = true;
+	l->template->at = faults_keep(&l->faults, l->index->arena, at);
 }
 
 /* What a line leaves open is filled in from "*" in lines_end. */
@@ -161,9 +159,9 @@ add_tenant(struct lines *l, const char *name, char *value, const struct ini_plac
 		keep_template(l, &settings, at);
 		return true;
 	}
-	struct lines_tenant *t = find_or_make_tenant(l, name, at);
+	struct lines_database *t = find_or_make_tenant(l, name, at);
 	settings.name = t->database.name;
-	*t = (struct lines_tenant){ settings, set };
+	*t = (struct lines_database){ settings, set, faults_keep(&l->faults, l->index->arena, at) };
 	return true;
 }
 
@@ -208,10 +206,11 @@ add_host(struct lines *l, const char *name, char *value, const struct ini_place 
 		h->number = lookup_count(&l->index->hosts);
 		lookup_add(&l->index->hosts, arena, arena_strdup(arena, key), h);
 	} else {
-		warn_of_repeat("host", name, at);
+		warn_of_repeat(l, "host", name, at);
 	}
 	settings.host = arena_strdup(arena, settings.host);
 	h->host = settings;
+	h->at = faults_keep(&l->faults, arena, at);
 	return true;
 }
 
@@ -234,7 +233,7 @@ add_limit(struct lines *l, const char *name, char *value, const struct ini_place
 		lookup_add(&l->index->limits, arena, arena_strdup(arena, key), line);
 		limit_note_network(l->index->limit_bits, settings.scope, whom);
 	} else {
-		warn_of_repeat("limits of", name, at);
+		warn_of_repeat(l, "limits of", name, at);
 	}
 	settings.name = line->name;
 	*line = settings;
@@ -261,7 +260,7 @@ add_user(struct lines *l, const char *name, char *value, const struct ini_place 
 	if (!parse_settings(l, &section_users, value, &settings, e))
 		return false;
 	if (u != NULL)
-		warn_of_repeat("user", name, at);
+		warn_of_repeat(l, "user", name, at);
 	else
 		u = make_user(l, name);
 	settings.name = u->name;
@@ -296,7 +295,7 @@ add_peer(struct lines *l, const char *name, char *value, const struct ini_place 
 		lookup_add(&l->index->peers, l->index->arena, arena_strdup(l->index->arena, text),
 			p);
 	} else {
-		warn_of_repeat("peer", text, at);
+		warn_of_repeat(l, "peer", text, at);
 	}
 	*p = settings;
 	return true;
@@ -317,19 +316,19 @@ fold_host(const char *name, char *host)
 	return true;
 }
 
-static struct tls_certificate *
+static struct lines_certificate *
 find_or_make_certificate(struct lines *l, const char *host, const struct ini_place *at)
 {
 	struct config_arena *arena = l->index->arena;
-	struct tls_certificate *t = lookup_find(&l->index->certificates, host);
+	struct lines_certificate *t = lookup_find(&l->index->certificates, host);
 
 	if (t != NULL) {
-		warn_of_repeat("certificate of", host, at);
+		warn_of_repeat(l, "certificate of", host, at);
 		return t;
 	}
 	t = arena_alloc(arena, sizeof(*t));
-	t->host = arena_strdup(arena, host);
-	lookup_add(&l->index->certificates, arena, t->host, t);
+	t->certificate.host = arena_strdup(arena, host);
+	lookup_add(&l->index->certificates, arena, t->certificate.host, t);
 	return t;
 }
 
@@ -352,9 +351,9 @@ add_certificate(struct lines *l, const char *name, char *value, const struct ini
 			"the certificate of \"%.60s\" needs cert_file and key_file", host);
 		return false;
 	}
-	struct tls_certificate *t = find_or_make_certificate(l, host, at);
-	settings.host = t->host;
-	*t = settings;
+	struct lines_certificate *t = find_or_make_certificate(l, host, at);
+	settings.host = t->certificate.host;
+	*t = (struct lines_certificate){ settings, faults_keep(&l->faults, l->index->arena, at) };
 	return true;
 }
 
@@ -417,6 +416,20 @@ static const struct lines_section sections[] = {
 	{ &section_http_tokens, add_token },
 };
 
+/* Lines of which one error has told that they belong to no section. */
+static bool
+add_nothing(struct lines *l, const char *name, char *value, const struct ini_place *at, struct error *e)
+{
+	(void)l;
+	(void)name;
+	(void)value;
+	(void)at;
+	(void)e;
+	return true;
+}
+
+static const struct lines_section astray = { NULL, add_nothing };
+
 bool
 lines_enter_section(void *arg, const char *name, const struct ini_place *at, struct error *e)
 {
@@ -430,6 +443,7 @@ lines_enter_section(void *arg, const char *name, const struct ini_place *at, str
 		l->pgbouncer_seen |= sections[i].keys == &section_pgbouncer;
 		return true;
 	}
+	l->section = &astray;
 	error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
 		"unknown section [%.60s]: there are [pgbouncer], [databases], [tenants], [users], [hosts], [limits], [peers], "
 		"[tls_certificates] and [http_tokens]%s",
@@ -443,11 +457,20 @@ lines_take_pair(void *arg, char *key, char *value, const struct ini_place *at, s
 	struct lines *l = arg;
 
 	if (l->section == NULL) {
+		l->section = &astray;
 		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
 			"\"%.60s\" stands before the first [section]", key);
 		return false;
 	}
 	return l->section->add(l, key, value, at, e);
+}
+
+void
+lines_refused(void *arg, const struct ini_place *at, const struct error *e)
+{
+	struct lines *l = arg;
+
+	faults_refuse(&l->faults, at, e);
 }
 
 void
@@ -475,13 +498,14 @@ list_databases(struct lines *l)
 	const struct lookup_entry *at = NULL;
 	size_t i = 0;
 
-	if (l->autodb != NULL)
-		l->autodb->tls_slot = slots_number(&l->slots, l->autodb, arena);
-	c->autodb = l->autodb;
+	if (l->autodb != NULL) {
+		l->autodb->database.tls_slot = slots_number(&l->slots, &l->autodb->database, &l->autodb->at, arena);
+		c->autodb = &l->autodb->database;
+	}
 	c->ndatabases = lookup_count(&l->index->databases);
 	c->databases = arena_alloc(arena, c->ndatabases * sizeof(*c->databases));
 	for (struct config_database *d; (d = lookup_next(&l->index->databases, &at)) != NULL;) {
-		d->tls_slot = slots_number(&l->slots, d, arena);
+		d->tls_slot = slots_number(&l->slots, d, lines_place(d), arena);
 		c->databases[i++] = d;
 	}
 }
@@ -492,25 +516,26 @@ list_tenants(struct lines *l)
 	struct config_arena *arena = l->index->arena;
 	struct config *c = l->c;
 	const struct lookup_entry *at = NULL;
+	struct config_database *template = l->template == NULL ? NULL : &l->template->database;
 	size_t i = 0;
 
-	c->template = l->template;
+	c->template = template;
 	c->ntenants = lookup_count(&l->index->tenants);
 	c->tenants = arena_alloc(arena, c->ntenants * sizeof(*c->tenants));
-	for (struct lines_tenant *t; (t = lookup_next(&l->index->tenants, &at)) != NULL;) {
+	for (struct lines_database *t; (t = lookup_next(&l->index->tenants, &at)) != NULL;) {
 		struct config_database *d = &t->database;
 
-		template_fill(d, t->set, l->template);
+		template_fill(d, t->set, template);
 		template_expand(c, d, arena);
 		if (d->dbname == NULL)
 			d->dbname = d->name;
-		d->tls_slot = slots_number(&l->slots, d, arena);
+		d->tls_slot = slots_number(&l->slots, d, lines_place(d), arena);
 		c->tenants[i++] = d;
 	}
-	if (l->template == NULL)
+	if (template == NULL)
 		return;
-	l->template->tls_slot = slots_number(&l->slots, l->template, arena);
-	l->index->template_signs = template_signs(l->template);
+	template->tls_slot = slots_number(&l->slots, template, &l->template->at, arena);
+	l->index->template_signs = template_signs(template);
 }
 
 static bool
@@ -523,7 +548,7 @@ has_ca(const struct config *c, const struct config_database *d)
 static void
 add_slots_of_catalogue(struct lines *l)
 {
-	struct config_database d = l->template != NULL ? *l->template : l->database;
+	struct config_database d = l->template != NULL ? l->template->database : l->database;
 
 	if (l->c->tenant_catalogue[0] == '\0')
 		return;
@@ -531,7 +556,7 @@ add_slots_of_catalogue(struct lines *l)
 	for (const struct key_word *w = words_tls_mode; w->word != NULL; w++) {
 		d.server_tls_sslmode = (int8_t)w->value;
 		if (w->value < TLS_VERIFY_CA || has_ca(l->c, &d))
-			slots_number(&l->slots, &d, l->index->arena);
+			slots_number(&l->slots, &d, l->template == NULL ? NULL : &l->template->at, l->index->arena);
 	}
 }
 
@@ -621,8 +646,8 @@ list_certificates(struct lines *l)
 	c->ntls_certificates = lookup_count(&l->index->certificates);
 	struct tls_certificate *list = arena_alloc(l->index->arena, c->ntls_certificates * sizeof(*list));
 	c->tls_certificates = list;
-	for (const struct tls_certificate *t; (t = lookup_next(&l->index->certificates, &at)) != NULL;)
-		list[i++] = *t;
+	for (const struct lines_certificate *t; (t = lookup_next(&l->index->certificates, &at)) != NULL;)
+		list[i++] = t->certificate;
 }
 
 static void

@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "base/memory.h"
 #include "base/sqlstate.h"
 #include "config/access.h"
@@ -69,49 +68,59 @@ may_query_users(const struct config *c)
 }
 
 static void
-warn_of_no_users(const struct config *c)
+warn_of_no_users(struct lines *l)
 {
+	const struct config *c = l->c;
+
 	if (c->auth_file[0] == '\0' && needs_users(c) && !may_query_users(c))
-		log_warning("auth_type %s needs an auth_file, none is set: nobody can log in",
-			auth_type_name(c->auth_type));
+		faults_warn(&l->faults, FAULTS_KEY(&l->faults, auth_type),
+			"auth_type %s needs an auth_file, none is set: nobody can log in", auth_type_name(c->auth_type));
 }
 
 /* what: "auth_file "; holds: "passwords" */
 static void
-warn_if_open(const char *what, const char *path, const char *holds)
+warn_if_open(struct lines *l, const struct ini_place *at, const char *what, const char *path, const char *holds)
 {
 	struct stat st;
 
 	if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & (S_IROTH | S_IWOTH)) != 0)
-		log_warning("every user of this machine may %s %s%s, which holds %s: chmod o-rw %s",
+		faults_warn(&l->faults, at, "every user of this machine may %s %s%s, which holds %s: chmod o-rw %s",
 			(st.st_mode & S_IWOTH) != 0 ? "write" : "read", what, path, holds, path);
 }
 
-static bool
-load_auth_file(struct lines *l, const struct config *running, struct error *e)
+/* PgBouncer starts then, too, and says so in these words. */
+static void
+go_without_auth_file(struct lines *l, const struct config *running)
 {
-	const char *path = l->c->auth_file;
-	size_t size;
-
-	if (*path == '\0')
-		return true;
-	char *text = file_read(path, &size, e);
-	if (text == NULL) {
-		log_error("could not open auth_file %s: %s; %s", path, strerror(errno),
-			running == NULL ? "there are no users" : "the users stay as they are");
-		if (running != NULL)
-			keep_running_users(l, running);
-		return true;
-	}
-	warn_if_open("auth_file ", path, "passwords");
-	bool ok = userlist_parse(path, text, size, take_file_user, l, e);
-	file_free(text, size);
-	return ok;
+	faults_warn(&l->faults, FAULTS_KEY(&l->faults, auth_file), "could not open auth_file %s: %s; %s", l->c->auth_file,
+		strerror(errno), running == NULL ? "there are no users" : "the users stay as they are");
+	if (running != NULL)
+		keep_running_users(l, running);
 }
 
 static void
-keep_restart_keys(struct config *c, const struct config *running)
+load_auth_file(struct lines *l, const struct config *running)
 {
+	const char *path = l->c->auth_file;
+	struct error e;
+	size_t size;
+
+	if (*path == '\0')
+		return;
+	char *text = file_read(path, &size, &e);
+	if (text == NULL) {
+		go_without_auth_file(l, running);
+		return;
+	}
+	warn_if_open(l, FAULTS_KEY(&l->faults, auth_file), "auth_file ", path, "passwords");
+	userlist_parse(path, text, size, take_file_user, lines_refused, l);
+	file_free(text, size);
+}
+
+static void
+keep_restart_keys(struct lines *l, const struct config *running)
+{
+	struct config *c = l->c;
 	struct key_walk w = { 0, 0 };
 	char old_text[VALUE_TEXT], new_text[VALUE_TEXT];
 	const struct key *k;
@@ -121,9 +130,9 @@ keep_restart_keys(struct config *c, const struct config *running)
 			continue;
 		const char *old_value = value_print(k, running, old_text);
 		const char *new_value = value_print(k, c, new_text);
-		log_warning("%s stays \"%s\" until the next restart, which makes it \"%s\"",
-			k->name, old_value == NULL ? "" : old_value,
-			new_value == NULL ? "" : new_value);
+		faults_warn(&l->faults, faults_key(&l->faults, k->offset),
+			"%s stays \"%s\" until the next restart, which makes it \"%s\"", k->name,
+			old_value == NULL ? "" : old_value, new_value == NULL ? "" : new_value);
 		value_copy(k, c, running, c->arena);
 	}
 }
@@ -137,8 +146,9 @@ append_name(char *list, size_t size, const char *name)
 }
 
 static void
-warn_of_ignored(const struct config *c, const char *path)
+warn_of_ignored(struct lines *l, const char *path)
 {
+	const struct config *c = l->c;
 	char list[1500] = "";
 	struct key_walk w = { 0, 0 };
 	const struct key *k;
@@ -149,7 +159,7 @@ warn_of_ignored(const struct config *c, const char *path)
 	if (c->npeers > 0)
 		append_name(list, sizeof(list), "[peers]");
 	if (list[0] != '\0')
-		log_warning("%s: this release does not act on %s", path, list);
+		faults_warn(&l->faults, NULL, "%s: this release does not act on %s", path, list);
 }
 
 static const char *
@@ -168,113 +178,140 @@ make_absolute(struct config_arena *arena, const char *path)
 	return copy;
 }
 
-static bool
-check_sections(const struct lines *l, const char *path, struct error *e)
+static void
+check_sections(struct lines *l, const char *path)
 {
-	if (!l->pgbouncer_seen)
-		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
-			"%s: the section [pgbouncer] is missing", path);
-	return l->pgbouncer_seen;
+	struct error e;
+
+	if (l->pgbouncer_seen)
+		return;
+	error_set(&e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "%s: the section [pgbouncer] is missing", path);
+	faults_refuse(&l->faults, NULL, &e);
 }
 
-/* A reload's failure stands in the log in PgBouncer's words, as a line of its own. */
-static bool
-make_from_files(struct config *c, const struct config *running, struct error *e)
+static void
+check_http(struct lines *l)
 {
-	if (contexts_make(c, e))
-		return access_make(c, e);
-	if (running != NULL)
-		log_error("%s", e->message);
-	return false;
+	struct error e;
+
+	if (!http_check(l->c, &e))
+		faults_refuse(&l->faults, FAULTS_KEY(&l->faults, http_listen), &e);
 }
 
 /* PgBouncer loads such a line too; those whom auth_query would have to look up are refused at login. */
 static void
-warn_of_reserved(const struct config *c)
+warn_of_reserved(struct lines *l)
 {
+	const struct config *c = l->c;
+
 	for (size_t i = 0; i <= c->ndatabases; i++) {
 		const struct config_database *d = i < c->ndatabases ? c->databases[i] : c->autodb;
 		if (d != NULL && d->auth_dbname != NULL && config_is_reserved(d->auth_dbname))
-			log_warning("database \"%s\": auth_dbname %s is the console, where auth_query can't run",
-				d->name, d->auth_dbname);
+			faults_warn(&l->faults, lines_place(d),
+				"database \"%s\": auth_dbname %s is the console, where auth_query can't run", d->name, d->auth_dbname);
 	}
 }
 
 static void
-warn_of_secret(const struct lines *l)
+warn_of_secret(struct lines *l)
 {
-	if (l->webhook_secret.file != NULL)
-		warn_if_open("", l->webhook_secret.file, "alert_webhook_secret");
+	const struct ini_place *at = FAULTS_KEY(&l->faults, alert_webhook_secret);
+
+	if (l->c->alert_webhook_secret[0] != '\0' && at != NULL)
+		warn_if_open(l, at, "", at->file, "alert_webhook_secret");
+}
+
+/* Only what is slow is looked at, once it is over. */
+static void
+warn_of_late_alerts(struct lines *l)
+{
+	if (l->c->alert_query_time > 0 && l->c->alert_query_time < l->c->slow_query_threshold)
+		faults_warn(&l->faults, FAULTS_KEY(&l->faults, alert_query_time),
+			"alert_query_time is below slow_query_threshold: there are no alerts on queries between the two");
 }
 
 /* Such a token may do nothing but wait for its database to be there. */
-/* Only what is slow is looked at, once it is over. */
 static void
-warn_of_late_alerts(const struct config *c)
+warn_of_tokens(struct lines *l)
 {
-	if (c->alert_query_time > 0 && c->alert_query_time < c->slow_query_threshold)
-		log_warning("alert_query_time is below slow_query_threshold: there are no alerts on queries between the two");
-}
+	const struct config *c = l->c;
 
-static void
-warn_of_tokens(const struct config *c)
-{
 	for (size_t i = 0; i < c->nhttp_tokens && c->autodb == NULL && c->template == NULL && c->tenant_catalogue[0] == '\0'; i++) {
 		const struct http_token *t = &c->http_tokens[i];
 		if (t->tenant != NULL && config_find_database(c, t->tenant) == NULL)
-			log_warning("token \"%s\" is for the database \"%s\", which is neither in [databases] nor in [tenants]", t->name,
-				t->tenant);
+			faults_warn(&l->faults, NULL,
+				"token \"%s\" is for the database \"%s\", which is neither in [databases] nor in [tenants]",
+				t->name, t->tenant);
 	}
 }
 
-static bool
-check_http(const struct lines *l, struct error *e)
+/* Half of a configuration is odd in many ways that it would not be if it were whole. */
+static void
+warn_of_whole(struct lines *l, const char *path)
 {
-	if (http_check(l->c, e))
-		return true;
-	ini_error_place(e, &l->http_listen);
-	return false;
+	if (l->faults.counts.errors > 0)
+		return;
+	warn_of_no_users(l);
+	warn_of_ignored(l, path);
+	warn_of_reserved(l);
+	warn_of_secret(l);
+	warn_of_tokens(l);
+	warn_of_late_alerts(l);
+	check_tenants(l);
+	check_hosts(l);
+	check_limits(l);
+}
+
+static void
+read_files(struct lines *l, const char *path, const struct config *running)
+{
+	static const struct ini_ops ops = { lines_enter_section, lines_take_pair, true, lines_refused };
+	struct error e;
+
+	if (!ini_read(path, &ops, l, &e)) {
+		faults_refuse(&l->faults, NULL, &e);
+		return;
+	}
+	bool whole = l->faults.counts.errors == 0;
+	check_sections(l, path);
+	if (running != NULL)
+		keep_restart_keys(l, running);
+	load_auth_file(l, running);
+	lines_end(l);
+	if (whole)
+		check_classes(l);
+	check_http(l);
+	contexts_make(l->c, &l->faults);
+	access_make(l->c, &l->faults);
+	warn_of_whole(l, path);
 }
 
 bool
-load_config(struct config *c, const char *path, const struct config *running, struct error *e)
+load_config(struct config *c, const char *path, const struct config *running, struct config_counts *counts, struct error *e)
 {
-	static const struct ini_ops ops = { lines_enter_section, lines_take_pair, true };
 	struct lines l;
 
 	lines_begin(&l, c);
 	c->conffile = make_absolute(c->arena, path);
-	if (!ini_read(path, &ops, &l, e) || !check_sections(&l, path, e))
-		return false;
-	if (running != NULL)
-		keep_restart_keys(c, running);
-	if (!load_auth_file(&l, running, e))
-		return false;
-	lines_end(&l);
-	if (!check_http(&l, e) || !make_from_files(c, running, e))
-		return false;
-	warn_of_no_users(c);
-	warn_of_ignored(c, path);
-	warn_of_reserved(c);
-	warn_of_secret(&l);
-	warn_of_tokens(c);
-	warn_of_late_alerts(c);
-	check_tenants(c);
-	check_hosts(c);
-	check_limits(c);
-	return true;
+	read_files(&l, path, running);
+	if (counts != NULL)
+		*counts = l.faults.counts;
+	return faults_end(&l.faults, e);
 }
 
 bool
 load_text(struct config *c, const char *name, char *text, size_t size, struct error *e)
 {
-	static const struct ini_ops ops = { lines_enter_section, lines_take_pair, false };
+	static const struct ini_ops ops = { lines_enter_section, lines_take_pair, false, lines_refused };
 	struct lines l;
 
 	lines_begin(&l, c);
-	if (!ini_parse(name, text, size, &ops, &l, e) || !check_sections(&l, name, e))
-		return false;
+	l.faults.quiet = true;
+	ini_parse(name, text, size, &ops, &l, e);
+	check_sections(&l, name);
 	lines_end(&l);
 	c->bare = true;
-	return check_http(&l, e) && contexts_make(c, e);
+	check_http(&l);
+	contexts_make(c, &l.faults);
+	return faults_end(&l.faults, e);
 }

@@ -11,8 +11,9 @@
 #include "config/config.h"
 
 /* Fill c, which has an arena, an empty index and nothing else.  false: e (F0000) says what is
- * wrong and where; c may be half filled and is good for config_unref only. */
-bool load_config(struct config *c, const char *path, const struct config *running, struct error *e);
+ * wrong and where, and the log tells all; c may be half filled and is good for config_unref only. */
+bool load_config(struct config *c, const char *path, const struct config *running, struct config_counts *counts,
+	struct error *e);
 
 /* The same from text in memory (cut in place; text[size] must be writable), without %include and
  * auth_file: config_from_text. */

@@ -13,6 +13,8 @@ config_sources = \
 	src/config/contexts.h \
 	src/config/demands.c \
 	src/config/demands.h \
+	src/config/faults.c \
+	src/config/faults.h \
 	src/config/file.c \
 	src/config/file.h \
 	src/config/hosts.c \

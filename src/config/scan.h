@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 
+#define SCAN_BOM "\xef\xbb\xbf"
+
 /* Blank, tab, CR, VT, FF, LF: what separates; a line's LF is cut off before. */
 static inline bool
 scan_is_blank(char c)

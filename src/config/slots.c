@@ -39,10 +39,11 @@ find_or_add(struct slots *s, const struct slot *wanted, struct config_arena *are
 }
 
 size_t
-slots_number(struct slots *s, const struct config_database *d, struct config_arena *arena)
+slots_number(struct slots *s, const struct config_database *d, const struct ini_place *at, struct config_arena *arena)
 {
 	struct slot slot = {
 		.database = d->name,
+		.at = at,
 		.sslmode = d->server_tls_sslmode,
 		.negotiation = d->server_tls_negotiation,
 		.ca_file = d->server_tls_ca_file,

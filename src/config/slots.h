@@ -15,12 +15,14 @@
 
 #include "config/arena.h"
 #include "config/config.h"
+#include "config/ini.h"
 #include "config/lookup.h"
 
 /* What the databases of a slot set themselves; as in struct config_database. */
 struct slot {
 	size_t number;
 	const char *database;	/* the first of them, for messages; NULL: slot 0 */
+	const struct ini_place *at;	/* of its line, or NULL */
 	int sslmode;
 	int negotiation;
 	const char *ca_file, *cert_file, *key_file;
@@ -31,8 +33,8 @@ struct slots {
 	struct lookup by_text;
 };
 
-/* The slot of this database, made if it is the first.  Its strings are borrowed. */
-size_t slots_number(struct slots *s, const struct config_database *d, struct config_arena *arena);
+/* The slot of this database, made if it is the first.  Its strings are borrowed, and so is at, which may be NULL. */
+size_t slots_number(struct slots *s, const struct config_database *d, const struct ini_place *at, struct config_arena *arena);
 
 /* Are these what the database sets itself? */
 bool slot_fits(const struct slot *slot, const struct config_database *d);

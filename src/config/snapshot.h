@@ -26,13 +26,13 @@
 struct config_index {
 	atomic_int refs;
 	struct config_arena *arena;
-	struct lookup databases; /* struct config_database; without "*" */
+	struct lookup databases; /* struct lines_database; without "*" */
 	struct lookup users;	/* struct config_user */
 	struct lookup peers;	/* struct config_peer, by number without leading zeros */
-	struct lookup certificates; /* struct tls_certificate, by host */
+	struct lookup certificates; /* struct lines_certificate, by host */
 	struct lookup tokens;	/* struct http_token, by name */
 	struct lookup token_hashes; /* the same, by the hash in hex */
-	struct lookup tenants;	/* struct lines_tenant; without "*" */
+	struct lookup tenants;	/* struct lines_database; without "*" */
 	struct lookup hosts;	/* struct hosts_line, by host_key */
 	struct lookup limits;	/* struct config_limit_line, by limit_key */
 	bool limit_bits[129];	/* lengths of networks in limits */

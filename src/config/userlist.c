@@ -4,7 +4,6 @@
 
 #include "auth/secret.h"
 #include "base/sqlstate.h"
-#include "config/ini.h"
 #include "config/scan.h"
 
 static bool
@@ -41,27 +40,25 @@ parse_line(char *p, userlist_fn *fn, void *arg, struct error *e)
 	return true;
 }
 
-bool
-userlist_parse(const char *name, char *text, size_t size, userlist_fn *fn, void *arg,
-	struct error *e)
+void
+userlist_parse(const char *name, char *text, size_t size, userlist_fn *fn, userlist_refused_fn *refused, void *arg)
 {
 	struct ini_place at = { name, 0 };
 	char *end = text + size;
+	struct error e;
+	bool good = true;
 
 	*end = '\0';
-	for (char *line = text; line < end;) {
+	if (size >= strlen(SCAN_BOM) && memcmp(text, SCAN_BOM, strlen(SCAN_BOM)) == 0)
+		text += strlen(SCAN_BOM);
+	for (char *line = text; line < end && good;) {
 		char *eol = memchr(line, '\n', (size_t)(end - line));
 		eol = eol == NULL ? end : eol;
 		*eol = '\0';
 		at.line++;
-		bool ok = strlen(line) != (size_t)(eol - line)
-			? refuse(e, "the line holds a zero byte: is this a text file?")
-			: parse_line(line, fn, arg, e);
-		if (!ok) {
-			ini_error_place(e, &at);
-			return false;
-		}
+		good = strlen(line) == (size_t)(eol - line) || refuse(&e, "the line holds a zero byte: is this a text file?");
+		if (!good || !parse_line(line, fn, arg, &e))
+			refused(arg, &at, &e);
 		line = eol + 1;
 	}
-	return true;
 }

@@ -151,7 +151,7 @@ reload(void *arg, console_done_fn *done, void *done_arg)
 	log_info("reading configuration again from %s", k->path);
 	log_reopen();
 	monitor_reopen(k->monitor);
-	c = config_load(k->path, k->config, &e);
+	c = config_load(k->path, k->config, NULL, &e);
 	if (c == NULL) {
 		log_error("configuration not changed: %s", e.message);
 		done(done_arg, &e);

@@ -49,7 +49,7 @@ static const struct config *
 load(const struct options *o)
 {
 	struct error e;
-	const struct config *c = config_load(o->config_path, NULL, &e);
+	const struct config *c = config_load(o->config_path, NULL, NULL, &e);
 
 	if (c == NULL)
 		fail(&e);

@@ -84,13 +84,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		named.text++;
 		named.size--;
 	}
-	h = hba_parse("hba", (const char *)data, first, read_named, &named, &e);
+	h = hba_parse("hba", (const char *)data, first, read_named, NULL, &named, &e);
 	if (h != NULL)
 		ask(h);
 	else if (strcmp(e.sqlstate, "F0000") != 0)
 		abort();
 	hba_free(&h);
-	i = ident_parse("ident", (const char *)data, first, &e);
+	i = ident_parse("ident", (const char *)data, first, NULL, NULL, &e);
 	if (ident_allows(i, "m", "s", "u") && !ident_has_map(i, "m"))
 		abort();
 	ident_free(&i);

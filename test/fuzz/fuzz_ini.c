@@ -30,14 +30,21 @@ take_key(void *arg, const char *key, const char *value, const char *def, bool ch
 }
 
 static void
-parse_users(const uint8_t *data, size_t size, size_t *sum, struct error *e)
+see_refused(void *arg, const struct ini_place *at, const struct error *e)
+{
+	(void)arg;
+	if (at->line < 1 || e->message[0] == '\0')
+		abort();
+}
+
+static void
+parse_users(const uint8_t *data, size_t size, size_t *sum)
 {
 	char *text = memory_alloc(size + 1);
 
 	if (size > 0)
 		memcpy(text, data, size);
-	if (!userlist_parse("u", text, size, take_user, sum, e) && e->message[0] == '\0')
-		abort();
+	userlist_parse("u", text, size, take_user, see_refused, sum);
 	free(text);
 }
 
@@ -123,7 +130,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	log_set_stderr(false);
 	if (size > 0 && data[0] == 'u')
-		parse_users(data + 1, size - 1, &sum, &e);
+		parse_users(data + 1, size - 1, &sum);
 	else
 		load_ini(data, size, &sum, &e);
 	return 0;

@@ -13,7 +13,7 @@ static struct hba *
 parse(const char *text)
 {
 	struct error e = { .message = "" };
-	struct hba *h = hba_parse("hba", text, strlen(text), NULL, NULL, &e);
+	struct hba *h = hba_parse("hba", text, strlen(text), NULL, NULL, NULL, &e);
 
 	cr_assert_not_null(h, "%s", e.message);
 	return h;
@@ -415,7 +415,7 @@ Test(hba, says_where_and_what_is_wrong)
 {
 	for (size_t i = 0; i < lengthof(refused); i++) {
 		struct error e = { .message = "" };
-		struct hba *h = hba_parse("hba", refused[i].text, strlen(refused[i].text), NULL, NULL, &e);
+		struct hba *h = hba_parse("hba", refused[i].text, strlen(refused[i].text), NULL, NULL, NULL, &e);
 
 		cr_expect_null(h, "%s", refused[i].text);
 		cr_expect_str_eq(e.message, refused[i].message);
@@ -429,7 +429,7 @@ Test(hba, refuses_zero_bytes)
 	static const char text[] = "local all all trust\nlocal all a\0b trust\n";
 	struct error e;
 
-	cr_expect_null(hba_parse("hba", text, sizeof(text) - 1, NULL, NULL, &e));
+	cr_expect_null(hba_parse("hba", text, sizeof(text) - 1, NULL, NULL, NULL, &e));
 	cr_expect_str_eq(e.message, "hba:2: the line holds a zero byte: is this a text file?");
 }
 
@@ -446,7 +446,7 @@ Test(hba, survives_every_cut)
 		struct hba *h;
 
 		memcpy(exact, text, n);
-		h = hba_parse("hba", exact, n, NULL, NULL, &e);
+		h = hba_parse("hba", exact, n, NULL, NULL, NULL, &e);
 		hba_free(&h);
 		free(exact);
 	}
@@ -546,7 +546,7 @@ Test(hba_file, stands_for_its_words)
 	for (size_t i = 0; i < lengthof(included); i++) {
 		struct error e = { .message = "" };
 		struct asker a = { .stop = NULL };
-		struct hba *h = hba_parse("main", included[i].text, strlen(included[i].text), read_file, &a, &e);
+		struct hba *h = hba_parse("main", included[i].text, strlen(included[i].text), read_file, NULL, &a, &e);
 
 		cr_assert_not_null(h, "row %zu: %s", i, e.message);
 		cr_expect_eq(find_line(h, included[i].database, "u", "unix"), included[i].line, "row %zu", i);
@@ -570,7 +570,7 @@ Test(hba_file, knows_where_it_is)
 		struct asker a = { .stop = "deeper" };
 		struct error e = { .message = "" };
 
-		cr_expect_null(hba_parse(froms[i][0], text, strlen(text), read_file, &a, &e));
+		cr_expect_null(hba_parse(froms[i][0], text, strlen(text), read_file, NULL, &a, &e));
 		cr_expect_str_eq(a.from, froms[i][1]);
 		cr_expect_eq(strncmp(e.message, froms[i][1], strlen(froms[i][1])), 0, "%s", e.message);
 	}
@@ -594,7 +594,7 @@ Test(hba_file, is_bounded)
 		struct error e = { .message = "" };
 		struct asker a = { .stop = NULL };
 
-		cr_expect_null(hba_parse("main", bad_files[i].text, strlen(bad_files[i].text), read_file, &a, &e));
+		cr_expect_null(hba_parse("main", bad_files[i].text, strlen(bad_files[i].text), read_file, NULL, &a, &e));
 		cr_expect_str_eq(e.message, bad_files[i].message);
 	}
 }

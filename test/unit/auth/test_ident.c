@@ -40,7 +40,7 @@ static const struct {
 Test(ident, allows_what_an_entry_says)
 {
 	struct error e = { .message = "" };
-	struct ident *i = ident_parse("ident", MAPS, strlen(MAPS), &e);
+	struct ident *i = ident_parse("ident", MAPS, strlen(MAPS), NULL, NULL, &e);
 
 	cr_assert_not_null(i, "%s", e.message);
 	for (size_t k = 0; k < lengthof(questions); k++) {
@@ -82,7 +82,7 @@ Test(ident, says_where_and_what_is_wrong)
 	for (size_t k = 0; k < lengthof(refused); k++) {
 		struct error e = { .message = "" };
 
-		cr_expect_null(ident_parse("ident", refused[k].text, strlen(refused[k].text), &e));
+		cr_expect_null(ident_parse("ident", refused[k].text, strlen(refused[k].text), NULL, NULL, &e));
 		cr_expect_str_eq(e.message, refused[k].message);
 		cr_expect_str_eq(e.sqlstate, "F0000");
 	}
@@ -96,7 +96,7 @@ Test(ident, survives_every_cut)
 		struct ident *i;
 
 		memcpy(exact, MAPS, n);
-		i = ident_parse("ident", exact, n, &e);
+		i = ident_parse("ident", exact, n, NULL, NULL, &e);
 		ident_free(&i);
 		free(exact);
 	}

@@ -61,7 +61,7 @@ files_reload(const char *text, const struct config *running)
 	struct error e;
 
 	files_write("t.ini", text);
-	const struct config *c = config_load("t.ini", running, &e);
+	const struct config *c = config_load("t.ini", running, NULL, &e);
 	cr_assert_not_null(c, "%s", e.message);
 	return c;
 }
@@ -78,7 +78,7 @@ files_refuse_reload(const char *text, const struct config *running, const char *
 	struct error e;
 
 	files_write("t.ini", text);
-	cr_assert_null(config_load("t.ini", running, &e), "\"%s\" was taken", text);
+	cr_assert_null(config_load("t.ini", running, NULL, &e), "\"%s\" was taken", text);
 	cr_assert_str_eq(e.sqlstate, "F0000");
 	cr_assert_eq(strncmp(e.message, message, strlen(message)), 0, "\"%s\" gave \"%s\"", text,
 		e.message);

@@ -49,15 +49,15 @@ Test(access, errors)
 	static const struct {
 		const char *hba, *ident, *text, *message;
 	} cases[] = {
-		{ NULL, NULL, "[pgbouncer]\nauth_type = hba\n", "auth_type hba needs an auth_hba_file" },
-		{ NULL, NULL, HBA, "could not read \"hba.conf\": No such file or directory" },
+		{ NULL, NULL, "[pgbouncer]\nauth_type = hba\n", "t.ini:2: auth_type hba needs an auth_hba_file" },
+		{ NULL, NULL, HBA, "t.ini:3: could not read \"hba.conf\": No such file or directory" },
 		{ "local all all trust\nlocal all all magic\n", NULL, HBA, "hba.conf:2: " },
 		{ "local all all trust\n", NULL, HBA "auth_ident_file = ident.conf\n",
-			"could not read \"ident.conf\": No such file or directory" },
+			"t.ini:4: could not read \"ident.conf\": No such file or directory" },
 		{ "local all all trust\n", "m a b\n\nm\n", HBA "auth_ident_file = ident.conf\n", "ident.conf:3: " },
 		{ NULL, "m\n", "[pgbouncer]\nauth_type = any\nauth_ident_file = ident.conf\n", "ident.conf:1: " },
 		{ NULL, NULL, "[pgbouncer]\nauth_type = cert\n",
-			"auth_type cert needs client_tls_sslmode verify-ca or verify-full" },
+			"t.ini:2: auth_type cert needs client_tls_sslmode verify-ca or verify-full" },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -71,15 +71,34 @@ Test(access, errors)
 	}
 }
 
+Test(access, all_lines_that_are_wrong_are_told)
+{
+	struct config_counts counts;
+	struct error e;
+
+	files_write("hba.conf", "local all all magic\nlocal all all trust\nlocal \"all all trust\nhost all all x trust\n");
+	files_write("ident.conf", "m\nm a b\n\"m a b\nm /a b\n");
+	files_write("t.ini", HBA "auth_ident_file = ident.conf\n");
+	cr_assert_null(config_load("t.ini", NULL, &counts, &e));
+	cr_expect_eq(counts.errors, 6);
+	cr_expect_eq(files_logged("ERROR ident.conf:1: the system's name is missing"), 1);
+	cr_expect_eq(files_logged("ERROR ident.conf:3: a closing quote is missing"), 1);
+	cr_expect_eq(files_logged("ERROR ident.conf:4: the system's name is a regular expression"), 1);
+	cr_expect_eq(files_logged("ERROR hba.conf:1: \"magic\" is no method"), 1);
+	cr_expect_eq(files_logged("ERROR hba.conf:3: a closing quote is missing"), 1);
+	cr_expect_eq(files_logged("ERROR hba.conf:4: \"x\" is no IP address"), 1);
+	cr_expect_eq(files_logged("ERROR"), 6);
+}
+
 /* Whether they were built in decides which of the two messages it is. */
 Test(access, ldap)
 {
 	bool built_in = identity_has_ldap();
 
 	files_refuse("[pgbouncer]\nauth_type = ldap\n",
-		built_in ? "auth_type ldap needs auth_ldap_options" : "ldap is not built in");
+		built_in ? "t.ini:2: auth_type ldap needs auth_ldap_options" : "t.ini:2: ldap is not built in");
 	files_refuse("[pgbouncer]\nauth_type = ldap\nauth_ldap_options = ldapmagic=1\n",
-		built_in ? "auth_ldap_options: " : "ldap is not built in");
+		built_in ? "t.ini:2: auth_ldap_options: " : "t.ini:2: ldap is not built in");
 	files_write("hba.conf", "local all all trust\nhost all all all ldap ldapmagic=1\n");
 	files_refuse(HBA, built_in ? "hba.conf:2: there is no LDAP option" : "hba.conf:2: ldap is not built in");
 	if (!built_in)
@@ -101,7 +120,7 @@ Test(access, pam)
 
 	files_write("hba.conf", "local all all pam\n");
 	if (!identity_has_pam()) {
-		files_refuse(text, "pam is not built in");
+		files_refuse(text, "t.ini:2: pam is not built in");
 		files_refuse(HBA, "hba.conf:1: pam is not built in");
 		return;
 	}
@@ -119,7 +138,7 @@ Test(access, what_lets_nobody_in_is_warned_of)
 	const struct config *c = files_load(HBA "auth_ident_file = ident.conf\n");
 
 	cr_assert_eq(files_logged("WARNING hba.conf:2: map \"other\" is not in auth_ident_file"), 1);
-	cr_assert_eq(files_logged("WARNING hba.conf: rules with cert let nobody in"), 1);
+	cr_assert_eq(files_logged("WARNING hba.conf:3: rules with cert let nobody in"), 1);
 	cr_assert_eq(files_logged("WARNING"), 2);
 	config_unref(&c);
 	c = files_load(HBA);

@@ -232,11 +232,70 @@ Test(config, errors)
 		files_refuse(cases[i].text, cases[i].message);
 }
 
+/* One wrong line is no reason to hide the next one, in whatever file it is. */
+Test(config, all_that_is_wrong_is_told)
+{
+	struct config_counts counts;
+	struct error e;
+
+	files_write("t.ini", "stray = 1\nstray = 2\n[pgbouncer]\nauth_file = users.txt\nno_such = 1\n%include more.ini\n"
+			     "pool_mode = x\nclient_tls_sslmode = require\n[nowhere]\na = b\n[databases]\nd = port=y\n"
+			     "d = host=h\nd = host=h\n");
+	files_write("more.ini", "listen_port = many\n%include none.ini\n");
+	files_write("users.txt", "\"a\"\nb\n");
+	chmod("users.txt", 0600);
+	cr_assert_null(config_load("t.ini", NULL, &counts, &e));
+	cr_expect_str_eq(e.message, "t.ini:1: \"stray\" stands before the first [section]");
+	cr_expect_str_eq(e.hint, "There are 9 more errors: see the log.");
+	cr_expect_eq(counts.errors, 10);
+	cr_expect_eq(counts.warnings, 1);
+	cr_expect_eq(files_logged("ERROR t.ini:1: \"stray\" stands before"), 1);
+	cr_expect_eq(files_logged("ERROR t.ini:5: unknown key \"no_such\""), 1);
+	cr_expect_eq(files_logged("ERROR more.ini:1: invalid value \"many\" for listen_port"), 1);
+	cr_expect_eq(files_logged("ERROR more.ini:2: could not read \"none.ini\": No such file"), 1);
+	cr_expect_eq(files_logged("ERROR t.ini:7: invalid value \"x\" for pool_mode"), 1);
+	cr_expect_eq(files_logged("ERROR t.ini:9: unknown section [nowhere]"), 1);
+	cr_expect_eq(files_logged("ERROR t.ini:12: invalid value \"y\" for port"), 1);
+	cr_expect_eq(files_logged("ERROR users.txt:1: the password must follow"), 1);
+	cr_expect_eq(files_logged("ERROR users.txt:2: a line must read"), 1);
+	cr_expect_eq(files_logged("ERROR t.ini:8: TLS setup failed: client_tls_sslmode require needs"), 1);
+	cr_expect_eq(files_logged("WARNING t.ini:14: database \"d\" is there already, at t.ini:13; this later line counts"), 1);
+}
+
+Test(config, a_hundred_errors_and_warnings_are_told)
+{
+	struct config_counts counts;
+	struct error e;
+	FILE *f = fopen("t.ini", "w");
+
+	fputs("[pgbouncer]\nauth_type = any\n[databases]\nd =\n", f);
+	for (int i = 0; i < 250; i++)
+		fputs("d =\nbad = port=x\n", f);
+	fclose(f);
+	cr_assert_null(config_load("t.ini", NULL, &counts, &e));
+	cr_expect_eq(counts.errors, 250);
+	cr_expect_eq(counts.warnings, 250);
+	cr_expect_eq(files_logged("invalid value \"x\" for port"), 100);
+	cr_expect_eq(files_logged("is there already"), 100);
+	cr_expect_eq(files_logged("ERROR and 150 more errors"), 1);
+	cr_expect_eq(files_logged("WARNING and 150 more warnings"), 1);
+}
+
+/* What the values of both files are is not known, so what is odd about them neither. */
+Test(config, the_whole_is_judged_only_if_its_parts_are_right)
+{
+	files_refuse("[pgbouncer]\nauth_type = trust\nno_such = 1\n", "t.ini:3: unknown key");
+	cr_expect_eq(files_logged("WARNING"), 0);
+	files_refuse("[pgbouncer]\nserver_tls_ca_file = none\nserver_tls_sslmode = verify-ca\ntenant_catalogue = host=x\n",
+		"t.ini:2: TLS setup failed: for servers: could not load CA file \"none\"");
+	cr_expect_eq(files_logged("could not load CA file"), 1, "one key is one error, however many need it");
+}
+
 Test(config, a_missing_file_is_named)
 {
 	struct error e;
 
-	cr_assert_null(config_load("none.ini", NULL, &e));
+	cr_assert_null(config_load("none.ini", NULL, NULL, &e));
 	cr_assert_str_eq(e.message, "could not read \"none.ini\": No such file or directory");
 }
 
@@ -349,7 +408,7 @@ Test(config, a_missing_auth_file_leaves_no_users_at_start)
 	const struct config *c = files_load("[pgbouncer]\nauth_file = none.txt\n");
 
 	cr_assert_eq(c->nusers, 0);
-	cr_assert_eq(files_logged("ERROR could not open auth_file none.txt: No such file"), 1);
+	cr_assert_eq(files_logged("WARNING t.ini:2: could not open auth_file none.txt: No such file"), 1);
 	config_unref(&c);
 }
 
@@ -378,7 +437,7 @@ Test(config, no_auth_file_is_warned_of_where_one_is_needed)
 	};
 	const struct config *c = files_load("[pgbouncer]\nauth_type = trust\n");
 
-	cr_assert_eq(files_logged("WARNING auth_type trust needs an auth_file"), 1);
+	cr_assert_eq(files_logged("WARNING t.ini:2: auth_type trust needs an auth_file"), 1);
 	config_unref(&c);
 	for (size_t i = 0; i < sizeof(fine) / sizeof(fine[0]); i++) {
 		c = files_load(fine[i]);
@@ -418,8 +477,8 @@ Test(config, the_console_as_a_databases_auth_dbname_is_warned_of)
 		"[pgbouncer]\nauth_type = any\n[databases]\na = auth_dbname=pgbouncer\n* = auth_dbname=pgusher\n");
 
 	cr_assert_str_eq(c->databases[0]->auth_dbname, "pgbouncer");
-	cr_assert_eq(files_logged("WARNING database \"a\": auth_dbname pgbouncer is the console"), 1);
-	cr_assert_eq(files_logged("WARNING database \"*\": auth_dbname pgusher is the console"), 1);
+	cr_assert_eq(files_logged("WARNING t.ini:4: database \"a\": auth_dbname pgbouncer is the console"), 1);
+	cr_assert_eq(files_logged("WARNING t.ini:5: database \"*\": auth_dbname pgusher is the console"), 1);
 	cr_assert_eq(files_logged("cannot use the reserved"), 0);
 	config_unref(&c);
 }
@@ -549,7 +608,7 @@ Test(config, ten_thousand_databases_cost_less_than_512_bytes_each)
 			"password=0123456789abcdef0123456789abcdef\n",
 			i, i % 20, i, i);
 	fclose(f);
-	const struct config *c = config_load("t.ini", NULL, &e);
+	const struct config *c = config_load("t.ini", NULL, NULL, &e);
 	cr_assert_not_null(c, "%s", e.message);
 	cr_assert_eq(c->ndatabases, 10000);
 	cr_assert_lt(arena_size(c->index->arena), 10000 * 512);

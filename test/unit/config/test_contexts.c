@@ -97,19 +97,19 @@ Test(contexts, what_clients_need_is_said)
 		const char *settings, *message;
 	} cases[] = {
 		{ "client_tls_sslmode = allow\n",
-			"TLS setup failed: client_tls_sslmode allow needs client_tls_key_file and client_tls_cert_file" },
+			"t.ini:3: TLS setup failed: client_tls_sslmode allow needs client_tls_key_file and client_tls_cert_file" },
 		{ "client_tls_sslmode = require\nclient_tls_key_file = {a.key}\n",
-			"TLS setup failed: client_tls_sslmode require needs client_tls_key_file and" },
+			"t.ini:3: TLS setup failed: client_tls_sslmode require needs client_tls_key_file and" },
 		{ "client_tls_sslmode = verify-ca\n" PAIR,
-			"TLS setup failed: client_tls_sslmode verify-ca needs client_tls_ca_file" },
+			"t.ini:3: TLS setup failed: client_tls_sslmode verify-ca needs client_tls_ca_file" },
 		{ "client_tls_sslmode = require\nclient_tls_key_file = {a.key}\nclient_tls_cert_file = {none}\n",
-			"TLS setup failed: " },
+			"t.ini:5: TLS setup failed: " },
 		{ "client_tls_sslmode = require\nclient_tls_key_file = {b.key}\nclient_tls_cert_file = {a.crt}\n",
-			"TLS setup failed: " },
+			"t.ini:4: TLS setup failed: " },
 		{ "client_tls_sslmode = require\nclient_tls13_ciphers = unknown\n" PAIR,
-			"TLS setup failed: failed to set the TLSv1.3 cipher suites" },
+			"t.ini:4: TLS setup failed: failed to set the TLSv1.3 cipher suites" },
 		{ "client_tls_sslmode = require\n" PAIR "[tls_certificates]\nx = cert_file={b.crt} key_file={none}\n",
-			"TLS setup failed: " },
+			"t.ini:7: TLS setup failed: " },
 	};
 	char text[400];
 
@@ -125,7 +125,7 @@ Test(contexts, a_missing_file_is_named)
 
 	files_write("t.ini", with_paths(ANY "client_tls_sslmode = require\nclient_tls_key_file = {a.key}\n"
 					    "client_tls_cert_file = gone.crt\n"));
-	cr_assert_null(config_load("t.ini", NULL, &e));
+	cr_assert_null(config_load("t.ini", NULL, NULL, &e));
 	cr_assert_not_null(strstr(e.message, "gone.crt"), "%s", e.message);
 	cr_assert_not_null(strstr(e.message, "No such file or directory"), "%s", e.message);
 }
@@ -139,8 +139,8 @@ Test(contexts, a_reload_reads_the_files_anew)
 	cr_assert_neq(c->client_tls, old->client_tls);
 	config_unref(&c);
 	certs_write("a.crt", "nonsense");
-	files_refuse_reload(with_paths(text), old, "TLS setup failed: ");
-	cr_assert_eq(files_logged("ERROR TLS setup failed: "), 1, "PgBouncer's users look for this line");
+	files_refuse_reload(with_paths(text), old, "t.ini:4: TLS setup failed: ");
+	cr_assert_eq(files_logged("ERROR t.ini:4: TLS setup failed: "), 1, "PgBouncer's users look for this line");
 	cr_assert_not_null(old->client_tls);
 	config_unref(&old);
 }
@@ -274,7 +274,7 @@ Test(contexts, equal_databases_share_one)
 	for (int i = 0; i < 10000; i++)
 		fprintf(f, "plain_%d =\nmine_%d = server_tls_sslmode=%s\n", i, i, i % 2 ? "require" : "disable");
 	fclose(f);
-	const struct config *c = config_load("t.ini", NULL, &e);
+	const struct config *c = config_load("t.ini", NULL, NULL, &e);
 	cr_assert_not_null(c, "%s", e.message);
 	cr_assert_eq(c->servers->n, 3);
 	for (int i = 2; i < 10000; i += 777) {
@@ -312,20 +312,20 @@ Test(contexts, what_servers_need_is_said)
 		const char *text, *message;
 	} cases[] = {
 		{ ANY "server_tls_sslmode = verify-full\n",
-			"TLS setup failed: for servers: server_tls_sslmode verify-full needs server_tls_ca_file" },
+			"t.ini:3: TLS setup failed: for servers: server_tls_sslmode verify-full needs server_tls_ca_file" },
 		{ ANY "[databases]\na =\nb = server_tls_sslmode=verify-ca\n",
-			"TLS setup failed: for servers of database \"b\": server_tls_sslmode verify-ca needs" },
+			"t.ini:5: TLS setup failed: for servers of database \"b\": server_tls_sslmode verify-ca needs" },
 		{ ANY "[databases]\na = server_tls_cert_file={a.crt}\n",
-			"TLS setup failed: for servers of database \"a\": server_tls_cert_file needs server_tls_key_file" },
+			"t.ini:4: TLS setup failed: for servers of database \"a\": server_tls_cert_file needs server_tls_key_file" },
 		{ ANY "[databases]\n* = server_tls_cert_file={a.crt} server_tls_key_file={b.key}\n",
-			"TLS setup failed: for servers of database \"*\": " },
+			"t.ini:4: TLS setup failed: for servers of database \"*\": " },
 		{ ANY "[databases]\na = server_tls_ca_file={none}\n",
-			"TLS setup failed: for servers of database \"a\": " },
+			"t.ini:4: TLS setup failed: for servers of database \"a\": " },
 		{ ANY "server_tls_negotiation = direct\n",
-			"TLS setup failed: for servers: server_tls_negotiation direct needs server_tls_sslmode require" },
+			"t.ini:3: TLS setup failed: for servers: server_tls_negotiation direct needs server_tls_sslmode require" },
 		{ ANY "[databases]\na = server_tls_sslmode=require server_tls_negotiation=direct\n"
 		      "b = server_tls_negotiation=direct\n",
-			"TLS setup failed: for servers of database \"b\": server_tls_negotiation direct needs" },
+			"t.ini:5: TLS setup failed: for servers of database \"b\": server_tls_negotiation direct needs" },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)

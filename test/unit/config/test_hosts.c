@@ -115,10 +115,11 @@ Test(hosts, what_is_odd_is_told)
 					    "[hosts]\none=max_connections=8 admin_reserve=2\ntwo=max_connections=4\n"
 					    "three=max_connections=1\none=max_connections=8 admin_reserve=2\n*=max_connections=1\n");
 
-	cr_expect_eq(files_logged("host one:5432: min_pool_size of its databases keeps 7 connections, but there are 6"), 1);
+	cr_expect_eq(files_logged("host one:5432: min_pool_size of its databases keeps 7 connections, but there are 5"), 1);
 	cr_expect_eq(files_logged("host two:"), 0);
 	cr_expect_eq(files_logged("host three:5432: no database is there"), 1);
 	cr_expect_eq(files_logged("host \"one\" is there already"), 1);
-	cr_expect_eq(files_logged("host *"), 0);
+	cr_expect_eq(files_logged("host three:5432: max_connections=1 leaves none for cancel requests"), 1);
+	cr_expect_eq(files_logged("host *: max_connections=1"), 1);
 	config_unref(&c);
 }

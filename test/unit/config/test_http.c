@@ -169,10 +169,10 @@ load_pair(const struct config *running)
 Test(http, certificate_and_key_go_together)
 {
 	files_refuse(ANY "http_tls_cert_file = a\n",
-		"TLS setup failed: http_tls_cert_file and http_tls_key_file go together");
-	files_refuse(ANY "http_tls_key_file = a\n", "TLS setup failed: http_tls_cert_file and");
+		"t.ini:3: TLS setup failed: http_tls_cert_file and http_tls_key_file go together");
+	files_refuse(ANY "http_tls_key_file = a\n", "t.ini:3: TLS setup failed: http_tls_cert_file and");
 	files_refuse(ANY "http_tls_cert_file = /none.crt\nhttp_tls_key_file = /none.key\n",
-		"TLS setup failed: for HTTP: ");
+		"t.ini:3: TLS setup failed: for HTTP: ");
 	const struct config *c = files_load(ANY);
 	cr_assert_null(c->http_tls);
 	config_unref(&c);
@@ -425,7 +425,7 @@ Test(http, a_secret_that_everybody_may_read_is_warned_of)
 	chmod("secret.ini", 0644);
 	c = files_load(text);
 	config_unref(&c);
-	cr_assert_eq(files_logged("WARNING every user of this machine may read secret.ini, which holds "
+	cr_assert_eq(files_logged("WARNING secret.ini:2: every user of this machine may read secret.ini, which holds "
 				  "alert_webhook_secret: chmod o-rw secret.ini"), 1);
 	files_write("secret.ini", "[pgbouncer]\nalert_webhook_secret =\n");
 	c = files_load(text);

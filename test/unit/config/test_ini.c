@@ -50,7 +50,7 @@ see_pair(void *arg, char *key, char *value, const struct ini_place *at, struct e
 	return true;
 }
 
-static const struct ini_ops ops = { see_section, see_pair, true };
+static const struct ini_ops ops = { see_section, see_pair, true, NULL };
 
 static bool
 parse(const char *text, size_t size, struct seen *s, struct error *e)
@@ -149,7 +149,7 @@ Test(ini, says_what_is_wrong_and_where)
 
 Test(ini, includes_can_be_switched_off)
 {
-	struct ini_ops closed = { see_section, see_pair, false };
+	struct ini_ops closed = { see_section, see_pair, false, NULL };
 	char text[] = "%include /etc/passwd";
 	struct seen s = { .text = "" };
 	struct error e;
@@ -243,8 +243,78 @@ Test(ini, includes_have_a_depth, .init = enter_dir, .fini = leave_dir)
 
 	write_file("loop.ini", "%include loop.ini\n");
 	cr_assert_not(ini_read("loop.ini", &ops, &s, &e));
-	cr_assert_not_null(strstr(e.message, "more than 10 files include each other"), "%s",
-		e.message);
+	cr_assert_str_eq(e.message, "loop.ini:1: %include \"loop.ini\": that is this file, or one that includes it");
+
+	write_file("loop.ini", "%include ./loop.ini\n");
+	write_file("turn.ini", "%include ././loop.ini\n");
+	write_file("loop.ini", "%include turn.ini\n");
+	cr_assert_not(ini_read("loop.ini", &ops, &s, &e));
+	cr_assert_eq(strncmp(e.message, "././loop.ini:1: %include \"turn.ini\": that is this", 45), 0, "%s", e.message);
+
+	write_file("10.ini", "%include 11.ini\n");
+	write_file("11.ini", "k = v\n");
+	cr_assert_not(ini_read("0.ini", &ops, &s, &e));
+	cr_assert_eq(strncmp(e.message, "10.ini:1: %include \"11.ini\": more than 10 files include", 54), 0, "%s", e.message);
+}
+
+/* --- with somebody who wants to know of all errors --- */
+
+static void
+see_refused(void *arg, const struct ini_place *at, const struct error *e)
+{
+	append(arg, "!A:N B", at->file, e->message, at->line);
+}
+
+static const struct ini_ops all_ops = { see_section, see_pair, true, see_refused };
+
+Test(ini, the_reading_goes_on_behind_what_is_wrong, .init = enter_dir, .fini = leave_dir)
+{
+	struct seen s = { .text = "", .refuse = "bad" };
+	struct error e;
+
+	write_file("main.ini", "[a]\nbad = 1\nk = 2\n%include more.ini\n%include none.ini\n%include main.ini\nbad = 3\nl = 4\n");
+	write_file("more.ini", "[b]\nbad = 1\nm = 5\n");
+	cr_assert(ini_read("main.ini", &all_ops, &s, &e));
+	cr_assert_str_eq(s.text, "[a]@1|!main.ini:2 refused bad|k=2@3|[b]@1|!more.ini:2 refused bad|m=5@3|"
+		"!main.ini:5 could not read \"none.ini\": No such file or directory|"
+		"!main.ini:6 %include \"main.ini\": that is this file, or one that includes it|!main.ini:7 refused bad|l=4@8");
+	cr_assert_not(ini_read("none.ini", &all_ops, &s, &e));
+	cr_assert_str_eq(e.message, "could not read \"none.ini\": No such file or directory");
+}
+
+/* What follows is meant for it, and would be wrong in any other. */
+Test(ini, a_section_without_its_bracket_is_entered)
+{
+	char text[] = "[a \nk = 1\n";
+	struct seen s = { .text = "" };
+	struct error e;
+
+	cr_assert(ini_parse("t", text, strlen(text), &all_ops, &s, &e));
+	cr_assert_str_eq(s.text, "[a]@1|!t:1 the section's name has no closing \"]\"|k=1@2");
+}
+
+/* Each of its lines would be as wrong. */
+Test(ini, what_is_no_text_is_told_once)
+{
+	static const struct {
+		const char *text;
+		size_t size;
+		const char *seen;
+	} cases[] = {
+		{ "a\0b\nc\0d\n", 8, "!t:1 the line holds a zero byte: is this a text file?" },
+		{ "\xff\xfe[\0a\0]\0\n\0", 10, "!t:1 the file is UTF-16: save it as UTF-8" },
+		{ "\xfe\xff\0[\0a\0]\0\n", 10, "!t:1 the file is UTF-16: save it as UTF-8" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct seen s = { .text = "" };
+		char text[20];
+		struct error e;
+
+		memcpy(text, cases[i].text, cases[i].size);
+		cr_expect(ini_parse("t", text, cases[i].size, &all_ops, &s, &e));
+		cr_expect_str_eq(s.text, cases[i].seen);
+	}
 }
 
 /* Ten levels of a hundred includes each would be 10^20 files. */

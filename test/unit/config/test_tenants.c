@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "config/config.h"
@@ -16,7 +17,8 @@ TestSuite(tenants, .init = files_begin, .fini = files_end);
 	"[tenants]\n"                       \
 	"acme = pool_size=7\n"              \
 	"beta = host=own port=5433 dbname=b\n" \
-	"* = host=pg-{shard}.internal dbname=tenant_{tenant} user=app pool_size=auto weight=2 limits=gold\n"
+	"* = host=pg-{shard}.internal dbname=tenant_{tenant} user=app pool_size=auto weight=2 limits=gold\n" \
+	"[limits]\nclass:gold = queries=10\n"
 
 static void
 expect(const struct config_database *d, const char *name, const char *host, const char *dbname)
@@ -245,22 +247,37 @@ Test(tenants, what_is_odd_is_told)
 	const struct config *c = files_load("[pgbouncer]\ntenant_shards=2\ntenant_route=sni\ntenant_catalogue=host=k\n"
 					    "tenant_case=lower\n"
 					    "[databases]\nx=\n*=host={tenant}\n"
-					    "[tenants]\n*=dbname=one\nx=\nACME=limits=gold\n");
+					    "[tenants]\n*=dbname=one\nx=\nACME=weight=2\n");
 
-	cr_expect_eq(files_logged("gives all its tenants the same database, one"), 1);
-	cr_expect_eq(files_logged("has no {shard}"), 1);
-	cr_expect_eq(files_logged("without tenant_sni_suffix"), 1);
+	cr_expect_eq(files_logged("WARNING t.ini:10: \"*\" in [tenants] gives all its tenants the same database, one"), 1);
+	cr_expect_eq(files_logged("WARNING t.ini:2: tenant_shards is 2, but \"*\" in [tenants] has no {shard}"), 1);
+	cr_expect_eq(files_logged("WARNING t.ini:3: tenant_route has sni, but without tenant_sni_suffix"), 1);
 	cr_expect_eq(files_logged("client_tls_sslmode is disable: without TLS"), 1);
-	cr_expect_eq(files_logged("stand for themselves in [databases]"), 1);
-	cr_expect_eq(files_logged("\"*\" in [databases] is for nobody"), 1);
-	cr_expect_eq(files_logged("\"x\" is in [databases] and in [tenants]"), 1);
-	cr_expect_eq(files_logged("tenant \"ACME\" is found by nobody"), 1);
-	cr_expect_eq(files_logged("no line class:gold"), 1);
+	cr_expect_eq(files_logged("WARNING t.ini:8: {tenant} and {shard} stand for themselves in [databases]"), 1);
+	cr_expect_eq(files_logged("WARNING t.ini:8: \"*\" in [databases] is for nobody"), 1);
+	cr_expect_eq(files_logged("WARNING t.ini:11: \"x\" is in [databases], too, at t.ini:7: that line counts"), 1);
+	cr_expect_eq(files_logged("WARNING t.ini:12: tenant \"ACME\" is found by nobody"), 1);
 	config_unref(&c);
+}
+
+/* A tenant that should have limits and has none is no trifle. */
+Test(tenants, a_class_of_limits_must_be_there)
+{
+	files_refuse("[pgbouncer]\n[databases]\na=limits=glod\n[limits]\nclass:gold=queries=1\n",
+		"t.ini:3: \"a\" has limits=glod, but [limits] has no line class:glod: do you mean gold?");
+	files_refuse("[pgbouncer]\n[databases]\n*=limits=gold\n", "t.ini:3: \"*\" has limits=gold, but [limits] has no line class:gold");
+	files_refuse("[pgbouncer]\n[tenants]\n*=limits=gold\na=\n", "t.ini:3: \"*\" has limits=gold");
+	cr_expect_eq(files_logged("limits=gold"), 2);
+	files_refuse("[pgbouncer]\n[tenants]\n*=\na=limits=gold\n", "t.ini:4: \"a\" has limits=gold");
+	/* Its line is wrong, not missing. */
+	files_refuse("[pgbouncer]\n[tenants]\na=limits=gold\n[limits]\nclass:gold=queries=x\n", "t.ini:5: invalid value");
+	cr_expect_eq(files_logged("has limits="), 4);
 }
 
 Test(tenants, nothing_is_odd_about_a_usual_file)
 {
+	files_write("u.txt", "");
+	chmod("u.txt", 0600);
 	const struct config *c = files_load("[pgbouncer]\nauth_type=trust\nauth_file=u.txt\ntenant_shards=2\n"
 					    "[tenants]\n*=host=pg-{shard}\n[hosts]\npg-0=max_connections=5\n");
 

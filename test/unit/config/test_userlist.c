@@ -16,6 +16,19 @@ see_user(void *arg, const char *user, const char *password)
 	snprintf(out + n, 1000 - n, "%s:%s,", user, password);
 }
 
+/* Lines that were refused: how many, and what is said of the last one. */
+static int nrefused;
+static struct error refused;
+
+static void
+see_refused(void *arg, const struct ini_place *at, const struct error *e)
+{
+	(void)arg;
+	nrefused++;
+	refused = *e;
+	ini_error_place(&refused, at);
+}
+
 static bool
 parse(const char *text, size_t size, char *out, struct error *e)
 {
@@ -23,9 +36,23 @@ parse(const char *text, size_t size, char *out, struct error *e)
 
 	memcpy(copy, text, size);
 	out[0] = '\0';
-	bool ok = userlist_parse("u.txt", copy, size, see_user, out, e);
+	nrefused = 0;
+	userlist_parse("u.txt", copy, size, see_user, see_refused, out);
 	free(copy);
-	return ok;
+	*e = refused;
+	return nrefused == 0;
+}
+
+Test(userlist, all_lines_that_are_wrong_are_told)
+{
+	static const char text[] = "a\n\"b\" \"1\"\n\"c\"\n\"d\" \"2\"\n\"\" \"3\"\n";
+	char out[1000];
+	struct error e;
+
+	cr_assert_not(parse(text, strlen(text), out, &e));
+	cr_expect_eq(nrefused, 3);
+	cr_expect_str_eq(out, "b:1,d:2,");
+	cr_expect_str_eq(e.message, "u.txt:5: a user's name has 1 to 127 bytes");
 }
 
 Test(userlist, users)
@@ -37,6 +64,7 @@ Test(userlist, users)
 		{ "\n \n\t\r\n", "" },
 		{ "; c\n# c\n ; c", "" },
 		{ "\"a\" \"b\"", "a:b," },
+		{ "\xef\xbb\xbf\"a\" \"b\"", "a:b," },
 		{ "\"a\" \"b\"\r\n\"c\" \"d\"\r\n", "a:b,c:d," },
 		{ "  \"a\"\t\"b\"  ", "a:b," },
 		{ "\"a\"\"b\"", "" }, /* one name, a"b, and no password: see errors */
@@ -71,10 +99,10 @@ Test(userlist, errors_name_the_line_and_quote_nothing)
 		CASE("s3cret", "u.txt:1: a line must read"),
 		CASE("\n\"a\" s3cret", "u.txt:2: the password must follow"),
 		CASE("\"a\"", "u.txt:1: the password must follow"),
-		CASE("\"a\"\n\"s3cret\"", "u.txt:1: the password must follow"),
+		CASE("\"a\"\n\"s3cret\"", "u.txt:2: the password must follow"),
 		CASE("\"s3cret", "u.txt:1: the user's name has no closing quote"),
 		CASE("\"a\" \"s3cret", "u.txt:1: the password has no closing quote"),
-		CASE("\"a\" \"s3cret\n\"", "u.txt:1: the password has no closing quote"),
+		CASE("\"a\" \"s3cret\n\"", "u.txt:2: the user's name has no closing quote"),
 		CASE("\"\" \"s3cret\"", "u.txt:1: a user's name has 1 to 127 bytes"),
 		CASE("\"a\" \"s3\0cret\"", "u.txt:1: the line holds a zero byte"),
 		CASE("\"a\" \"b\"\n'a' 's3cret'", "u.txt:2: a line must read"),
@@ -97,7 +125,6 @@ parse_lengths(size_t name, size_t password)
 	size_t size = name + password + 5;
 	char *text = malloc(size + 1), *p = text;
 	static char out[200 + SECRET_MAX];
-	struct error e;
 
 	*p++ = '"';
 	p = (char *)memset(p, 'n', name) + name;
@@ -105,9 +132,10 @@ parse_lengths(size_t name, size_t password)
 	p = (char *)memset(p + 3, 'p', password) + password;
 	*p = '"';
 	out[0] = '\0';
-	bool ok = userlist_parse("u.txt", text, size, see_user, out, &e);
+	nrefused = 0;
+	userlist_parse("u.txt", text, size, see_user, see_refused, out);
 	free(text);
-	return ok;
+	return nrefused == 0;
 }
 
 Test(userlist, lengths_have_bounds)

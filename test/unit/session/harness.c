@@ -282,7 +282,7 @@ load(const char *text, struct error *e)
 
 	cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
 	close(fd);
-	c = config_load(path, NULL, e);
+	c = config_load(path, NULL, NULL, e);
 	unlink(path);
 	return c;
 }
