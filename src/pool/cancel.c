@@ -7,6 +7,15 @@
  *
  * While a request is under way its target is not lent to anybody else
  * (PLACE_HELD): so a cancel that arrives late can't hit another client.
+ *
+ * A server that is closed in the middle of something (its client has left, KILL, a
+ * timeout) has nobody who wants the answer, but its backend does not see that before it
+ * reads or writes.  If its host has a cap, its place is taken as long (pool/farewell.c):
+ * so it is sent a request as soon as it has not ended in BACKEND_ENDS_IN, and again, with
+ * growing pauses, until it has: the first may have ended only the first of several
+ * queries.  That can't hit anybody else, since a backend's key is its own.  What is
+ * cancelled so may be a COMMIT on its way: its client knows as much of the outcome as
+ * when the connection is lost, which it is.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,13 +24,23 @@
 #include "base/strings.h"
 #include "pool/inside.h"
 
+#define PAUSE_MAX (8 * USEC_PER_SEC)
+
+enum canceller_state {
+	CANCELLER_WAITS,		/* for room */
+	CANCELLER_ACTIVE,		/* claiming, dialing, or connected */
+	CANCELLER_RESTS,		/* its target is gone, and perhaps its backend as well when it is due */
+};
+
 struct canceller {
 	LIST_ENTRY(canceller) link;
 	struct pool *pool;
 	struct server *target;		/* NULL: it is gone */
 	bool certain;			/* send it even though the target is gone */
-	bool active;			/* claiming, dialing, or connected; else it waits for room */
+	enum canceller_state state;
 	bool claiming;			/* the host is full: it is next */
+	uint32_t parting;		/* until this server has ended (pools_is_parting); 0: once */
+	usec_t due, pause;		/* CANCELLER_RESTS: when it is tried, and then after what */
 	struct claim claim;
 	struct seat *seat;		/* its own place there */
 	const char *at_host;		/* what hosts_name said of the target's; NULL: it had no place */
@@ -61,25 +80,67 @@ withdraw(struct canceller *k)
 }
 
 static void
+enter(struct canceller *k, enum canceller_state state)
+{
+	struct pool *p = k->pool;
+
+	p->cancels_active += (state == CANCELLER_ACTIVE) - (k->state == CANCELLER_ACTIVE);
+	p->cancels_waiting += (state == CANCELLER_WAITS) - (k->state == CANCELLER_WAITS);
+	k->state = state;
+}
+
+static void
+disconnect(struct canceller *k)
+{
+	dial_cancel(&k->dial);
+	withdraw(k);
+	pool_part(k->pool->pools, &k->stream, &k->seat, false, 0);
+	stream_close(&k->stream);
+	k->sent = false;
+}
+
+static void
 finish(struct canceller *k, const char *outcome)
 {
 	struct pool *p = k->pool;
 	struct server *target = k->target;
 
 	LIST_REMOVE(k, link);
-	if (k->active)
-		p->cancels_active--;
-	else
-		p->cancels_waiting--;
-	dial_cancel(&k->dial);
-	withdraw(k);
-	pool_part(p->pools, &k->stream, &k->seat, false);
-	stream_close(&k->stream);
+	enter(k, CANCELLER_RESTS);
+	disconnect(k);
 	buffer_wipe(&k->request);
-	k->done(k->arg, outcome);
+	if (k->done != NULL)
+		k->done(k->arg, outcome);
 	loop_defer(p->pools->env->loop, &k->deferred, on_end);
 	if (target != NULL && --target->cancels == 0 && target->place == PLACE_HELD)
 		pool_settle(target);
+}
+
+static bool
+is_still_due(const struct canceller *k)
+{
+	if (k->parting != 0)
+		return pools_is_parting(k->pool->pools, k->parting);
+	return k->certain || (k->target != NULL && k->target->place == PLACE_ACTIVE);
+}
+
+static void
+rest(struct canceller *k)
+{
+	enter(k, CANCELLER_RESTS);
+	disconnect(k);
+	k->due = clock_now() + k->pause;
+	k->pause = 2 * k->pause < PAUSE_MAX ? 2 * k->pause : PAUSE_MAX;
+}
+
+/* Of one try. */
+static void
+end(struct canceller *k, const char *outcome)
+{
+	if (k->parting != 0 && is_still_due(k))
+		rest(k);
+	else
+		finish(k, outcome);
 }
 
 /* Others may have waited for what it took. */
@@ -88,14 +149,8 @@ conclude(struct canceller *k, const char *outcome)
 {
 	struct pool *p = k->pool;
 
-	finish(k, outcome);
+	end(k, outcome);
 	pool_serve_cancels(p);
-}
-
-static bool
-is_still_due(const struct canceller *k)
-{
-	return k->certain || (k->target != NULL && k->target->place == PLACE_ACTIVE);
 }
 
 static void
@@ -228,8 +283,7 @@ start(struct canceller *k)
 		.side = true,
 	};
 
-	k->active = true;
-	k->pool->cancels_active++;
+	enter(k, CANCELLER_ACTIVE);
 	k->claim.granted = on_granted;
 	if (k->at_host == NULL || hosts_claim(ps->hosts, &k->claim, CLAIM_CANCEL, &w) == CLAIM_GRANTED) {
 		dial(k);
@@ -261,18 +315,20 @@ remember_host(struct canceller *k, const struct server *s)
 	string_copy(k->host, address_host(&s->address, text), sizeof(k->host));
 }
 
-void
-pool_cancel(struct server *s, pool_cancel_done_fn *done, void *arg)
+static struct canceller *
+add(struct server *s, pool_cancel_done_fn *done, void *arg)
 {
 	struct pool *p = s->pool;
 	struct canceller *k = memory_zalloc(sizeof(*k));
 
 	k->pool = p;
 	k->target = s;
+	k->state = CANCELLER_RESTS;
 	k->since = clock_now();
 	k->stream.fd = -1;
 	k->done = done;
 	k->arg = arg;
+	k->pause = BACKEND_ENDS_IN;
 	remember_host(k, s);
 	if (s->seat != NULL)
 		k->at_host = hosts_name(s->seat, &k->at_port);
@@ -281,10 +337,45 @@ pool_cancel(struct server *s, pool_cancel_done_fn *done, void *arg)
 	s->cancels++;
 	pool_keep(p);
 	LIST_INSERT_HEAD(&p->cancellers, k, link);
-	if (has_room(p))
+	return k;
+}
+
+void
+pool_cancel(struct server *s, pool_cancel_done_fn *done, void *arg)
+{
+	struct canceller *k = add(s, done, arg);
+
+	if (has_room(s->pool))
 		start(k);
 	else
-		p->cancels_waiting++;
+		enter(k, CANCELLER_WAITS);
+}
+
+/* One that was sent anyway will do. */
+static struct canceller *
+find_certain(const struct server *s)
+{
+	const struct pool *p = s->pool;
+	struct canceller *k;
+
+	LIST_FOREACH(k, &p->cancellers, link) {
+		if (k->target == s && k->certain)
+			return k;
+	}
+	return NULL;
+}
+
+void
+pool_pursue(struct server *s)
+{
+	struct canceller *k = find_certain(s);
+
+	if (k == NULL) {
+		k = add(s, NULL, NULL);
+		k->certain = true;
+		rest(k);
+	}
+	k->parting = s->id;
 }
 
 void
@@ -311,21 +402,46 @@ pool_cancels_lose(struct server *s)
 	}
 }
 
+/* Whoever waits without an end must not keep a place meanwhile. */
+static bool
+is_late(const struct canceller *k, usec_t now)
+{
+	const struct config *c = pool_config(k->pool);
+	usec_t limit = c->cancel_wait_timeout;
+
+	if (limit == 0 && k->state == CANCELLER_ACTIVE && !k->claiming)
+		limit = c->server_connect_timeout;
+	return limit > 0 && k->state != CANCELLER_RESTS && now - k->since > limit;
+}
+
+static bool
+is_under_way(const struct canceller *k)
+{
+	return k->state == CANCELLER_ACTIVE && !k->claiming;
+}
+
 /* Act on the first that is due for something; ending one may touch the list, so the caller starts over. */
 static bool
-serve_one(struct pool *p, usec_t now, usec_t timeout)
+serve_one(struct pool *p, usec_t now)
 {
 	struct canceller *k;
 
 	LIST_FOREACH(k, &p->cancellers, link) {
-		bool late = timeout > 0 && now - k->since > timeout;
-
-		if (late || ((!k->active || k->claiming) && !is_still_due(k))) {
-			finish(k, late ? "cancel_wait_timeout" : "cancel request came too late");
+		if (k->state == CANCELLER_RESTS) {
+			if (now < k->due)
+				continue;
+			k->since = now;
+			enter(k, CANCELLER_WAITS);
+		}
+		if (is_late(k, now)) {
+			end(k, "cancel_wait_timeout");
 			return true;
 		}
-		if (!k->active && has_room(p)) {
-			p->cancels_waiting--;
+		if (!is_under_way(k) && !is_still_due(k)) {
+			finish(k, "cancel request came too late");
+			return true;
+		}
+		if (k->state == CANCELLER_WAITS && has_room(p)) {
 			start(k);
 			return true;
 		}
@@ -341,7 +457,7 @@ pool_serve_cancels(struct pool *p)
 	if (LIST_EMPTY(&p->cancellers))
 		return;
 	now = clock_now();
-	while (serve_one(p, now, pool_config(p)->cancel_wait_timeout))
+	while (serve_one(p, now))
 		;
 }
 

@@ -3,8 +3,8 @@
  *
  * A backend outlives our close() by the time it takes it to notice, or to finish what it does.  PostgreSQL closes its
  * side when the process has ended: only then is the place of the connection free.  There is no deadline: a backend that
- * is busy for another minute is there for another minute, and one more than the cap would be one too many.  If the
- * machine is gone, the kernel says so in half a minute (stream_half_close).  But who waits for a place is told soon that
+ * is busy for another minute is there for another minute, and one more than the cap would be one too many; but it is
+ * told to stop (pool_pursue).  If the machine is gone, the kernel says so in half a minute (stream_half_close).  But who waits for a place is told soon that
  * this one takes its time.
  */
 #include <stdlib.h>
@@ -15,15 +15,13 @@
 
 #define LONG_TIME (10 * USEC_PER_SEC)
 
-/* A backend that has nothing else to do ends in a few ms. */
-#define SOON (250 * USEC_PER_MSEC)
-
 struct farewell {
 	LIST_ENTRY(farewell) link;
 	struct pools *pools;
 	struct stream stream;
 	struct seat *seat;
 	usec_t since;
+	uint32_t id;			/* the server's; 0: it was none */
 	bool leaving;			/* its place counts as on its way back */
 	struct deferred deferred;
 };
@@ -80,7 +78,7 @@ static const struct stream_ops stream_ops = {
 };
 
 void
-pool_part(struct pools *ps, struct stream *s, struct seat **seat, bool leaving)
+pool_part(struct pools *ps, struct stream *s, struct seat **seat, bool leaving, uint32_t id)
 {
 	struct farewell *f;
 
@@ -97,11 +95,24 @@ pool_part(struct pools *ps, struct stream *s, struct seat **seat, bool leaving)
 	f->pools = ps;
 	f->seat = *seat;
 	f->since = clock_now();
+	f->id = id;
 	f->leaving = true;
 	*seat = NULL;
 	stream_open(&f->stream, stream_half_close(s), &stream_ops);
 	stream_attach(&f->stream, ps->env->loop);
 	LIST_INSERT_HEAD(&ps->farewells, f, link);
+}
+
+bool
+pools_is_parting(const struct pools *ps, uint32_t id)
+{
+	const struct farewell *f;
+
+	LIST_FOREACH(f, &ps->farewells, link) {
+		if (f->id == id)
+			return true;
+	}
+	return false;
 }
 
 /* The newest is first. */
@@ -113,7 +124,7 @@ pools_doubt_farewells(struct pools *ps, usec_t now)
 	LIST_FOREACH(f, &ps->farewells, link) {
 		if (!f->leaving)
 			return;
-		if (now - f->since < SOON)
+		if (now - f->since < BACKEND_ENDS_IN)
 			continue;
 		f->leaving = false;
 		hosts_linger(ps->hosts, f->seat);

@@ -486,7 +486,7 @@ void
 pools_discard(struct pools *ps, struct server *s, const struct error *e)
 {
 	server_say_goodbye(s);
-	pool_part(ps, &s->stream, &s->seat, false);
+	pool_part(ps, &s->stream, &s->seat, false, 0);
 	server_close(s, e, e->message);
 }
 

@@ -93,8 +93,15 @@ struct wish pool_wish(const struct pool *p, const char *host);
 /* While claims of this worker are queued, time alone may bring somebody who has to give. */
 void pools_look_again_later(struct pools *ps);
 
-/* Close s, and give back its place when the server has closed, too.  *seat may be NULL: then nothing happens. */
-void pool_part(struct pools *ps, struct stream *s, struct seat **seat, bool leaving);
+/* A backend that has nothing else to do ends sooner when its connection is closed. */
+#define BACKEND_ENDS_IN (250 * USEC_PER_MSEC)
+
+/* Close s, and give back its place when the server has closed, too.  *seat may be NULL: then nothing happens.  id is the
+ * server's, or 0. */
+void pool_part(struct pools *ps, struct stream *s, struct seat **seat, bool leaving, uint32_t id);
+
+/* Has the server of this id, which was parted from, still not closed? */
+bool pools_is_parting(const struct pools *ps, uint32_t id);
 
 /* Those that were parted from and take their time: nobody waits for their places. */
 void pools_doubt_farewells(struct pools *ps, usec_t now);
@@ -143,6 +150,9 @@ const char *pool_why_close(const struct server *s, usec_t now);
 /* Start cancel requests that waited for a free connection; drop those that waited too long. */
 void pool_serve_cancels(struct pool *p);
 void pool_drop_cancels(struct pool *p);
+
+/* s, busy, is about to be parted from: cancel requests go on until it has closed. */
+void pool_pursue(struct server *s);
 
 /* s is about to close: its cancels are to be sent all the same, or are void. */
 void pool_cancels_outlive(struct server *s);

@@ -193,11 +193,11 @@ pool_close(struct pool **pp, const struct error *e, const char *reason)
 	if (p->pace != NULL)
 		pace_quit(p->pace, p);
 	pool_refuse_all(p, e);
-	pool_drop_cancels(p);
 	for (int i = 0; i < PLACES; i++) {
 		while (!TAILQ_EMPTY(&p->servers[i]))
 			server_close(TAILQ_FIRST(&p->servers[i]), e, reason);
 	}
+	pool_drop_cancels(p);
 	pool_withdraw(p, false);
 	pool_stop_keeping(p);
 	LIST_REMOVE(p, link);
@@ -670,20 +670,13 @@ pool_release(struct server *s, bool reset)
 		serve_in_turn(p);	/* whoever's turn it is */
 }
 
-static void
-ignore_end(void *arg, const char *outcome)
-{
-	(void)arg;
-	(void)outcome;
-}
-
 void
 pool_abandon(struct server *s, const char *reason)
 {
 	server_unlease(s);
 	/* PostgreSQL notices a closed socket only when it writes: tell it to stop, or the query runs on. */
 	if (s->backend_pid != 0) {
-		pool_cancel(s, ignore_end, NULL);
+		pool_cancel(s, NULL, NULL);
 		pool_cancels_outlive(s);
 	}
 	server_close(s, NULL, reason);
@@ -753,10 +746,12 @@ on_closed(struct server *s, const struct error *e)
 	pool_count_idle(s, -(s->place == PLACE_IDLE));
 	p->tenant->nservers--;
 	pool_give_shared(p);
+	if (is_capped(s) && s->stream.fd >= 0 && s->backend_pid != 0 && (s->place == PLACE_ACTIVE || s->place == PLACE_TESTED))
+		pool_pursue(s);
 	pool_cancels_lose(s);
 	if (was_connecting && s->role == ROLE_UNKNOWN && s->seat != NULL && pool_is_unreachable(e))
 		hosts_failed(p->pools->hosts, s->seat, e);
-	pool_part(p->pools, &s->stream, &s->seat, s->leaving);
+	pool_part(p->pools, &s->stream, &s->seat, s->leaving, s->id);
 	if (was_connecting)
 		pool_connect_failed(p, e);
 	pool_gave_back(p);

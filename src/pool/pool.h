@@ -200,11 +200,12 @@ struct server *pool_borrow(struct pool *p);
  * An open transaction is rolled back first. */
 void pool_release(struct server *s, bool reset);
 
-/* The lessee died in the middle of something: cancel what runs, drop the connection. */
+/* The lessee died in the middle of something: cancel what runs, drop the connection.  (Whoever closes a server that is
+ * in the middle of something need not do so for a host with a cap: see pool/cancel.c.) */
 void pool_abandon(struct server *s, const char *reason);
 
 /* Ask PostgreSQL to cancel what s runs. done is called when the request has been delivered or given up;
- * outcome tells people which. */
+ * outcome tells people which.  NULL: nobody wants to know. */
 typedef void pool_cancel_done_fn(void *arg, const char *outcome);
 void pool_cancel(struct server *s, pool_cancel_done_fn *done, void *arg);
 

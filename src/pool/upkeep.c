@@ -227,7 +227,7 @@ look_for_place(struct pool *p)
 static void
 keep_up(struct pool *p, usec_t now)
 {
-	if (p->replication != REPLICATION_NONE && p->nclients == 0) {
+	if (p->replication != REPLICATION_NONE && p->nclients == 0 && LIST_EMPTY(&p->cancellers)) {
 		end_replication(p);
 		return;
 	}

@@ -459,14 +459,14 @@ keep_sessions(struct shard *s, usec_t now)
 	}
 }
 
-/* By clients, or by those who look up a user there. */
+/* By clients, by those who look up a user there, or by cancel requests that are on their way. */
 static bool
 is_in_use(const struct tenant *t)
 {
 	struct pool *p;
 
 	LIST_FOREACH(p, &t->pools, link) {
-		if (p->nclients > 0 || (t->conf != NULL && (p->nwaiters > 0 || p->count[PLACE_ACTIVE] > 0)))
+		if (p->nclients > 0 || !LIST_EMPTY(&p->cancellers) || (t->conf != NULL && (p->nwaiters > 0 || p->count[PLACE_ACTIVE] > 0)))
 			return true;
 	}
 	return false;

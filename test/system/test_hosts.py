@@ -167,8 +167,10 @@ def test_the_cap_holds_in_a_storm(pg, pgusher, workers):
     crowd.add("cancel2", cancelled("m4"))
     crowd.add("abandon", left_alone("m5"))
     with Sampler(pg) as sampler, Watch(p) as watch, crowd:
+        def missing():
+            return {f"m{i}" for i in range(24)} - set(crowd.served)
         end = time.monotonic() + 5 * SLOW
-        while time.monotonic() < end:
+        while (left := end - time.monotonic()) > 0 or missing() and left > -60:
             time.sleep(0.3)
             what = rng.choice(["reload", "terminate", "reconnect", "kill"])
             if what == "reload":
@@ -184,8 +186,7 @@ def test_the_cap_holds_in_a_storm(pg, pgusher, workers):
     assert sampler.highest <= cap, f"{sampler.highest} backends, {sampler.samples} samples"
     assert sampler.highest > 1
     assert watch.samples > 20 and watch.highest <= cap, "cancel requests are counted as well"
-    missing = {f"m{i}" for i in range(24)} - set(crowd.served)
-    assert not missing, f"never served: {missing}; {crowd.failures[-5:]}"
+    assert not missing(), f"never served: {missing()}; {crowd.failures[-5:]}"
     back_to_zero(p)
     ends_clean(p)
 
@@ -242,7 +243,7 @@ def test_each_of_300_tenants_on_10_connections(pg, pgusher):
 
 def test_a_quiet_tenant_beside_a_noisy_one(pg, pgusher):
     """It gets its connection, and keeps it warm."""
-    p = pgusher(databases=many(2, port=pg.port, pool_size=50), sections=hosts(pg, max_connections=5, min_lease=0.1),
+    p = pgusher(databases=many(2, port=pg.port, pool_size=50), sections=hosts(pg, max_connections=5, min_lease=0.5),
                 max_client_conn=1000, **NORMAL)
     crowd = Crowd()
 
@@ -265,7 +266,7 @@ def test_a_quiet_tenant_beside_a_noisy_one(pg, pgusher):
                 times.append(time.monotonic() - since)
         opened = host(p)["granted"]
     times.sort()
-    assert times[len(times) // 2] < 0.05 * SLOW, times
+    assert times[len(times) // 2] < 0.25 * SLOW, times
     assert sampler.highest <= 4
     assert opened < 40, "the quiet tenant's connection is not taken away each time"
     assert not crowd.failures, crowd.failures[:3]
@@ -284,9 +285,9 @@ def test_a_cancel_finds_its_way_to_a_full_host(pg, pgusher):
     for c in (a, b):
         c.cancel()
     for t in threads:
-        t.join(10 * SLOW)
+        t.join(60 * SLOW)
         assert not t.is_alive()
-    assert time.monotonic() - since < 5 * SLOW
+    assert time.monotonic() - since < 20 * SLOW
     a.close()
     b.close()
     back_to_zero(p)
@@ -307,11 +308,11 @@ def test_a_place_is_free_when_the_backend_has_ended(pg, pgusher):
     back_to_zero(p)
 
 
-def start_query(p, tenant, sql):
-    """A client in the middle of sql."""
+def start_query(p, tenant, *queries):
+    """A client in the middle of the first, with the others behind it."""
     before = len(p.pg.backends(user="app", where="state = 'active'"))
     c = p.wire(tenant)
-    c.send(wire.query(sql))
+    c.send(*map(wire.query, queries))
     wait_until(lambda: len(p.pg.backends(user="app", where="state = 'active'")) > before, 5, "it runs")
     return c
 
@@ -326,7 +327,7 @@ def test_who_waits_does_not_wait_for_a_backend_that_does_not_end(pg, pgusher):
             for c in (idle, other, idle, other):
                 since = time.monotonic()
                 c.execute("SELECT 1")
-                assert time.monotonic() - since < 5 * SLOW
+                assert time.monotonic() - since < 20 * SLOW
         assert sampler.highest == 2
     finally:
         pg.terminate("t1")
@@ -348,6 +349,31 @@ def test_abandoned_queries_do_not_fill_a_host(pg, pgusher):
     assert sampler.highest == 4
     back_to_zero(p)
     ends_clean(p)
+
+
+def test_queries_behind_the_one_that_was_left_are_ended_as_well(pg, pgusher):
+    """A cancel request ends one query, and what was sent behind it would run on, in a place of the host."""
+    p = pgusher(databases=many(2, port=pg.port), sections=hosts(pg, max_connections=2), **NORMAL)
+    c = start_query(p, "m0", "SELECT pg_sleep(600)", "SELECT pg_sleep(601)", STUBBORN.format(602))
+    c.reset()
+    with p.wire("m1") as other:
+        assert other.query("SELECT 1", timeout=20 * SLOW) == [["1"]]
+    back_to_zero(p)
+    ends_clean(p)
+
+
+@pytest.mark.parametrize("how", ["KILL m0", "test query timeout"])
+def test_a_command_of_ours_that_takes_long_is_ended(pg, pgusher, how):
+    """Its server is closed in the middle of it, with no client there."""
+    p = pgusher(databases=many(2, port=pg.port), sections=hosts(pg, max_connections=2), pool_mode="session",
+                server_reset_query="SELECT pg_sleep(600)", query_wait_timeout=60, server_connect_timeout=2)
+    with p.wire("m0") as c:
+        assert c.query("SELECT 1") == [["1"]]
+    wait_until(lambda: pg.backends(user="app", where="state = 'active' AND query LIKE '%600%'"), 5, "it runs")
+    if how.startswith("KILL"):
+        p.console(how)
+    with p.wire("m1") as other:
+        assert other.query("SELECT 1", timeout=20 * SLOW) == [["1"]]
 
 
 def test_cancels_wait_for_each_other_and_not_for_queries(pg, pgusher):
@@ -376,7 +402,7 @@ def test_a_cancel_is_delivered_though_every_connection_is_busy(pg, pgusher):
     a, b = start_query(p, "m0", "SELECT pg_sleep(600)"), start_query(p, "m1", "SELECT pg_sleep(601)")
     for c in (a, b):
         c.cancel()
-        assert [m.code for m in c.until_ready(5 * SLOW) if m.kind == "E"] == ["57014"]
+        assert [m.code for m in c.until_ready() if m.kind == "E"] == ["57014"]
         c.send(wire.query("SELECT pg_sleep(600)"))
     a.close()
     b.close()
@@ -415,7 +441,7 @@ def test_who_is_always_busy_keeps_its_min(pg, pgusher):
     """Whether a tenant has clients is not seen from its idle connections alone."""
     weights = {"m0": 1, "m1": 10}
     p = pgusher(databases={n: {**line, "weight": weights[n]} for n, line in many(2, port=pg.port).items()},
-                sections=hosts(pg, max_connections=5, min=2, min_lease=0), pool_mode="transaction", query_wait_timeout=2)
+                sections=hosts(pg, max_connections=5, min=2, min_lease=0), pool_mode="transaction", query_wait_timeout=4)
     with p.connect("m0") as c:
         c.execute("SELECT 1")
     time.sleep(1)  # it has no clients, which is told at a tick
@@ -478,7 +504,7 @@ def test_who_waits_for_a_full_host_does_not_when_the_line_names_another(pg, pgus
         thread.start()
         wait_until(lambda: host(p)["waiting"] == 1, 5, "it waits")
         p.change(databases={"m1": {"host": "localhost", "port": pg.port, "dbname": "t2"}})
-        thread.join(10 * SLOW)
+        thread.join(60 * SLOW)
         assert answers == [(1,)]
         assert host(p)["waiting"] == 0
     back_to_zero(p)
