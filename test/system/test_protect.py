@@ -61,7 +61,7 @@ LOCAL = SIGNATURE + b"\x20\0\0\0"
 @pytest.fixture(scope="module")
 def proxied(module_pgusher, certs):
     return module_pgusher(proxy_protocol="127.0.0.1", pool_mode="transaction", log_connections=1, ban_failures=3,
-                          client_message_timeout=1 * SLOW, client_tls_sslmode="allow",
+                          client_message_timeout=3 * SLOW, client_tls_sslmode="allow",
                           client_tls_cert_file=certs.server.cert, client_tls_key_file=certs.server.key)
 
 
@@ -140,7 +140,7 @@ def test_a_cancel_request_behind_a_header(proxied):
         c.send(v1())
         assert c.login("shop", "app").kind == "Z"
         c.send(wire.query("SELECT pg_sleep(60)"))
-        wait_until(lambda: proxied.pool("shop")["sv_active"] == 1)
+        wait_until(lambda: proxied.pg.backends("shop", where="state = 'active' AND query LIKE '%pg_sleep(60)%'"))
         with connect(proxied) as by:
             by.send(v1("10.1.1.1") + wire.cancel_request(c.pid, c.key))
             by.until_closed()
@@ -308,14 +308,14 @@ def test_a_client_that_never_reads(pgusher):
 
 def test_a_client_that_reads_slowly(pgusher):
     """It takes longer than the limit in all, but never stands still for so long."""
-    p = pgusher(pool_mode="transaction", client_write_timeout=0.5 * SLOW)
+    p = pgusher(pool_mode="transaction", client_write_timeout=3 * SLOW)
     with p.wire("shop") as c:
         c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         c.send(wire.query("SELECT repeat('x', 100000) FROM generate_series(1, 200)"))
-        end, size = time.monotonic() + 2 * SLOW, 0
+        end, size = time.monotonic() + 6 * SLOW, 0
         while time.monotonic() < end and size < 15000000:
             size += len(c.sock.recv(100000))
-            time.sleep(0.02 * SLOW)
+            time.sleep(0.04 * SLOW)
         while not c.buffer.endswith(wire.ready()):
             c.buffer = c.buffer[-10:]
             c.fill(20 * SLOW)
@@ -365,8 +365,14 @@ def test_messages_of_a_tenant_together(pgusher):
         clients = [stack.enter_context(p.wire("shop")) for _ in range(20)]
         for c in clients:
             c.send(half[:100000])
-        refused = [c for c in clients if select_error(c)]
-        assert 16 <= len(refused) <= 17, len(refused)
+        refused = []
+
+        def enough():
+            refused.extend(c for c in clients if c not in refused and select_error(c))
+            return len(refused) >= 16
+        wait_until(enough, 5, "most are refused")
+        enough()
+        assert len(refused) <= 17, len(refused)
         other = stack.enter_context(p.wire("mill"))
         assert other.ask(half, wire.SYNC)[0].kind == "1", "another tenant has its own"
         for c in clients:
@@ -376,7 +382,7 @@ def test_messages_of_a_tenant_together(pgusher):
 
 def select_error(c):
     try:
-        reply = c.receive(0.3 * SLOW)
+        reply = c.receive(0.05)
     except TimeoutError:
         return False
     assert (reply.kind, reply.code) == ("E", "53400"), reply
@@ -386,7 +392,7 @@ def select_error(c):
 # ---- rates ----
 
 def test_connections_of_one_address(pgusher):
-    p = pgusher(accept_rate=5, pool_mode="transaction", log_rate=3)
+    p = pgusher(accept_rate=1, pool_mode="transaction", log_rate=3)
 
     def is_closed():
         with connect(p, "127.0.0.2") as c:
@@ -404,10 +410,10 @@ def test_connections_of_one_address(pgusher):
 
 def test_a_flood_of_cancel_requests(pgusher):
     """With a right key among wrong ones that come too often, the wrong ones are dropped; others may cancel."""
-    p = pgusher(cancel_rate=5, pool_mode="transaction", log_rate=10)
+    p = pgusher(cancel_rate=1, pool_mode="transaction", log_rate=10)
     with p.wire("shop") as c:
         c.send(wire.query("SELECT pg_sleep(60)"))
-        wait_until(lambda: p.pool("shop")["sv_active"] == 1)
+        wait_until(lambda: p.pg.backends("shop", where="state = 'active' AND query LIKE '%pg_sleep(60)%'"))
         with p.logs(r"closing because: too many cancel requests a second"):
             for i in range(50):
                 with connect(p, "127.0.0.2") as by:
@@ -446,7 +452,7 @@ class Probe:
         while not self.stop.is_set():
             since = time.monotonic()
             try:
-                with psycopg.connect(**self.p.parameters("shop", "app", connect_timeout=int(20 * SLOW))) as c:
+                with psycopg.connect(**self.p.parameters("shop", "app", connect_timeout=int(40 * SLOW))) as c:
                     c.execute("SELECT 1")
             except psycopg.Error as e:
                 self.errors.append(e)
@@ -467,7 +473,7 @@ class Probe:
         assert len(times) >= 3
         print(f"{what}: {len(times)} logins beside it, median {times[len(times) // 2] * 1000:.1f} ms, "
               f"longest {times[-1] * 1000:.1f} ms")
-        assert times[-1] < 5 * SLOW
+        assert times[-1] < 15 * SLOW
 
 
 def flood(probe, seconds, one, threads=2):
@@ -475,7 +481,7 @@ def flood(probe, seconds, one, threads=2):
     since, counts = time.monotonic(), [0] * threads
 
     def run(i):
-        while (took := time.monotonic() - since) < seconds or (len(probe.times) < 3 and took < 20 * SLOW):
+        while (took := time.monotonic() - since) < seconds or (len(probe.times) < 3 and took < 60 * SLOW):
             with contextlib.suppress(OSError):
                 one()
                 counts[i] += 1

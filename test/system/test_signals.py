@@ -38,7 +38,7 @@ def test_help():
 
 @pytest.mark.parametrize("args", [[], ["--nonsense"], ["a.ini", "b.ini"]])
 def test_bad_options(args):
-    done = subprocess.run([EXE, *args], capture_output=True, text=True, timeout=20 * SLOW, **as_user())
+    done = subprocess.run([EXE, *args], capture_output=True, text=True, timeout=60 * SLOW, **as_user())
     assert done.returncode != 0 and done.stderr + done.stdout
 
 
@@ -46,7 +46,7 @@ def test_bad_options(args):
 def test_new_token():
     """Standard output is the token and its line, which holds the token's hash, and loads."""
     def make(*args):
-        return subprocess.run([EXE, "--new-token", *args], capture_output=True, text=True, timeout=20 * SLOW, **as_user())
+        return subprocess.run([EXE, "--new-token", *args], capture_output=True, text=True, timeout=60 * SLOW, **as_user())
     token, line = make("grafana").stdout.splitlines()
     assert re.fullmatch("pgusher_[0-9a-f]{64}", token)
     assert line == f"grafana = sha256:{hashlib.sha256(token.encode()).hexdigest()} scope=read"
@@ -86,7 +86,7 @@ def test_sigquit_ends_at_once(pgusher):
         start = time.monotonic()
         p.signal(signal.SIGQUIT)
         assert p.wait_exit() == 0
-        assert time.monotonic() - start < 2 * SLOW
+        assert time.monotonic() - start < 20 * SLOW
         got = c.until_closed()
         assert PEER or (got and got[-1].code == "57P01")
 
@@ -201,7 +201,7 @@ def test_daemon(pgusher):
     p.settings["pidfile"] = p.dir / "pid"
     p.write()
     parent = p.spawn()
-    assert parent.wait(10 * SLOW) == 0
+    assert parent.wait(30 * SLOW) == 0
     pid = int(wait_until(lambda: (p.dir / "pid").exists() and (p.dir / "pid").read_text().strip()))
     assert pid != parent.pid
     try:
@@ -228,7 +228,7 @@ def test_pidfile(pgusher):
     p.start()
     assert int((p.dir / "pid").read_text()) == p.pid
     second = p.spawn()
-    assert second.wait(10 * SLOW) != 0
+    assert second.wait(30 * SLOW) != 0
     assert p.value("SELECT 1") == 1
     p.quit()
     assert not (p.dir / "pid").exists()
@@ -249,7 +249,7 @@ def test_port_is_taken(pgusher):
     """A second instance must not share the port, though every worker listens on it."""
     p = pgusher()
     q = pgusher(start=False, listen_port=p.port)
-    assert q.spawn().wait(10 * SLOW) != 0
+    assert q.spawn().wait(30 * SLOW) != 0
     assert "in use" in q.output()
     assert p.value("SELECT 1") == 1
 
@@ -258,7 +258,7 @@ def test_port_is_taken(pgusher):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may be refused")
 def test_refuses_to_be_root(pgusher):
     p = pgusher(start=False)
-    done = subprocess.run([EXE, p.ini_path], capture_output=True, text=True, timeout=20 * SLOW)
+    done = subprocess.run([EXE, p.ini_path], capture_output=True, text=True, timeout=60 * SLOW)
     assert done.returncode != 0 and "root" in done.stderr
 
 
@@ -284,7 +284,7 @@ def test_notifies_systemd(pgusher):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(str(path))
         path.chmod(0o777)
-        notify.settimeout(10 * SLOW)
+        notify.settimeout(30 * SLOW)
         environment = p.environment
         p.environment = lambda: {**environment(), "NOTIFY_SOCKET": str(path)}
         p.start()

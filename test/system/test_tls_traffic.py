@@ -167,7 +167,7 @@ def test_one_record_for_all_replies_of_a_turn(pgusher, fake_server, certs):
         if not c.accept():
             return
         while True:
-            m = c.receive(timeout=60)
+            m = c.receive(timeout=600)
             if m.kind == "X":
                 return
             if m.kind == "Q" and m.strings[0] == "rows":
@@ -233,7 +233,7 @@ JUNK = {
 def test_junk_in_an_open_connection(single, junk):
     with by_records(single) as c, single.wire("shop", tls=careless()) as other:
         c.socket.sendall(junk)
-        c.until_closed(5 * SLOW)
+        c.until_closed()
         assert other.query("SELECT 1") == [["1"]]
 
 
@@ -246,7 +246,7 @@ def test_key_update(single):
 
         def read_until(words):
             nonlocal seen
-            end = time.monotonic() + 10 * SLOW
+            end = time.monotonic() + 60 * SLOW
             while words not in seen:
                 assert time.monotonic() < end, seen
                 os.set_blocking(s.stdout.fileno(), False)
@@ -294,7 +294,7 @@ def test_a_reader_that_takes_its_time(single):
             assert other.query("SELECT 1") == [["1"]]  # nobody waits for the slow one
         if MEMORY_COUNTS and PEER is None:
             assert status_kb(single.pid, "VmRSS") - before < 3000
-        rest = c.until_ready(30 * SLOW)
+        rest = c.until_ready()
         assert [m.row[0] for m in rest[:-2]] == [str(i) for i in range(20, 4001)]
 
 
@@ -307,7 +307,7 @@ def test_many_slow_readers(secure):
                 assert c.login(TENANTS[number % len(TENANTS)], "app", PASSWORDS["app"]).kind == "Z"
                 for round_ in range(3):
                     rows = c.query(f"SELECT i, repeat('{number}-', 3000) FROM generate_series(1, 60) i",
-                                   timeout=40 * SLOW)
+                                   timeout=100 * SLOW)
                     assert rows == [[str(i), f"{number}-" * 3000] for i in range(1, 61)]
         except BaseException as e:  # noqa: BLE001
             failures.append(e)
@@ -351,7 +351,7 @@ def test_both_directions_at_once(single):
         sent.start()
         time.sleep(0.3)
         for i in range(count):
-            assert c.until_ready(20 * SLOW)[1].row[0] == str(i)
+            assert c.until_ready()[1].row[0] == str(i)
         sent.join()
 
 
@@ -412,11 +412,14 @@ def test_cancel(secure, over):
 
 def test_psycopg_cancel(secure):
     with secure.connect(sslmode="require") as c:
-        timer = threading.Timer(0.3, c.cancel)
-        timer.start()
+        def cancel():
+            wait_until(lambda: secure.pg.backends("shop", where="query LIKE '%pg_sleep%' AND state = 'active'"))
+            c.cancel()
+        canceller = threading.Thread(target=cancel)
+        canceller.start()
         with pytest.raises(psycopg.errors.QueryCanceled):
             c.execute("SELECT pg_sleep(30)")
-        timer.join()
+        canceller.join()
 
 
 def test_pgbench(secure):
@@ -426,7 +429,7 @@ def test_pgbench(secure):
     for mode in ("simple", "extended", "prepared")[:2 if PEER and PEER < (1, 21) else 3]:
         got = subprocess.run([f"{secure.pg.bindir}/pgbench", "-n", "-h", secure.host, "-p", str(secure.port), "-U",
                               "app", "-M", mode, "-c", "10", "-t", "50", "-f", str(script), "t8"], env=env, text=True,
-                             capture_output=True, timeout=30 * SLOW)
+                             capture_output=True, timeout=100 * SLOW)
         assert got.returncode == 0, got.stdout + got.stderr
         assert "number of transactions actually processed: 500/500" in got.stdout
 
@@ -482,8 +485,8 @@ def test_stalled_handshake(pgusher, certs, stall, direct):
         c.send(stall)
         with pytest.raises(wire.Gone):
             while True:
-                c.read(1, 8 * SLOW)
-        assert 0.8 < time.monotonic() - start < 3 * SLOW
+                c.read(1)
+        assert 0.8 < time.monotonic() - start < 20 * SLOW
     p.wait_log(r"closing because: client_login_timeout")
 
 
@@ -494,8 +497,8 @@ def test_stall_behind_the_handshake(pgusher, certs):
         with p.wire(tls=careless()) as c:
             start = time.monotonic()
             c.send(begun)
-            c.until_closed(8 * SLOW)
-            assert 0.8 < time.monotonic() - start < 3 * SLOW
+            c.until_closed()
+            assert 0.8 < time.monotonic() - start < 20 * SLOW
 
 
 @pytest.mark.ours("half-open logins hold client slots")
@@ -512,7 +515,7 @@ def test_flood_of_half_handshakes(pgusher, certs, stall):
     start = time.monotonic()
     with p.wire("shop", tls=verifying(certs.ca)) as c:
         assert c.query("SELECT 1") == [["1"]]
-    assert time.monotonic() - start < 2 * SLOW
+    assert time.monotonic() - start < 20 * SLOW
     for c in kept:
         c.close()
 
@@ -526,7 +529,7 @@ def test_bytes_behind_an_sslrequest_are_refused(single, behind):
         got = b""
         with contextlib.suppress(wire.Gone):
             while True:
-                got += c.read(1, 5 * SLOW)
+                got += c.read(1)
         got = got.removeprefix(b"S")
         assert got == b"" or (got[:1] == b"E" and b"08P01" in got), got
     assert single.alive
@@ -558,7 +561,7 @@ def test_garbage_for_a_handshake(single, garbage):
         with contextlib.suppress(wire.Gone, OSError):
             c.sock.shutdown(socket.SHUT_WR)
             while True:
-                c.read(1, 5 * SLOW)
+                c.read(1)
     single.wait_log("closing because: |handshake", since)
     assert single.value("SELECT 1", sslmode="require") == 1
 
@@ -574,7 +577,7 @@ def test_garbage_for_first_bytes(single, garbage):
         with contextlib.suppress(wire.Gone, OSError):
             c.sock.shutdown(socket.SHUT_WR)
             while True:
-                got += c.read(1, 5 * SLOW)
+                got += c.read(1)
         assert b"SCRAM" not in got
     assert single.value("SELECT 1", sslmode="require") == 1
 
@@ -582,7 +585,7 @@ def test_garbage_for_first_bytes(single, garbage):
 def test_sslrequest_inside_tls(single):
     with single.wire(tls=careless()) as c:
         c.send(wire.ssl_request())
-        got = c.until_closed(5 * SLOW)
+        got = c.until_closed()
         assert all(m.kind == "E" for m in got)
 
 
@@ -595,7 +598,7 @@ def test_sslrequests_without_end(pgusher):
         assert c.read(1) == b"N"
         with contextlib.suppress(wire.Gone):
             c.send(wire.ssl_request())
-            assert c.read(1, 5 * SLOW) != b"N"
+            assert c.read(1) != b"N"
 
 
 def test_clients_that_leave_while_they_shake_hands(secure):

@@ -35,7 +35,7 @@ class Crowd:
             try:
                 tenant = ("shop", "mill", "forge")[k % 3]
                 with self.p.wire(tenant) as c:
-                    c.timeout = 20
+                    c.timeout = 60
                     if kind == "prepared":
                         c.ask(wire.parse("echo", "SELECT $1::text"), wire.SYNC)
                     while not self.stop.is_set():
@@ -131,7 +131,7 @@ class Crowd:
     def end(self):
         self.stop.set()
         for t in self.threads:
-            t.join(30)
+            t.join(100)
         assert not any(t.is_alive() for t in self.threads), "a client hangs"
         assert not self.wrong, "\n".join(self.wrong[:10])
         assert self.answers > 100
