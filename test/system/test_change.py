@@ -556,7 +556,7 @@ def test_it_waits_as_a_query_does(pgusher):
 
 
 def test_it_is_not_idle_on_its_way(pgusher):
-    p = pgusher(pool_mode="transaction", workers=1, users={"app": "tenants=*"}, client_idle_timeout=1)
+    p = pgusher(pool_mode="transaction", workers=1, users={"app": "tenants=*"}, client_idle_timeout=3)
     p.console("PAUSE mill")
     with p.wire("shop") as c:
         c.send(wire.query("SET pgusher.tenant = 'mill'"))
