@@ -360,7 +360,7 @@ def test_a_catalogue_that_hangs_holds_nobody_up(pgusher, fake_server, pg):
     assert where(p, "well") == "shop"
     began = time.monotonic()
     assert p.refused("acme")["C"] == "57P03"
-    assert time.monotonic() - began < 15 * SLOW
+    assert time.monotonic() - began < 25 * SLOW
     assert where(p, "well") == "shop"
     assert where(p, "forge") == "forge"
 
