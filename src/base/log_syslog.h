@@ -13,7 +13,10 @@
 bool log_syslog_open(const char *ident, const char *facility);
 void log_syslog_close(void);
 
-/* level: an enum log_level. */
+/* Where the daemon listens, instead of /dev/log: for tests. */
+void log_syslog_aim(const char *path);
+
+/* level: an enum log_level.  Does not wait: what the daemon does not take is lost. */
 void log_syslog_write(int level, const char *text);
 
 #endif

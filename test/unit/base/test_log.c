@@ -7,8 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
+
+#include "base/log_syslog.h"
 
 static char dir[] = "/tmp/pgusher-log-XXXXXX";
 static char path[64];
@@ -234,6 +238,52 @@ Test(log, unknown_syslog_facility_is_refused)
 	cr_assert_str_eq(e.sqlstate, "F0000");
 	cr_assert_str_not_empty(e.hint);
 	cr_assert(log_open_syslog("pgusher", "LOCAL0", &e));
+	cr_assert(log_open_syslog(NULL, NULL, &e));
+}
+
+static int
+open_daemon(const char *at)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+
+	snprintf(un.sun_path, sizeof(un.sun_path), "%s", at);
+	cr_assert_eq(bind(fd, (struct sockaddr *)&un, sizeof(un)), 0, "%s: %s", at, strerror(errno));
+	return fd;
+}
+
+static void
+expect_in_syslog(int fd, const char *end)
+{
+	char line[1000] = "";
+	ssize_t n = recv(fd, line, sizeof(line) - 1, 0);
+
+	cr_assert_gt(n, (ssize_t)strlen(end), "nothing came: %s", strerror(errno));
+	cr_assert_eq(strncmp(line, "<134>", 5), 0, "local0, info: %s", line);
+	cr_assert_str_eq(line + n - strlen(end), end);
+}
+
+Test(log, syslog_that_takes_nothing_is_not_waited_for, .timeout = 60)
+{
+	char end[80];
+	struct error e;
+	int fd;
+
+	log_syslog_aim(moved);
+	cr_assert(log_open_syslog("pooler", "local0", &e));
+	log_info("nobody is there");
+	fd = open_daemon(moved);
+	for (int i = 0; i < 20000; i++)
+		log_info("line %d", i);
+	snprintf(end, sizeof(end), " pooler[%d]: line 0", (int)getpid());
+	expect_in_syslog(fd, end);
+	close(fd);
+	unlink(moved);
+	fd = open_daemon(moved);
+	log_info("started again");
+	snprintf(end, sizeof(end), " pooler[%d]: started again", (int)getpid());
+	expect_in_syslog(fd, end);
+	close(fd);
 	cr_assert(log_open_syslog(NULL, NULL, &e));
 }
 
