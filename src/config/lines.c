@@ -168,9 +168,10 @@ add_tenant(struct lines *l, const char *name, char *value, const struct ini_plac
 static bool
 check_host(const struct config_host *h, struct error *e)
 {
-	if (h->max_connections > 0 && h->admin_reserve >= h->max_connections) {
+	if (h->max_connections > 0 && h->admin_reserve > 0 && h->admin_reserve + 1 >= h->max_connections) {
 		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
-			"admin_reserve %d leaves nothing of max_connections %d for tenants", h->admin_reserve, h->max_connections);
+			"admin_reserve %d and one place for cancel requests leave nothing of max_connections %d for tenants",
+			h->admin_reserve, h->max_connections);
 		return false;
 	}
 	if (h->active_ceiling > 0 && h->active_floor > h->active_ceiling) {

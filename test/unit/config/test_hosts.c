@@ -95,7 +95,7 @@ Test(hosts, wrong_lines)
 		{ "\"[::x]\" =", "t.ini:3: \"[::x]\" is no server" },
 		{ "\"[::1]x\" =", "t.ini:3: \"[::1]x\" is no server" },
 		{ "a = max_conections=5", "t.ini:3: unknown key \"max_conections\" in [hosts]: do you mean max_connections?" },
-		{ "a = max_connections=3 admin_reserve=3", "t.ini:3: admin_reserve 3 leaves nothing" },
+		{ "a = max_connections=3 admin_reserve=2", "t.ini:3: admin_reserve 2 and one place for cancel requests leave nothing" },
 		{ "a = active_floor=5 active_ceiling=4", "t.ini:3: active_floor 5 is above active_ceiling 4" },
 		{ "a = max_connections=-1", "t.ini:3: invalid value \"-1\" for max_connections" },
 	};
