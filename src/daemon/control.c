@@ -17,6 +17,7 @@
 #include "http/http.h"
 #include "monitor/monitor.h"
 #include "reports/reports.h"
+#include "session/walk.h"
 #include "tenant/lease.h"
 #include "tenant/limits.h"
 #include "threat/habit.h"
@@ -63,14 +64,34 @@ struct apply {
 	struct inquiry inquiry;
 	struct control *control;
 	const struct config *config;
+	const struct config *before;	/* freed when no tenant is left of it: here, since that takes a while */
 	console_done_fn *done;
 	void *arg;
+	bool again;			/* it is not the first visit */
+	struct walk walks[BUDGET_WORKERS];
 };
 
+/* Another one may have begun meanwhile: then it is that one's snapshot that tenants catch up with. */
 static void
 apply_visit(struct shard *s, struct inquiry *q)
 {
-	shard_set_config(s, container_of(q, struct apply, inquiry)->config);
+	struct apply *a = container_of(q, struct apply, inquiry);
+	struct walk *w = &a->walks[s->index];
+
+	if (!a->again)
+		shard_set_config(s, a->config);
+	if (!a->again || w->more)
+		shard_catch_up(s, w);
+}
+
+static bool
+apply_has_more(const struct apply *a)
+{
+	for (int i = 0; i < a->inquiry.nworkers; i++) {
+		if (a->walks[i].more)
+			return true;
+	}
+	return false;
 }
 
 static void
@@ -110,12 +131,20 @@ apply_finish(struct inquiry *q)
 {
 	struct apply *a = container_of(q, struct apply, inquiry);
 
+	if (apply_has_more(a)) {
+		a->again = true;
+		ask(a->control, q);
+		return;
+	}
 	apply_log_settings(a->config);
 	monitor_set_config(a->control->monitor, a->config);
 	a->control->http_retry_at = 0;	/* another address may have another fault */
 	open_http(a->control, a->config);
 	config_unref(&a->config);
+	config_unref(&a->before);
 	a->done(a->arg, NULL);
+	for (int i = 0; i < q->nworkers; i++)
+		walk_release(&a->walks[i]);
 	free(a);
 }
 
@@ -132,7 +161,7 @@ apply(struct control *k, const struct config *c, console_done_fn *done, void *ar
 	a->done = done;
 	a->arg = arg;
 	/* From here on it is what the next change builds on, though the workers have not all taken it yet. */
-	config_unref(&k->config);
+	a->before = k->config;
 	k->config = c;
 	workers_configure(&k->workers, c);	/* a worker that knows of a new host opens connections at once */
 	limits_set_config(k->workers.commons.limits, c);

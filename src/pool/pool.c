@@ -29,7 +29,7 @@ server_place_name(enum server_place place)
 const struct config *
 pool_config(const struct pool *p)
 {
-	return tenants_config(p->pools->tenants);
+	return p->tenant->config;
 }
 
 int
@@ -82,7 +82,7 @@ add(struct pools *ps, struct tenant *t, const char *user)
 	p->pools = ps;
 	p->tenant = t;
 	p->user = users_get(ps->users, user);
-	p->user_conf = config_find_user(tenants_config(ps->tenants), user);
+	p->user_conf = config_find_user(t->config, user);
 	for (int i = 0; i < PLACES; i++)
 		TAILQ_INIT(&p->servers[i]);
 	TAILQ_INIT(&p->waiters);

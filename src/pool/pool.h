@@ -88,7 +88,7 @@ struct pool {
 	struct pools *pools;
 	struct tenant *tenant;
 	struct user *user;			/* of the server connections; a reference */
-	const struct config_user *user_conf;	/* of the present snapshot, or NULL */
+	const struct config_user *user_conf;	/* of the tenant's snapshot, or NULL */
 	struct server_list servers[PLACES];
 	int count[PLACES];
 	struct request_list waiters;		/* want a server */
@@ -242,12 +242,6 @@ void pools_upkeep(struct pools *ps);
 
 /* Refuse everybody who waits. */
 void pool_refuse_all(struct pool *p, const struct error *e);
-
-/* A new snapshot is in ps->tenants. */
-void pools_config_changed(struct pools *ps);
-
-/* The line of p's tenant is another one. */
-void pool_line_changed(struct pool *p);
 
 /* A budget may have room: try again to serve whoever waits. */
 void pools_retry(struct pools *ps);

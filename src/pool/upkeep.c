@@ -163,6 +163,12 @@ idle_timeout(const struct pool *p)
 	return source == TENANT_FROM_TEMPLATE || source == TENANT_FROM_CATALOGUE ? TEMPLATE_POOL_IDLE : 0;
 }
 
+static enum pool_keeping
+keeping_at_rest(const struct pool *p)
+{
+	return p->nclients == 0 && idle_timeout(p) > 0 ? KEEPING_EMPTY : KEEPING_NOT;
+}
+
 /* A pool without business is not looked at again before somebody calls pool_keep, or its idle_timeout is over. */
 static void
 let_rest(struct pool *p, usec_t now)
@@ -175,7 +181,7 @@ let_rest(struct pool *p, usec_t now)
 		p->empty_since = now;
 	/* That of a replication connection ends with it. */
 	if (!busy && p->replication == REPLICATION_NONE)
-		enter(p, !used && idle_timeout(p) > 0 ? KEEPING_EMPTY : KEEPING_NOT);
+		enter(p, keeping_at_rest(p));
 }
 
 static void
@@ -303,32 +309,34 @@ pools_retry(struct pools *ps)
 	each_kept(ps, retry);
 }
 
-/* What failed before may be mended. */
-void
-pool_line_changed(struct pool *p)
+/* What failed before may be mended; and one that had nothing to do may have: but thousands that have not are let be. */
+static void
+take_line(struct pool *p)
 {
 	p->user_conf = config_find_user(pool_config(p), p->user->name);
 	pool_forget_failures(p);
 	pool_forget_place(p);
 	pool_choose_pace(p);
-	pool_keep(p);
+	if (p->keeping != KEEPING && pool_is_short(p))
+		pool_keep(p);
+	else if (p->keeping != KEEPING && p->keeping != keeping_at_rest(p))
+		enter(p, keeping_at_rest(p));
 }
 
-void
-pools_config_changed(struct pools *ps)
+static void
+on_line_changed(void *arg, struct tenant *t)
 {
-	struct tenant *t = NULL;
 	struct pool *p;
 
-	while ((t = tenants_next(ps->tenants, t)) != NULL) {
-		LIST_FOREACH(p, &t->pools, link)
-			pool_line_changed(p);
-	}
+	(void)arg;
+	LIST_FOREACH(p, &t->pools, link)
+		take_line(p);
 }
 
 void
 pools_init(struct pools *ps)
 {
+	tenants_watch(ps->tenants, on_line_changed, NULL);
 	TAILQ_INIT(&ps->kept);
 	TAILQ_INIT(&ps->empty);
 	LIST_INIT(&ps->farewells);

@@ -19,10 +19,9 @@
 #include "reports/gather.h"
 #include "reports/reports.h"
 #include "reports/stock.h"
-#include "reports/walk.h"
+#include "session/walk.h"
 #include "stats/traffic.h"
 
-#define REPORT_SLICE 2000	/* us that a visit looks at things, when there are many */
 #define REPORT_TOP 100		/* rows of a list, if nobody says how many */
 #define REPORT_TOP_MAX 500	/* and at most: workers copy several times as many */
 

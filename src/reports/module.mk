@@ -32,8 +32,6 @@ reports_sources = \
 	src/reports/tenant.c \
 	src/reports/tenants.c \
 	src/reports/threats.c \
-	src/reports/users.c \
-	src/reports/walk.c \
-	src/reports/walk.h
+	src/reports/users.c
 
 src_libpgusher_a_SOURCES += $(reports_sources)

@@ -188,7 +188,7 @@ static void
 look(const struct report_order *o, struct shard *s, struct part *part)
 {
 	for (;;) {
-		walk_begin(&part->walk, o->work.reports->slice != 0 ? o->work.reports->slice : REPORT_SLICE);
+		walk_begin(&part->walk, o->work.reports->slice != 0 ? o->work.reports->slice : WALK_SLICE);
 		o->kind->maker->look(o, s, part);
 		if (!part->walk.lost)
 			return;

@@ -165,7 +165,6 @@ void
 shard_set_line(struct shard *s, const char *name, const char *line)
 {
 	struct tenant *t = tenants_find(s->tenants, name);
-	struct pool *p;
 	struct error e;
 
 	if (t == NULL || t->line == NULL)
@@ -174,10 +173,6 @@ shard_set_line(struct shard *s, const char *name, const char *line)
 		tenants_end(s->tenants, t);
 	else if (tenants_put(s->tenants, name, line, &e) == NULL)
 		log_error("what the catalogue says of \"%s\" is wrong, its old line counts on: %s", name, e.message);
-	if (t->conf == NULL) {
+	if (t->conf == NULL)
 		shard_end_tenant(s, t);
-		return;
-	}
-	LIST_FOREACH(p, &t->pools, link)
-		pool_line_changed(p);
 }

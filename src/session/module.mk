@@ -55,6 +55,8 @@ session_sources = \
 	src/session/tunnel.c \
 	src/session/upkeep.c \
 	src/session/values.c \
-	src/session/values.h
+	src/session/values.h \
+	src/session/walk.c \
+	src/session/walk.h
 
 src_libpgusher_a_SOURCES += $(session_sources)

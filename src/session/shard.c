@@ -17,6 +17,7 @@
 #include "session/session.h"
 #include "session/throttle.h"
 #include "session/timing.h"
+#include "session/walk.h"
 
 /* How long a database is remembered that "*" made and nobody has ever come to. */
 #define STRANGER_MEMORY (5 * USEC_PER_SEC)
@@ -127,24 +128,28 @@ shard_init(struct shard *s, int index, int nworkers, struct loop *l, struct mail
 	shard_prepare_pools(s);
 }
 
-/* Pools that keep servers without being asked: min_pool_size with a forced user. */
+/* One that keeps servers without being asked: min_pool_size with a forced user. */
+static void
+prepare_pool(struct shard *s, const struct config_database *db)
+{
+	int min = db->min_pool_size >= 0 ? db->min_pool_size : shard_config(s)->min_pool_size;
+	struct tenant *t;
+	struct error e;
+
+	if (min == 0 || db->user == NULL || tenant_worker(db->name, s->nworkers) != s->index)
+		return;
+	t = shard_open_tenant(s, db->name, &e);
+	if (t != NULL)
+		pool_open(&s->pools, t, db->user);
+}
+
 void
 shard_prepare_pools(struct shard *s)
 {
 	const struct config *c = shard_config(s);
-	struct error e;
 
-	for (size_t i = 0; i < c->ndatabases; i++) {
-		const struct config_database *db = c->databases[i];
-		int min = db->min_pool_size >= 0 ? db->min_pool_size : c->min_pool_size;
-		struct tenant *t;
-
-		if (min == 0 || db->user == NULL || tenant_worker(db->name, s->nworkers) != s->index)
-			continue;
-		t = shard_open_tenant(s, db->name, &e);
-		if (t != NULL)
-			pool_open(&s->pools, t, db->user);
-	}
+	for (size_t i = 0; i < c->ndatabases; i++)
+		prepare_pool(s, c->databases[i]);
 }
 
 static void
@@ -254,25 +259,40 @@ shard_end_tenant(struct shard *s, struct tenant *t)
 	tenant_close_servers(t, true, "database removed");
 }
 
-static void
-end_tenants_that_are_gone(struct shard *s)
-{
-	struct tenant *t = NULL;
-
-	while ((t = tenants_next(s->tenants, t)) != NULL) {
-		if (t->conf == NULL)
-			shard_end_tenant(s, t);
-	}
-}
-
 void
 shard_set_config(struct shard *s, const struct config *c)
 {
 	tenants_set_config(s->tenants, c);
 	apply_config(s, c);
-	pools_config_changed(&s->pools);
-	end_tenants_that_are_gone(s);
-	shard_prepare_pools(s);
+}
+
+static void
+catch_up(struct shard *s, struct walk *w)
+{
+	const struct config *c = shard_config(s);
+	struct tenant *t = NULL;
+
+	while ((t = walk_tenant(w, s, t)) != NULL) {
+		tenants_catch_up(s->tenants, t);
+		if (t->conf == NULL)
+			shard_end_tenant(s, t);
+	}
+	for (size_t i = 0; walk_line(w, c, &i); i++) {
+		if (i < c->ndatabases)
+			prepare_pool(s, c->databases[i]);
+	}
+}
+
+void
+shard_catch_up(struct shard *s, struct walk *w)
+{
+	for (;;) {
+		walk_begin(w, WALK_SLICE);
+		catch_up(s, w);
+		if (!w->lost)
+			return;
+		walk_again(w);
+	}
 }
 
 /* --- pausing --- */
@@ -375,7 +395,7 @@ shard_is_quiet(struct shard *s, const struct tenant *t)
 size_t
 shard_kill_clients(struct shard *s, const struct tenant *t, const struct error *e)
 {
-	struct client *c = next_client(s, NULL), *next;
+	struct client *c = t == NULL || t->nclients > 0 ? next_client(s, NULL) : NULL, *next;
 	size_t n = 0;
 
 	for (; c != NULL; c = if_still_there(s, next)) {

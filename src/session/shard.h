@@ -32,6 +32,7 @@ struct spreads;
 struct tenant_question;
 struct threat;
 struct timing;
+struct walk;
 
 /* Of the process; any thread. */
 struct commons {
@@ -113,8 +114,12 @@ void shard_free(struct shard *s);
 
 const struct config *shard_config(const struct shard *s);
 
-/* Take the next snapshot; clients of databases that are gone are closed. */
+/* Take the next snapshot.  Whoever comes finds it in force (tenants_set_config). */
 void shard_set_config(struct shard *s, const struct config *c);
+
+/* Bring all else to it, as far as the walk (session/walk.h) goes in one visit: tenants catch up, clients of those that
+ * are gone are closed, pools that keep servers without being asked are made. */
+void shard_catch_up(struct shard *s, struct walk *w);
 
 /* A tenant has no line any more: its clients and servers are closed. */
 void shard_end_tenant(struct shard *s, struct tenant *t);

@@ -15,6 +15,8 @@ struct tenants {
 	struct traffic past;		/* of tenants that were dropped */
 	struct tenant_list awake;
 	struct tenant_list resting;	/* those with an autodb only: lines of the snapshot stay */
+	void (*line_changed)(void *arg, struct tenant *tenant);
+	void *arg;			/* of line_changed */
 };
 
 int
@@ -146,6 +148,7 @@ free_tenant(struct tenants *t, struct tenant *tenant)
 	free(tenant->history);
 	config_free_line(tenant->autodb);
 	memory_free_secret(tenant->line);
+	config_unref(&tenant->config);
 	free(tenant);
 }
 
@@ -233,37 +236,65 @@ take_threat_mode(struct tenant *tenant, const struct config *c)
 	tenant->threat_epoch++;
 }
 
-/* It was of the snapshot `old`. */
 static void
-take_origin(struct tenants *t, struct tenant *tenant, const struct origin *o, const struct config *old)
+take_origin(struct tenants *t, struct tenant *tenant, const struct origin *o)
 {
+	const struct config *old = tenant->config;
+
 	if (o->conf != NULL && tenant->conf != NULL &&
 	    (!same_line(tenant->conf, o->conf) || !config_same_security(old, tenant->conf, t->config, o->conf)))
 		tenant->generation++;
-	tenants_stir(t, tenant);	/* before its autodb changes: that says which list it is in */
+	/* If it is to be dropped, or belongs in another list of those that rest: before its autodb says so. */
+	if (o->conf == NULL || (o->made == NULL) != (tenant->autodb == NULL))
+		tenants_stir(t, tenant);
 	config_free_line(tenant->autodb);
 	tenant->autodb = o->made;
 	tenant->conf = o->conf;
 	tenant->source = (uint8_t)o->source;
+	tenant->config = config_ref(t->config);
 	take_threat_mode(tenant, t->config);
+	if (t->line_changed != NULL)
+		t->line_changed(t->arg, tenant);
+	config_unref(&old);
 }
 
 void
 tenants_set_config(struct tenants *t, const struct config *c)
 {
-	const struct config *old = t->config;
-	struct tenant *tenant, *next;
-
+	config_unref(&t->config);
 	t->config = config_ref(c);
-	HASH_ITER(hh, t->by_name, tenant, next) {
-		struct error e;
-		struct origin o = find_origin(c, tenant->name, tenant->line, &e);
+}
 
-		if (o.conf == NULL && tenant->line != NULL && asks_catalogue(c))
-			log_error("what the catalogue says of \"%s\" is wrong now: %s", tenant->name, e.message);
-		take_origin(t, tenant, &o, old);
-	}
-	config_unref(&old);
+void
+tenants_watch(struct tenants *t, void (*line_changed)(void *arg, struct tenant *tenant), void *arg)
+{
+	t->line_changed = line_changed;
+	t->arg = arg;
+}
+
+void
+tenants_catch_up(struct tenants *t, struct tenant *tenant)
+{
+	struct origin o;
+	struct error e;
+
+	if (tenant->config == t->config)
+		return;
+	o = find_origin(t->config, tenant->name, tenant->line, &e);
+	if (o.conf == NULL && tenant->line != NULL && asks_catalogue(t->config))
+		log_error("what the catalogue says of \"%s\" is wrong now: %s", tenant->name, e.message);
+	take_origin(t, tenant, &o);
+}
+
+/* A line that is gone is left to who ends the tenant then: here, a client of it may be on the stack. */
+static void
+look_for_line(struct tenants *t, struct tenant *tenant)
+{
+	struct error e;
+	struct origin o = find_origin(t->config, tenant->name, tenant->line, &e);
+
+	if (o.conf != NULL)
+		take_origin(t, tenant, &o);
 }
 
 struct tenant *
@@ -272,7 +303,15 @@ tenants_find(struct tenants *t, const char *name)
 	struct tenant *tenant;
 
 	HASH_FIND_STR(t->by_name, name, tenant);
+	if (tenant != NULL && tenant->config != t->config)
+		look_for_line(t, tenant);
 	return tenant;
+}
+
+static bool
+has_line(const struct tenants *t, const struct tenant *tenant)
+{
+	return tenant->conf != NULL && tenant->config == t->config;
 }
 
 static void
@@ -285,7 +324,7 @@ const struct config_database *
 tenants_line(struct tenants *t, const char *name, struct config_database **made, struct error *e)
 {
 	struct tenant *tenant = tenants_find(t, name);
-	struct origin o = { .conf = tenant != NULL ? tenant->conf : NULL };
+	struct origin o = { .conf = tenant != NULL && has_line(t, tenant) ? tenant->conf : NULL };
 
 	if (tenant == NULL)
 		o = find_line(t->config, name);
@@ -309,6 +348,7 @@ add(struct tenants *t, const char *name)
 	struct tenant *tenant = memory_zalloc(sizeof(*tenant) + size);
 
 	memcpy(tenant->name, name, size);
+	tenant->config = config_ref(t->config);
 	LIST_INIT(&tenant->pools);
 	tenants_wake(t, tenant);
 	HASH_ADD_STR(t->by_name, name, tenant);
@@ -328,7 +368,7 @@ add_known(struct tenants *t, const char *name, const char *line, struct error *e
 		free_tenant(t, tenant);
 		return NULL;
 	}
-	take_origin(t, tenant, &o, t->config);
+	take_origin(t, tenant, &o);
 	return tenant;
 }
 
@@ -339,9 +379,10 @@ tenants_open(struct tenants *t, const char *name, struct error *e)
 
 	if (tenant == NULL)
 		return add_known(t, name, NULL, e);
-	if (tenant->conf == NULL)
-		refuse(name, e);
-	return tenant->conf == NULL ? NULL : tenant;
+	if (has_line(t, tenant))
+		return tenant;
+	refuse(name, e);
+	return NULL;
 }
 
 static void
@@ -367,7 +408,7 @@ tenants_put(struct tenants *t, const char *name, const char *line, struct error 
 	o = find_origin(t->config, tenant->name, line, e);
 	if (o.conf == NULL)
 		return NULL;
-	take_origin(t, tenant, &o, t->config);
+	take_origin(t, tenant, &o);
 	keep_text(tenant, line);
 	return tenant;
 }
@@ -378,7 +419,7 @@ tenants_end(struct tenants *t, struct tenant *tenant)
 	struct origin o = find_line(t->config, tenant->name);
 
 	keep_text(tenant, NULL);
-	take_origin(t, tenant, &o, t->config);
+	take_origin(t, tenant, &o);
 }
 
 void

@@ -40,7 +40,8 @@ enum tenant_source {
 };
 
 struct tenant {
-	const struct config_database *conf;	/* of the table's snapshot; NULL: its line is gone, it is being ended */
+	const struct config *config;		/* the table's snapshot, or the one before if it has not caught up; a reference */
+	const struct config_database *conf;	/* of this snapshot; NULL: its line is gone, it is being ended */
 	struct config_database *autodb;		/* owned; conf points to it unless it is a line of the snapshot */
 	char *line;				/* what the catalogue said; NULL: it was not asked */
 	struct pool_list pools;			/* pool/pool.h */
@@ -95,8 +96,17 @@ void tenants_free(struct tenants **t);
 
 const struct config *tenants_config(const struct tenants *t);
 
-/* Take the next snapshot: tenants get their new line, or NULL when it is gone. */
+/*
+ * Take the next snapshot.  With ten thousand tenants it takes a while until each has its new line, or NULL when that
+ * is gone: so they are to catch up one by one, and until then all that concerns them is as the snapshot before had it.
+ * But whoever looks for one by its name finds it up to date; unless its line is gone: then it is not opened any more, and
+ * ended when it is told to catch up.
+ */
 void tenants_set_config(struct tenants *t, const struct config *c);
+void tenants_catch_up(struct tenants *t, struct tenant *tenant);
+
+/* Call line_changed(arg, tenant) whenever a tenant has another line, or the same of another snapshot. */
+void tenants_watch(struct tenants *t, void (*line_changed)(void *arg, struct tenant *tenant), void *arg);
 
 /* Is it the catalogue that knows whether there is a tenant of this name, and has not told? */
 bool tenants_must_ask(struct tenants *t, const char *name);

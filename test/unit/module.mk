@@ -162,8 +162,8 @@ test_unit_reports_run_SOURCES = \
 	test/unit/reports/test_choice.c \
 	test/unit/reports/test_performance.c \
 	test/unit/reports/test_reports.c \
-	test/unit/reports/test_stock.c \
-	test/unit/reports/test_walk.c
+	test/unit/reports/test_slices.c \
+	test/unit/reports/test_stock.c
 
 unit_programs += test/unit/server/run
 test_unit_server_run_SOURCES = \
@@ -201,7 +201,8 @@ test_unit_session_run_SOURCES = \
 	test/unit/session/test_statement.c \
 	test/unit/session/test_timing.c \
 	test/unit/session/test_tunnel.c \
-	test/unit/session/test_values.c
+	test/unit/session/test_values.c \
+	test/unit/session/test_walk.c
 
 unit_programs += test/unit/sql/run
 test_unit_sql_run_SOURCES = \

@@ -20,6 +20,7 @@
 #include "pg/cancel.h"
 #include "session/lookup.h"
 #include "session/move.h"
+#include "session/walk.h"
 
 #define PATIENCE_MS 30000
 #define WORKERS_MAX 2
@@ -405,7 +406,11 @@ house_until_from(int worker, bool (*is)(struct shard *s, void *arg), void *arg, 
 static void
 set_config(struct shard *s, void *arg)
 {
+	struct walk w = { .more = true };
+
 	shard_set_config(s, arg);
+	while (w.more)
+		shard_catch_up(s, &w);
 }
 
 void

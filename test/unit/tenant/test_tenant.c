@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/sqlstate.h"
 
 static void
@@ -39,11 +40,21 @@ begin(const char *databases)
 }
 
 static void
+take(struct tenants *ts, const struct config *c)
+{
+	struct tenant *t = NULL;
+
+	tenants_set_config(ts, c);
+	while ((t = tenants_next(ts, t)) != NULL)
+		tenants_catch_up(ts, t);
+}
+
+static void
 reload(struct tenants *ts, const char *databases)
 {
 	const struct config *c = configure(databases, "");
 
-	tenants_set_config(ts, c);
+	take(ts, c);
 	config_unref(&c);
 }
 
@@ -144,6 +155,130 @@ Test(tenant, a_reload_keeps_it)
 	tenants_free(&ts);
 }
 
+/* --- a reload that has not reached all of them --- */
+
+static void
+set_config(struct tenants *ts, const char *databases)
+{
+	const struct config *c = configure(databases, "");
+
+	tenants_set_config(ts, c);
+	config_unref(&c);
+}
+
+Test(tenant, catches_up_one_by_one)
+{
+	struct tenants *ts = begin("one = host=a\ntwo = host=a");
+	struct tenant *one = open_tenant(ts, "one"), *two = open_tenant(ts, "two"), *new;
+
+	set_config(ts, "one = host=b\ntwo = host=b\nthree = host=c");
+	new = open_tenant(ts, "three");
+	cr_assert_str_eq(one->conf->host, "a");
+	tenants_catch_up(ts, one);
+	cr_assert_str_eq(one->conf->host, "b");
+	cr_assert_eq(one->generation, 1);
+	cr_assert_str_eq(two->conf->host, "a");
+	tenants_catch_up(ts, new);
+	cr_assert_str_eq(new->conf->host, "c");
+	cr_assert_eq(new->generation, 0);
+	tenants_free(&ts);
+}
+
+Test(tenant, who_looks_for_it_finds_it_up_to_date)
+{
+	static const struct {
+		struct tenant *(*look)(struct tenants *ts, const char *name);
+	} ways[] = { { tenants_find }, { open_tenant } };
+
+	for (size_t i = 0; i < lengthof(ways); i++) {
+		struct tenants *ts = begin("one = host=a\ntwo = host=a");
+		struct tenant *one = open_tenant(ts, "one"), *two = open_tenant(ts, "two");
+
+		set_config(ts, "one = host=b\n* = host=c");
+		cr_assert_eq(ways[i].look(ts, "one"), one);
+		cr_assert_str_eq(one->conf->host, "b");
+		cr_assert_eq(one->generation, 1);
+		cr_assert_eq(ways[i].look(ts, "two"), two);
+		cr_assert_str_eq(two->conf->host, "c");
+		tenants_free(&ts);
+	}
+}
+
+/* Its clients may be at work: so it stays as it is until it is ended, but nobody comes in. */
+Test(tenant, whose_line_is_gone_is_not_opened_any_more)
+{
+	struct tenants *ts = begin("one = host=a");
+	struct tenant *one = open_tenant(ts, "one");
+	struct config_database *made = NULL;
+	struct error e;
+
+	set_config(ts, "");
+	cr_assert_null(open_tenant(ts, "one"));
+	cr_assert_null(tenants_line(ts, "one", &made, &e));
+	cr_assert_eq(tenants_find(ts, "one"), one);
+	cr_assert_str_eq(one->conf->host, "a");
+	tenants_catch_up(ts, one);
+	cr_assert_null(one->conf);
+	tenants_free(&ts);
+}
+
+/* What was in between has never held for it: its servers are as good as they were. */
+Test(tenant, may_miss_a_reload)
+{
+	struct tenants *ts = begin("one = host=a");
+	struct tenant *one = open_tenant(ts, "one");
+
+	set_config(ts, "one = host=b");
+	set_config(ts, "");
+	set_config(ts, "one = host=a pool_size=9");
+	tenants_catch_up(ts, one);
+	cr_assert_eq(one->conf->pool_size, 9);
+	cr_assert_eq(one->generation, 0);
+	tenants_free(&ts);
+}
+
+static void
+count(void *arg, struct tenant *t)
+{
+	(void)t;
+	++*(int *)arg;
+}
+
+Test(tenant, tells_of_each_line_once)
+{
+	struct tenants *ts = begin("one = host=a\n* = host=a");
+	struct tenant *one = open_tenant(ts, "one");
+	int told = 0;
+
+	tenants_watch(ts, count, &told);
+	tenants_find(ts, "one");
+	cr_assert_eq(told, 0);
+	set_config(ts, "one = host=a");
+	tenants_find(ts, "one");
+	tenants_catch_up(ts, one);
+	cr_assert_eq(told, 1);
+	tenants_free(&ts);
+}
+
+/* Ten thousand of them are not looked at because of a reload. */
+Test(tenant, rests_on_if_it_may)
+{
+	static const struct {
+		const char *databases;
+		bool stirs;
+	} reloads[] = { { "one = host=b", false }, { "* = host=a", true }, { "", true } };
+
+	for (size_t i = 0; i < lengthof(reloads); i++) {
+		struct tenants *ts = begin("one = host=a");
+		struct tenant *one = open_tenant(ts, "one");
+
+		tenants_rest(ts, one);
+		reload(ts, reloads[i].databases);
+		cr_assert_eq(one->awake, reloads[i].stirs, "%s", reloads[i].databases);
+		tenants_free(&ts);
+	}
+}
+
 Test(tenant, a_line_that_is_gone_and_comes_back)
 {
 	struct tenants *ts = begin("one = host=a\ntwo = host=b");
@@ -214,7 +349,7 @@ Test(tenant, generation_and_tls)
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		const struct config *c = configure(steps[i].line, steps[i].settings);
-		tenants_set_config(ts, c);
+		take(ts, c);
 		config_unref(&c);
 		cr_assert_eq(t->generation, steps[i].generation, "step %zu", i);
 	}

@@ -1,11 +1,13 @@
 /*
- * walk: looking at all that a shard has, a slice at a time.
+ * walk: going through all that a shard has, a slice at a time.
  *
- * Ten thousand tenants take longer to look at than a query should have to wait.  So a look
- * that has lasted as long as a slice stops, and goes on in the next visit where it was:
+ * Ten thousand tenants take longer to look at than a query should have to wait.  So a visit
+ * (session/inquiry.h) that has lasted as long as a slice stops, and goes on in the next one where it was:
  *
  *	while ((t = walk_tenant(w, s, t)) != NULL)
  *		stock_add(...);			w->more: NULL came because time was up
+ *
+ * Reports look at things so; a reload and orders to all tenants change them.
  *
  * Of a shard that is small, all is seen in one visit, so at one time.  What comes or goes
  * between two visits may be seen or not; nothing is seen twice.  If that is gone at which it
@@ -14,10 +16,12 @@
  *
  * On a worker.
  */
-#ifndef REPORTS_WALK_H
-#define REPORTS_WALK_H
+#ifndef SESSION_WALK_H
+#define SESSION_WALK_H
 
 #include "session/shard.h"
+
+#define WALK_SLICE (2 * USEC_PER_MSEC)	/* what a visit takes, when there is much */
 
 /* Zero-filled to start with. */
 struct walk {
@@ -40,7 +44,8 @@ void walk_again(struct walk *w);
 
 void walk_release(struct walk *w);
 
-/* Each is NULL (false) when all have been seen, or time is up.  after NULL: the first one of this visit. */
+/* Each is NULL (false) when all have been seen, or time is up.  after NULL: the first one of this visit.  A client may
+ * be closed before the next one is asked for, a tenant must not be dropped. */
 struct client *walk_client(struct walk *w, struct shard *s, struct client *after);
 struct tenant *walk_tenant(struct walk *w, struct shard *s, struct tenant *after);
 

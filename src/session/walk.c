@@ -1,4 +1,4 @@
-#include "reports/walk.h"
+#include "session/walk.h"
 
 #include <stdlib.h>
 
@@ -58,6 +58,13 @@ find_client(struct shard *s, uint32_t id)
 	return c != NULL && c->id < id ? SPLAY_NEXT(client_set, &s->clients, c) : c;
 }
 
+/* It may be in the set no more. */
+static struct client *
+next_client(struct shard *s, const struct client *after)
+{
+	return after->id == UINT32_MAX ? NULL : find_client(s, after->id + 1);
+}
+
 struct client *
 walk_client(struct walk *w, struct shard *s, struct client *after)
 {
@@ -65,7 +72,7 @@ walk_client(struct walk *w, struct shard *s, struct client *after)
 
 	if (w->more || w->clients_seen)
 		return NULL;
-	c = after != NULL ? SPLAY_NEXT(client_set, &s->clients, after) : find_client(s, w->client);
+	c = after != NULL ? next_client(s, after) : find_client(s, w->client);
 	if (c == NULL) {
 		w->clients_seen = true;
 	} else if (after != NULL && is_over(w)) {

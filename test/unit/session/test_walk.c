@@ -1,11 +1,10 @@
-#include "reports/walk.h"
+#include "session/walk.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
-#include "stage.h"
 
 #define NO_TIME 0	/* one a visit */
 #define MUCH_TIME (3600 * USEC_PER_SEC)
@@ -81,6 +80,28 @@ Test(walk, clients_come_and_go)
 	SPLAY_INSERT(client_set, &shard.clients, &clients[9]);
 	visit_clients(&w, NO_TIME);
 	cr_assert_str_eq(seen, "[2][6][][]");
+	walk_release(&w);
+}
+
+/* What is done with a client may end it. */
+Test(walk, clients_that_are_closed)
+{
+	struct walk w = { .more = false };
+	struct client *c = NULL;
+
+	put_clients("2468");
+	clients[9].id = UINT32_MAX;
+	SPLAY_INSERT(client_set, &shard.clients, &clients[9]);
+	seen[0] = '\0';
+	walk_begin(&w, MUCH_TIME);
+	while ((c = walk_client(&w, &shard, c)) != NULL) {
+		snprintf(seen + strlen(seen), 20, "%lld ", (long long)c->id);
+		SPLAY_REMOVE(client_set, &shard.clients, c);
+		if (c->id == 4)
+			SPLAY_REMOVE(client_set, &shard.clients, &clients[6]);
+	}
+	cr_assert_str_eq(seen, "2 4 8 4294967295 ");
+	cr_assert_not(w.more);
 	walk_release(&w);
 }
 
@@ -229,66 +250,4 @@ Test(walk, lines)
 	walk_release(&w);
 	config_unref(&c);
 	config_unref(&none);
-}
-
-/* --- a report that takes many visits --- */
-
-Test(walk, report_in_slices)
-{
-	stage_open(2, "alfa bravo charlie delta echo foxtrot golf hotel", "");
-	stage_reports.slice = -1;
-	stage_expect("STATS_TOTALS", NULL, "database",
-		"alfa\nbravo\ncharlie\ndelta\necho\nfoxtrot\ngolf\nhotel\npgbouncer\n");
-	stage_expect("LISTS", NULL, "items", "9\n0\n0\n1\n0\n0\n0\n0\n0\n0\n0\n0\n0\n0\n");
-	stage_close();
-}
-
-static void
-count_rows(void *arg, struct report *rows, const struct error *e)
-{
-	(void)e;
-	*(size_t *)arg = rows->nrows;
-}
-
-/* A tenant goes while the report is under way: the others are told once each. */
-Test(walk, report_loses_its_way)
-{
-	size_t nrows = 0;
-	int visits = 0;
-
-	stage_open(1, "alfa bravo charlie delta", "");
-	stage_reports.slice = -1;
-	report_ask(&stage_reports, report_find("STATS"), NULL, count_rows, &nrows);
-	cr_assert(stage_answer());
-	stage_drop("bravo");
-	while (stage_answer())
-		visits++;
-	cr_assert_gt(visits, 1);
-	cr_assert_eq(nrows, 4);	/* with the console's own */
-	stage_close();
-}
-
-static void
-is_never_called(void *arg, struct report *rows, const struct error *e)
-{
-	(void)arg;
-	(void)rows;
-	(void)e;
-	cr_assert_fail();
-}
-
-Test(walk, report_is_abandoned_half_way)
-{
-	struct report_order *o;
-
-	stage_open(1, "alfa bravo charlie delta", "");
-	stage_reports.slice = -1;
-	o = report_ask(&stage_reports, report_find("STATS"), NULL, is_never_called, NULL);
-	cr_assert(stage_answer());
-	report_abandon(&o);
-	cr_assert(stage_answer());
-	cr_assert_not(stage_answer());
-	report_ask(&stage_reports, report_find("STATS"), NULL, is_never_called, NULL);
-	cr_assert(stage_answer());
-	stage_close();
 }
