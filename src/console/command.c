@@ -13,6 +13,9 @@
 #include "console/provision.h"
 #include "console/show.h"
 
+#define BLANKS " \t\n\v\f\r"
+#define SHOWN_MAX 300
+
 static void run_show(struct dialogue *d, const struct command *c, const struct sentence *s);
 
 static const struct command commands[] = {
@@ -40,11 +43,28 @@ static const struct command commands[] = {
 		manage_shutdown, NULL },
 };
 
+/* Two words of a text, and nothing from a quote or "=" on: in a tenant's line there may be passwords. */
+static size_t
+shown_length(const char *text)
+{
+	size_t n = strspn(text, BLANKS);
+
+	n += strcspn(text + n, BLANKS ";'\"=$");
+	n += strspn(text + n, BLANKS);
+	n += strcspn(text + n, BLANKS ";'\"=$");
+	while (n > 0 && strchr(BLANKS, text[n - 1]) != NULL)
+		n--;
+	return n < SHOWN_MAX ? n : SHOWN_MAX;
+}
+
 void
 command_error(struct error *e, const char *text)
 {
-	error_set(e, SEVERITY_ERROR, SQLSTATE_PROTOCOL_VIOLATION,
-		"invalid command '%.300s', use SHOW HELP;", text);
+	size_t n = shown_length(text);
+	bool whole = text[n + strspn(text + n, BLANKS ";")] == '\0';
+
+	error_set(e, SEVERITY_ERROR, SQLSTATE_PROTOCOL_VIOLATION, "invalid command '%.*s%s', use SHOW HELP;", (int)n, text,
+		whole ? "" : " ...");
 	for (size_t i = 0; i < lengthof(commands); i++) {
 		const struct command *c = &commands[i];
 

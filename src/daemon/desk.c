@@ -51,6 +51,7 @@ struct desk {
 	struct mailbox *mailbox;
 	int job_mail, found_mail;
 	struct helpers *askers;
+	struct hosts *hosts;
 	const struct inquirer *inquirer;
 	struct catalogue *catalogue;
 	struct change_list changes;	/* to be carried at the end of the turn */
@@ -360,6 +361,7 @@ desk_move(struct desk *d, const char *name, const char *line, console_done_fn *d
 		.mailbox = d->mailbox,
 		.job_mail = d->job_mail,
 		.askers = d->askers,
+		.hosts = d->hosts,
 	};
 	struct moving *m;
 
@@ -412,6 +414,7 @@ desk_new(struct loop *l, struct mailbox *mb, int job_mail, int found_mail, struc
 	d->job_mail = job_mail;
 	d->found_mail = found_mail;
 	d->askers = askers;
+	d->hosts = hosts;
 	d->inquirer = inquirer;
 	d->catalogue = catalogue_new(l, mb, job_mail, askers, hosts, c, &catalogue_ops, d);
 	STAILQ_INIT(&d->changes);

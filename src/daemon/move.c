@@ -490,7 +490,7 @@ probe(struct move *m)
 		fail(m, &e);
 		return;
 	}
-	p = probe_new(c, db, user);
+	p = probe_new(c, m->tools.hosts, db, user);
 	config_free_line(db);
 	p->job.mail.kind = m->tools.job_mail;
 	p->job.reply = m->tools.mailbox;

@@ -38,6 +38,7 @@ struct move_tools {
 	struct mailbox *mailbox;
 	int job_mail;
 	struct helpers *askers;
+	struct hosts *hosts;
 };
 
 /* to: what changes in its line.  done is told at the end, behind desk_move_over, never from within this call. */

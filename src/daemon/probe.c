@@ -1,10 +1,13 @@
 #include "daemon/probe.h"
 
+#include <fcntl.h>
 #include <libpq-fe.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 #include "base/sqlstate.h"
@@ -43,6 +46,8 @@ static const char *const option_names[OPTIONS + 1] = {
 };
 
 /* --- on the helper --- */
+
+#define FAREWELL_STEP 100	/* ms */
 
 static void
 fail(struct probe *p, const char *sqlstate, const char *text)
@@ -105,28 +110,109 @@ look(struct probe *p, PGconn *conn, usec_t until)
 	PQclear(r);
 }
 
-static void
-work(struct helper_job *job)
+/* Is it only that nobody here can log in? */
+static bool
+wants_login(const struct probe *p, PGconn *conn)
 {
-	struct probe *p = container_of(job, struct probe, job);
-	usec_t until = clock_now() + PROBE_PATIENCE;
+	return conn != NULL && (PQconnectionNeedsPassword(conn) || p->options[USER] == NULL);
+}
+
+/* When its backend has ended, and the place it had is free. */
+static void
+close_and_wait(PGconn *conn, usec_t until)
+{
+	struct pollfd fd = { .fd = fcntl(PQsocket(conn), F_DUPFD_CLOEXEC, 0), .events = POLLIN };
+	char rest[256];
+
+	PQfinish(conn);
+	if (fd.fd < 0)
+		return;
+	while (poll(&fd, 1, FAREWELL_STEP) >= 0 && clock_now() < until) {
+		if ((fd.revents & POLLIN) != 0 && read(fd.fd, rest, sizeof(rest)) <= 0)
+			break;
+	}
+	close(fd.fd);
+}
+
+static void
+connect_and_look(struct probe *p, usec_t until)
+{
 	const char *values[OPTIONS + 1] = { NULL };
 	PGconn *conn;
 
 	for (int i = 0; i < OPTIONS; i++)
 		values[i] = p->options[i] != NULL ? p->options[i] : "";
 	conn = PQconnectStartParams(option_names, values, 0);
-	if (conn == NULL || PQstatus(conn) == CONNECTION_BAD)
-		fail(p, SQLSTATE_CANNOT_ESTABLISH, conn != NULL ? PQerrorMessage(conn) : "no memory");
-	else if (!connect_until(conn, until))
+	if (conn != NULL && PQstatus(conn) != CONNECTION_BAD && !connect_until(conn, until))
 		fail(p, SQLSTATE_CANNOT_ESTABLISH, "no answer in time");
-	else if (PQstatus(conn) == CONNECTION_OK)
+	else if (conn != NULL && PQstatus(conn) == CONNECTION_OK)
 		look(p, conn, until);
-	else if (PQconnectionNeedsPassword(conn) || p->options[USER] == NULL)
-		p->unsure = PQpingParams(option_names, values, 0) == PQPING_OK;
-	if (conn != NULL && PQstatus(conn) != CONNECTION_OK && !p->unsure && p->error.sqlstate[0] == '\0')
-		fail(p, SQLSTATE_CANNOT_ESTABLISH, PQerrorMessage(conn));
-	PQfinish(conn);
+	else
+		fail(p, SQLSTATE_CANNOT_ESTABLISH, conn != NULL ? PQerrorMessage(conn) : "no memory");
+	p->unsure = PQstatus(conn) == CONNECTION_BAD && wants_login(p, conn);
+	close_and_wait(conn, until);
+	/* Not before the first one is closed: both have one place. */
+	p->unsure = p->unsure && PQpingParams(option_names, values, 0) == PQPING_OK;
+	if (p->unsure)
+		p->error = (struct error){ .sqlstate = "" };
+}
+
+/* The next of host=a,b; "" of none is the Unix socket's. */
+static bool
+next_host(const char **list, char *host, size_t size)
+{
+	size_t n;
+
+	if (*list == NULL)
+		return false;
+	n = strcspn(*list, ",");
+	snprintf(host, size, "%.*s", (int)n, *list);
+	*list = (*list)[n] == ',' ? *list + n + 1 : NULL;
+	return true;
+}
+
+/* Those of the first n. */
+static void
+give_places(struct probe *p, int n)
+{
+	const char *list = p->options[HOST];
+	char host[256];
+
+	while (n-- > 0 && next_host(&list, host, sizeof(host)))
+		hosts_give_side(p->hosts, host, p->port);
+}
+
+/* Of each host that libpq may try: it does not say which it is at.  false: one has none; its name is in host. */
+static bool
+take_places(struct probe *p, usec_t until, char *host, size_t size)
+{
+	const char *list = p->options[HOST];
+	int n = 0;
+
+	for (; next_host(&list, host, size); n++) {
+		if (hosts_wait_side(p->hosts, host, p->port, until))
+			continue;
+		give_places(p, n);
+		return false;
+	}
+	return true;
+}
+
+static void
+work(struct helper_job *job)
+{
+	struct probe *p = container_of(job, struct probe, job);
+	usec_t until = clock_now() + PROBE_PATIENCE;
+	char host[256];
+
+	if (!take_places(p, until, host, sizeof(host))) {
+		error_set(&p->error, SEVERITY_ERROR, SQLSTATE_TOO_MANY_CONNECTIONS,
+			  "the new place can't be used: all connections that \"%s\" may have are in use", host);
+		error_hint(&p->error, "SHOW HOSTS tells by whom; raise its max_connections in [hosts], or try again.");
+		return;
+	}
+	connect_and_look(p, until);
+	give_places(p, INT_MAX);
 }
 
 /* --- on the submitter's thread --- */
@@ -179,12 +265,14 @@ put_security(struct probe *p, const struct config *c, const struct config_databa
 }
 
 struct probe *
-probe_new(const struct config *c, const struct config_database *db, const char *user)
+probe_new(const struct config *c, struct hosts *hosts, const struct config_database *db, const char *user)
 {
 	struct probe *p = memory_zalloc(sizeof(*p));
 	char number[16];
 
 	p->job.work = work;
+	p->hosts = hosts;
+	p->port = db->port;
 	p->dbname = memory_strdup(db->dbname != NULL ? db->dbname : db->name);
 	snprintf(number, sizeof(number), "%d", db->port);
 	put(p, HOST, db->host != NULL ? db->host : c->unix_socket_dir[0] != '\0' ? c->unix_socket_dir : "/tmp");

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -255,6 +256,8 @@ hosts_index(const struct seat *seat)
 
 /* --- side connections --- */
 
+#define LOOK_EVERY 10000	/* us */
+
 static struct wish
 side_wish(const char *host, int port)
 {
@@ -274,6 +277,25 @@ hosts_take_side(struct hosts *hs, const char *host, int port)
 	h->refused += !taken;
 	pthread_mutex_unlock(&hs->lock);
 	return taken;
+}
+
+bool
+hosts_wait_side(struct hosts *hs, const char *host, int port, usec_t until)
+{
+	struct wish w = side_wish(host, port);
+	struct claim c = { .seat = NULL };
+
+	hosts_claim(hs, &c, CLAIM_ADMIN, &w);
+	while (hosts_claim_state(hs, &c) != CLAIM_GRANTED) {
+		if (clock_now() > until) {
+			hosts_withdraw(hs, &c, true);
+			return false;
+		}
+		usleep(LOOK_EVERY);
+		hosts_look_again(hs);
+	}
+	hosts_take(hs, &c);
+	return true;
 }
 
 void

@@ -224,6 +224,10 @@ void hosts_look_again(struct hosts *h);
 /* A place for a connection that is none of a pool's (the catalogue's, a benchmark's), given back with
  * hosts_give_side.  false: the host is full; nobody is evicted for it.  Any thread. */
 bool hosts_take_side(struct hosts *h, const char *host, int port);
+
+/* The same for an administrator's question, on a thread that may block: it is waited for, and idle ones are evicted for
+ * it.  false: there was none until then (clock_now). */
+bool hosts_wait_side(struct hosts *h, const char *host, int port, usec_t until);
 void hosts_give_side(struct hosts *h, const char *host, int port);
 
 /* --- health --- */

@@ -364,7 +364,9 @@ grant(struct host *h, struct claim *c)
 	use(c->seat);
 	h->granted++;
 	c->state = CLAIM_GRANTED;
-	c->told = false;
+	c->told = c->seat->worker < 0;	/* hosts_wait_side looks itself */
+	if (c->told)
+		return;
 	TAILQ_INSERT_TAIL(&h->hosts->inboxes[c->seat->worker].granted, c, link);
 	hosts_tell(h->hosts, c->seat->worker);
 }

@@ -669,6 +669,17 @@ def test_wrong_syntax_is_answered_with_the_grammar(shared, command, usage):
 
 
 @pytest.mark.ours("commands of tenants")
+@pytest.mark.parametrize("command,shown", [
+    ("ALTER TENANT acme host=x password=sesame", "ALTER TENANT ..."), ("CREATE TENANT a 'password=sesame' now", "CREATE TENANT ..."),
+    ("MOVE TENANT a 'host=b password=sesame", "MOVE TENANT ..."), ("ALTER 'password=sesame'", "ALTER ..."),
+    ("  password='sesame';", "password ..."), ("FROB ; ", "FROB"), ("FROB it", "FROB it")])
+def test_what_may_be_a_password_is_not_logged(shared, command, shown):
+    said = refusal(shared, command)
+    assert said.message_primary == f"invalid command '{shown}', use SHOW HELP;"
+    assert "sesame" not in shared.log()
+
+
+@pytest.mark.ours("commands of tenants")
 @pytest.mark.parametrize("command", [
     "CREATE TENANT a", "ALTER TENANT a 'host=b'", "DROP TENANT a", "MOVE TENANT a TO 'host=b'", "BAN 10.0.0.7",
     "UNBAN 10.0.0.7"])

@@ -408,3 +408,29 @@ def test_shutdown_meanwhile(stage):
     mover.join(60)
     c.close()
     assert str(s.old.port) in s.line
+
+
+# ---- the new place has a cap ----
+
+def test_the_question_has_a_place_too(stage, elsewhere):
+    """A full host is asked when it has a place, or not at all."""
+    s = stage(sections={"hosts": {f"127.0.0.1:{elsewhere.port}": "max_connections=5"}}, pool_mode="transaction",
+              databases={"mill": line_to(elsewhere, "wrong")})
+    wait_until(lambda: s.p.console("SHOW CATALOGUE")[0]["connected"], 10, "the catalogue is connected")
+    with contextlib.ExitStack() as busy:  # one place is the catalogue's, one that of cancel requests
+        held = [busy.enter_context(s.p.connect("mill", autocommit=False)) for _ in range(3)]
+        for c in held:
+            c.execute("SELECT 1")
+        error = s.refused(s.to(s.new))
+        assert error.sqlstate == "53300" and "SHOW HOSTS" in error.diag.message_hint
+        assert s.port() == s.old.port
+        for c in held:
+            c.commit()
+        s.move(s.to(s.new))  # all places are taken still, but idle
+    assert s.port() == s.new.port
+    host = next(h for h in s.p.console("SHOW HOSTS") if h["port"] == elsewhere.port)
+    assert host["evictions"] > 0
+
+
+def line_to(server, dbname):
+    return f"host={server.host} port={server.port} dbname={dbname} pool_size=5"
