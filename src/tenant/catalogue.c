@@ -371,6 +371,9 @@ read_line(const PGresult *r, struct error *e)
 			  "tenant_query must give one or two columns: connection string, settings");
 	else if (PQntuples(r) > 1)
 		error_set(e, SEVERITY_ERROR, SQLSTATE_INTERNAL, "tenant_query gave %d rows", PQntuples(r));
+	else if (PQntuples(r) == 1 && PQgetisnull(r, 0, 0))
+		/* Nobody knows where it is, so it is not where "*" says: that may be another database of this name. */
+		error_set(e, SEVERITY_ERROR, SQLSTATE_INTERNAL, "the connection string is NULL");
 	if (e->sqlstate[0] != '\0' || PQntuples(r) == 0)
 		return NULL;
 	connection = PQgetvalue(r, 0, 0);

@@ -335,7 +335,7 @@ def test_a_scripted_catalogue_is_believed(pgusher, fake_server, pg):
     assert where(p, "acme") == "shop"
 
 
-@pytest.mark.parametrize("what", ["three columns", "two rows", "no rows at all", "an error", "a huge line", "copy", "rubbish"])
+@pytest.mark.parametrize("what", ["three columns", "two rows", "no rows at all", "an error", "NULL", "a huge line", "copy", "rubbish"])
 def test_an_answer_that_is_none(pgusher, fake_server, pg, what):
     line = f"host={pg.host} port={pg.port} dbname=shop"
     answers = {
@@ -343,6 +343,7 @@ def test_an_answer_that_is_none(pgusher, fake_server, pg, what):
         "two rows": rows((line, None), (line, None)),
         "no rows at all": done("UPDATE 1"),
         "an error": wire.message("1") + wire.error("42P01", "relation does not exist"),
+        "NULL": one_row(None, "pool_size=3"),
         "a huge line": one_row(line + " application_name=" + "x" * 10000),
         "copy": wire.message("1") + wire.message("2") + wire.message("H", b"\0\0\0"),
         "rubbish": wire.message("?", b"rubbish"),
