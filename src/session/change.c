@@ -18,6 +18,10 @@
 #include "tenant/route.h"
 
 #define SETTING "pgusher.tenant"
+
+/* Of a message that is longer than CHANGE_MESSAGE_MAX so much is looked at, at most. */
+#define LOOK_MAX (16 * 1024)
+
 #define LEAVE_AGAIN (2 * USEC_PER_MSEC)
 
 /* What is to be told of a cycle whose Sync has not come is not kept beyond that. */
@@ -67,7 +71,7 @@ change_is_under_way(const struct session *s)
 
 /* --- is it one? --- */
 
-/* The text of a Query or a Parse, if all of it has come; NULL: it has not, or there is none. */
+/* The text of a Query or a Parse, as far as it has come; NULL: there is none. */
 static const char *
 text_of(const struct request *rq, size_t *n)
 {
@@ -114,20 +118,34 @@ statement_of(const struct session *s, const struct request *rq)
 	return st != NULL && FRAME_HEADER + strlen(name) + 1 + st->size <= CHANGE_MESSAGE_MAX ? st : NULL;
 }
 
+static bool
+is_text(const struct request *rq)
+{
+	return rq->frame.type == FE_QUERY || rq->frame.type == FE_PARSE;
+}
+
+static bool
+is_too_long(const struct request *rq)
+{
+	return is_text(rq) && rq->frame.size > CHANGE_MESSAGE_MAX;
+}
+
 /* How the session is asked; NONE: it is not. */
 static enum setting_verb
 verb_of(const struct session *s, const struct request *rq, char target[TENANT_NAME])
 {
 	const struct statement *st = statement_of(s, rq);
+	enum setting_verb verb;
 	const char *text;
 	size_t n;
 
 	if (st != NULL)
 		return read_text((const char *)st->body, st->size, target);
-	if ((rq->frame.type != FE_QUERY && rq->frame.type != FE_PARSE) || rq->frame.size > CHANGE_MESSAGE_MAX)
+	text = is_text(rq) ? text_of(rq, &n) : NULL;
+	if (text == NULL)
 		return SETTING_NONE;
-	text = text_of(rq, &n);
-	return text != NULL ? read_text(text, n, target) : SETTING_NONE;
+	verb = read_text(text, n, target);
+	return verb != SETTING_NONE && is_too_long(rq) ? SETTING_WRONG : verb;
 }
 
 /* --- answers --- */
@@ -657,13 +675,35 @@ begin_cycle(struct session *s, struct request *rq, enum setting_verb verb, const
 	}
 }
 
-/* Longer ones are none of this: they are not waited for. */
+/* How much of it has to be there. */
+static size_t
+enough_of(const struct request *rq)
+{
+	size_t size = rq->frame.size, most = size < LOOK_MAX ? size : LOOK_MAX;
+
+	if (size <= CHANGE_MESSAGE_MAX)
+		return size;
+	switch (rq->frame.type) {
+	case FE_QUERY:
+	case FE_PARSE:
+		return most;
+	case FE_BIND:
+	case FE_DESCRIBE:
+	case FE_EXECUTE:
+	case FE_CLOSE:
+		return naming_is_at_hand(rq) ? 0 : most;
+	default:
+		return 0;
+	}
+}
+
 static bool
 is_awaited(struct session *s, const struct request *rq)
 {
-	bool awaited = rq->here < rq->frame.size && rq->frame.size <= CHANGE_MESSAGE_MAX;
+	size_t enough = enough_of(rq);
+	bool awaited = rq->here < enough;
 
-	s->client->want = awaited ? rq->frame.size : 0;
+	s->client->want = awaited ? enough : 0;
 	return awaited;
 }
 
@@ -685,7 +725,7 @@ wait_for_turn(struct batch *b, const struct request *rq)
 		break;
 	}
 	if (s->transaction_since == 0)
-		throttle_over(s, b->now, true);
+		throttle_answered(s, b->now);
 	return CHANGE_TAKEN;
 }
 
@@ -696,11 +736,9 @@ may_be_meant(const struct session *s, const struct request *rq)
 	const char *text;
 	size_t n;
 
-	if (rq->frame.size > CHANGE_MESSAGE_MAX)
-		return false;
 	if (rq->frame.type == FE_BIND || rq->frame.type == FE_DESCRIBE)
 		return s->changes_prepared;
-	if (rq->frame.type != FE_QUERY && rq->frame.type != FE_PARSE)
+	if (!is_text(rq))
 		return false;
 	text = text_of(rq, &n);
 	return text == NULL || setting_may_begin(text, n, rq->here == rq->frame.size);
@@ -737,6 +775,8 @@ change_take(struct batch *b, struct request *rq)
 	verb = verb_of(s, rq, target);
 	if (verb == SETTING_NONE)
 		return CHANGE_NONE;
+	if (is_too_long(rq))
+		return CHANGE_FAIL;
 	step = find_step(b, verb, rq);
 	if (step == CHANGE_TAKEN)
 		step = wait_for_turn(b, rq);
@@ -752,8 +792,13 @@ change_fail(struct batch *b, struct request *rq)
 {
 	struct error e;
 
-	error_set(&e, SEVERITY_ERROR, SQLSTATE_ACTIVE_TRANSACTION, "\"" SETTING "\" cannot be used inside a transaction or among other requests");
-	error_hint(&e, "Send it by itself, outside a transaction.");
+	if (is_too_long(rq)) {
+		error_set(&e, SEVERITY_ERROR, SQLSTATE_FEATURE_NOT_SUPPORTED, "the command about \"" SETTING "\" is too long");
+		error_hint(&e, "With comments and the statement's name it may have %d bytes.", CHANGE_MESSAGE_MAX);
+	} else {
+		error_set(&e, SEVERITY_ERROR, SQLSTATE_ACTIVE_TRANSACTION, "\"" SETTING "\" cannot be used inside a transaction or among other requests");
+		error_hint(&e, "Send it by itself, outside a transaction.");
+	}
 	request_fail(b, rq, &e);
 }
 

@@ -33,7 +33,7 @@
 
 #include "session/request.h"
 
-#define CHANGE_MESSAGE_MAX 1024	/* a longer Query or Parse is none of this kind */
+#define CHANGE_MESSAGE_MAX 1024	/* a longer Query or Parse of this kind is refused: PostgreSQL would say that it is done */
 
 struct change;
 

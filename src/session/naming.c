@@ -539,6 +539,12 @@ names_end_within(const struct request *rq, size_t n)
 	return reader_ok(&r);
 }
 
+bool
+naming_is_at_hand(const struct request *rq)
+{
+	return names_end_within(rq, NAMES_MAX);
+}
+
 /* Whoever can't read a message up to its names would have to pass it as it is, whatever it says. */
 bool
 naming_is_too_long(const struct session *s, const struct request *rq)

@@ -94,6 +94,9 @@ void naming_close(struct batch *b, struct request *rq);
 /* The client's statement of this name, or its unnamed one with "", is no more. */
 void naming_forget(struct session *s, const char *name);
 
+/* Have its names come, which stand in front? */
+bool naming_is_at_hand(const struct request *rq);
+
 /* Are its names so long that it can't be waited for them?  Nobody would know what it says: it may not pass. */
 bool naming_is_too_long(const struct session *s, const struct request *rq);
 
