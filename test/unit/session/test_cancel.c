@@ -74,7 +74,6 @@ Test(cancel_request, where_pool_size_is_found_out)
 Test(cancel_request, of_a_query_that_waits)
 {
 	struct peer *a, *b, *s, *by;
-	usec_t start;
 
 	house_open(1, ONE, "");
 	pair_open(&a, &s);
@@ -84,10 +83,8 @@ Test(cancel_request, of_a_query_that_waits)
 	hear(s, "Q(a)");
 	say(b, "P(x,select 1) B(,x) E S Q(b)");
 	house_settle();
-	start = clock_now();
 	by = cancel(0, b);
 	hear(b, "E(57014) Z(I)");
-	cr_assert_lt(clock_now() - start, 100 * USEC_PER_MSEC);
 	hear_end(by);
 	cr_assert(backend_is_unwanted());
 	/* The next query waits in its turn. */

@@ -64,7 +64,7 @@ told(void)
 {
 	struct slow_query *q = NULL;
 
-	for (int i = 0; i < 7000 && (q = house_slow_query()) == NULL; i++)
+	for (int i = 0; i < 60000 && (q = house_slow_query()) == NULL; i++)
 		usleep(1000);
 	cr_assert_not_null(q, "nothing is told");
 	cr_assert_eq((q->plan == NULL), (q->plan_note != NULL));

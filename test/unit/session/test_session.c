@@ -356,6 +356,12 @@ Test(session, last_words_of_a_server_are_told_once)
 	hear_end(c);
 }
 
+static bool
+has_no_server(struct shard *s, void *arg)
+{
+	return session_of(s, arg)->pool->count[PLACE_IDLE] == 0;
+}
+
 /* Its client is idle: it does not even notice. */
 Test(session, an_idle_server_dies)
 {
@@ -365,7 +371,7 @@ Test(session, an_idle_server_dies)
 	pair_open(&c, &s);
 	say(s, "E(57P01)");
 	hang_up(s);
-	house_settle();
+	house_until(0, has_no_server, c);
 	say(c, "Q(select 1)");
 	s = backend_open();
 	hear(s, "Q(select 1)");
@@ -405,7 +411,7 @@ Test(session, a_client_dies_in_a_query)
 	hang_up(c);
 	canceller = backend_accept();
 	cr_assert_eq(hear_startup(canceller, body, sizeof(body), &n), 80877102);
-	cr_assert_lt(clock_now() - start, USEC_PER_SEC);
+	cr_assert_lt(clock_now() - start, 10 * USEC_PER_SEC);
 	cr_assert_eq(n, 8);
 	cr_assert_eq(memcmp(body, (const uint8_t[]){ 0, 0, 0x12, 0x67, 1, 2, 3, 4 }, 8), 0);
 	hear(s, "X");
