@@ -568,6 +568,27 @@ def test_bad_file(pgusher):
     assert "nonsense" in path.read_text()
 
 
+def test_bad_file_at_reload(pgusher):
+    """It is refused whole: what was learned before counts, and what somebody wrote stays until it is repaired."""
+    p = pgusher(**settings(), start=False)
+    path = p.dir / "threats"
+    p.settings.update(threat_file=path, threat_mode="protect")
+    p.write()
+    p.start()
+    record(p, ["SELECT 1"], dbname="shop")
+    path.write_text("pgusher habits 1\nrole \"shop\" \"app\"\n0123456789abcdef\nnonsense\nend\n")
+    p.console("RELOAD")
+    p.wait_log(r"threats:4: 16 hex digits are expected")
+    with p.wire("shop") as c:
+        assert passes(c.ask(wire.query("SELECT 9")))
+        assert refused(c.ask(wire.query("SELECT 9, 9")))
+    path.unlink()
+    p.console("RELOAD")
+    with p.wire("shop") as c:
+        wait_until(lambda: passes(c.ask(wire.query("SELECT 9, 9"))))
+    assert p.quit() == 0
+
+
 # ---- rates ----
 
 def answer_all(c):
