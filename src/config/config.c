@@ -105,6 +105,18 @@ config_from_text(const char *text, size_t size, struct error *e)
 	return NULL;
 }
 
+const char *
+config_place(const struct config *c, const char *key, char *buf, size_t size)
+{
+	const struct key *k = key_find(&section_pgbouncer, key);
+	const struct ini_place *at = k == NULL ? NULL : faults_find_key(c->places, k->offset);
+
+	buf[0] = '\0';
+	if (at != NULL)
+		snprintf(buf, size, "%s:%d: ", at->file, at->line);
+	return buf;
+}
+
 /* Like base, with text of its own. */
 static struct config *
 copy_snapshot(const struct config *base)
@@ -119,6 +131,7 @@ copy_snapshot(const struct config *base)
 	*c = *base;
 	c->arena = arena;
 	c->refs = refs;
+	c->places = NULL; /* those of base go with it */
 	access_ref(c);
 	contexts_ref(c);
 	while ((k = key_next(&section_pgbouncer, &w)) != NULL)

@@ -457,6 +457,7 @@ struct config {
 	struct config_access *access;	/* private: owns hba and ident; shared by config_with, as the next one is */
 	struct config_servers *servers;	/* private: the contexts of config_server_tls */
 	struct config_index *index;	/* private: owns the lists; shared by config_with */
+	const struct faults_key *places;	/* private: where keys were set */
 	struct config_arena *arena;	/* private: owns this struct and the text of its keys */
 };
 
@@ -478,6 +479,9 @@ struct config_counts {
  * (certificates, keys, auth_hba_file, auth_ident_file): all of them are read anew each time. */
 const struct config *config_load(const char *path, const struct config *running, struct config_counts *counts,
 	struct error *e);
+
+/* Where a key of [pgbouncer] was set: "file:line: " in buf, which is returned; "" if nowhere, or by config_with since. */
+const char *config_place(const struct config *c, const char *key, char *buf, size_t size);
 
 /* The same from size bytes of text in memory, without %include and all files that keys name: there
  * are no users of auth_file, hba and ident are NULL, and TLS is spoken with nobody.  Messages name

@@ -56,10 +56,8 @@ faults_keep(struct faults *f, struct config_arena *arena, const struct ini_place
 }
 
 static struct faults_key *
-find_key(const struct faults *f, size_t offset)
+find_key(struct faults_key *k, size_t offset)
 {
-	struct faults_key *k = f->keys;
-
 	while (k != NULL && k->offset != offset)
 		k = k->next;
 	return k;
@@ -68,7 +66,7 @@ find_key(const struct faults *f, size_t offset)
 void
 faults_note_key(struct faults *f, struct config_arena *arena, size_t offset, const struct ini_place *at)
 {
-	struct faults_key *k = find_key(f, offset);
+	struct faults_key *k = find_key(f->keys, offset);
 
 	if (k == NULL) {
 		k = arena_alloc(arena, sizeof(*k));
@@ -80,11 +78,17 @@ faults_note_key(struct faults *f, struct config_arena *arena, size_t offset, con
 }
 
 const struct ini_place *
+faults_find_key(const struct faults_key *k, size_t offset)
+{
+	while (k != NULL && k->offset != offset)
+		k = k->next;
+	return k == NULL ? NULL : &k->at;
+}
+
+const struct ini_place *
 faults_key(const struct faults *f, size_t offset)
 {
-	const struct faults_key *k = find_key(f, offset);
-
-	return k == NULL ? NULL : &k->at;
+	return faults_find_key(f->keys, offset);
 }
 
 static size_t

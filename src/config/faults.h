@@ -56,6 +56,9 @@ void faults_note_key(struct faults *f, struct config_arena *arena, size_t offset
 const struct ini_place *faults_key(const struct faults *f, size_t offset);
 #define FAULTS_KEY(f, field) faults_key(f, offsetof(struct config, field))
 
+/* What faults_key is asked of, of a snapshot: the list lies in its arena. */
+const struct ini_place *faults_find_key(const struct faults_key *keys, size_t offset);
+
 /* Tell how many were not told.  true: there were no errors; false: e is the first one, with a hint if there were more. */
 bool faults_end(struct faults *f, struct error *e);
 

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/sqlstate.h"
 #include "base/strings.h"
@@ -96,6 +97,8 @@ include_file(struct reader *r, char *path)
 	if (r->depth >= INI_DEPTH_MAX)
 		return refuse(r, "%%include \"%s\": more than %d files include each other", path,
 			INI_DEPTH_MAX);
+	if (strpbrk(path, "*?") != NULL && access(path, F_OK) < 0)
+		return refuse(r, "could not read \"%s\": %%include takes one file, and no pattern", path);
 	r->depth++;
 	bool ok = read_file(r, path);
 	r->depth--;

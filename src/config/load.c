@@ -294,6 +294,7 @@ load_config(struct config *c, const char *path, const struct config *running, st
 	lines_begin(&l, c);
 	c->conffile = make_absolute(c->arena, path);
 	read_files(&l, path, running);
+	c->places = l.faults.keys;
 	if (counts != NULL)
 		*counts = l.faults.counts;
 	return faults_end(&l.faults, e);

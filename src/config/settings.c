@@ -59,6 +59,11 @@ settings_parse(const struct key_section *s, char *text, void *base, struct confi
 	enum connstr_step step;
 	char *name, *value;
 
+	if (settings_is_uri(text)) {
+		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
+			"a URI can't stand here: write host= port= dbname= user= password=, with blanks between them");
+		return false;
+	}
 	while ((step = connstr_next(&text, &name, &value, e)) == CONNSTR_PAIR)
 		if (!set_key(s, name, value, base, arena, set, e))
 			return false;

@@ -659,6 +659,7 @@ value_parse(const struct key *k, void *base, const char *text, struct config_are
 	struct error *e)
 {
 	char wanted[250];
+	const char *hint = "";
 
 	if (types[k->type].parse(k, text, field_of(k, base), arena))
 		return true;
@@ -668,13 +669,17 @@ value_parse(const struct key *k, void *base, const char *text, struct config_are
 			"cannot use the reserved \"%.60s\" database as an %s", text, k->name);
 		return false;
 	}
+	if (*text == '"' || *text == '\'')
+		hint = "; values stand without quotes";
+	else if (strpbrk(text, ";#") != NULL)
+		hint = "; a comment stands in a line of its own";
 	if ((k->flags & KEY_HIDDEN) != 0)
 		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "invalid value for %s: it must be %s", k->name,
 			value_describe(k, wanted, sizeof(wanted)));
 	else
 		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE,
-			"invalid value \"%.60s\" for %s: it must be %s", text, k->name,
-			value_describe(k, wanted, sizeof(wanted)));
+			"invalid value \"%.60s\" for %s: it must be %s%s", text, k->name,
+			value_describe(k, wanted, sizeof(wanted)), hint);
 	return false;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "config/config.h"
+#include "daemon/check.h"
 #include "daemon/control.h"
 #include "daemon/options.h"
 #include "daemon/process.h"
@@ -32,30 +33,62 @@ must(bool ok, const struct error *e)
 		fail(e);
 }
 
-static void
-print_counts(const char *path, const struct config *c)
+static const char *
+plural(size_t n)
 {
-	printf("%s: no errors, %zu databases, %zu users", path, c->ndatabases, c->nusers);
+	return n == 1 ? "" : "s";
+}
+
+/* "2 errors, 1 warning" */
+static const char *
+describe_faults(const struct config_counts *n, char text[80])
+{
+	int used = n->errors == 0 ? snprintf(text, 80, "no errors") : snprintf(text, 80, "%zu error%s", n->errors, plural(n->errors));
+
+	if (n->warnings > 0)
+		snprintf(text + used, 80 - (size_t)used, ", %zu warning%s", n->warnings, plural(n->warnings));
+	return text;
+}
+
+static void
+print_counts(const struct config *c)
+{
+	printf(", %zu databases, %zu users", c->ndatabases, c->nusers);
 	if (c->ntenants > 0 || c->template != NULL)
 		printf(", %zu tenants%s", c->ntenants, c->template != NULL ? " and their template" : "");
 	if (c->nhosts > 0)
 		printf(", %zu hosts", c->nhosts);
 	if (c->nlimits > 0)
 		printf(", %zu limits", c->nlimits);
+}
+
+static void __attribute__((noreturn))
+end_check(const struct options *o, const struct config *c, struct config_counts *counts)
+{
+	char text[80];
+
+	if (c != NULL)
+		check_start(o, c, counts);
+	printf("%s: %s", o->config_path, describe_faults(counts, text));
+	if (counts->errors == 0)
+		print_counts(c);
 	putchar('\n');
+	exit(counts->errors > 0);
 }
 
 static const struct config *
 load(const struct options *o)
 {
+	struct config_counts counts;
+	char text[80];
 	struct error e;
-	const struct config *c = config_load(o->config_path, NULL, NULL, &e);
+	const struct config *c = config_load(o->config_path, NULL, &counts, &e);
 
-	if (c == NULL)
-		fail(&e);
-	if (o->check_config) {
-		print_counts(o->config_path, c);
-		exit(0);
+	if (o->check_config)
+		end_check(o, c, &counts);
+	if (c == NULL) {
+		log_fatal("not started: %s: %s", o->config_path, describe_faults(&counts, text));
+		exit(1);
 	}
 	return c;
 }
@@ -82,12 +115,8 @@ check_options(const struct options *o, const struct config *c)
 		log_fatal("--reboot: taking over from a running process is not in this release");
 		exit(1);
 	}
-	if (o->daemon && c->logfile[0] == '\0' && !c->syslog) {
-		log_fatal("a daemon needs a logfile or syslog");
-		exit(1);
-	}
-	if (o->daemon && c->pidfile[0] == '\0') {
-		log_fatal("a daemon needs a pidfile");
+	if (o->daemon && check_daemon(c) != NULL) {
+		log_fatal("%s", check_daemon(c));
 		exit(1);
 	}
 	if (o->user != NULL || c->user[0] != '\0')

@@ -1,4 +1,6 @@
 daemon_sources = \
+	src/daemon/check.c \
+	src/daemon/check.h \
 	src/daemon/control.c \
 	src/daemon/control.h \
 	src/daemon/desk.c \

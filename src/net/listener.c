@@ -64,10 +64,10 @@ open_address(struct listener_set *set, const struct addrinfo *ai, const char *wh
 		int seconds = 45;
 		setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof(seconds));
 	}
-	if (bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(fd, o->backlog) < 0) {
+	if (bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || (!o->only_try && listen(fd, o->backlog) < 0)) {
 		int err = errno;
 		close(fd);
-		return fail(e, "listen on", where, err);
+		return (o->only_try && err == EADDRINUSE) || fail(e, "listen on", where, err);
 	}
 	return add_socket(set, fd, where, e);
 }
@@ -83,7 +83,7 @@ open_name(struct listener_set *set, const char *name, int port, const struct lis
 	int result, opened = set->n;
 
 	snprintf(service, sizeof(service), "%d", port);
-	snprintf(where, sizeof(where), "%s:%d", name, port);
+	snprintf(where, sizeof(where), strchr(name, ':') != NULL ? "[%s]:%d" : "%s:%d", name, port);
 	result = getaddrinfo(any ? NULL : name, service, &hints, &list);
 	if (result != 0) {
 		error_set(e, SEVERITY_FATAL, SQLSTATE_CONFIG_FILE, "cannot look up \"%s\" to listen there: %s", name,
@@ -92,7 +92,7 @@ open_name(struct listener_set *set, const char *name, int port, const struct lis
 	}
 	for (const struct addrinfo *ai = list; ai != NULL && ok; ai = ai->ai_next) {
 		/* "*" on a machine without IPv6: the other family is enough. */
-		ok = open_address(set, ai, where, o, e) || (any && set->n > opened && errno == EAFNOSUPPORT);
+		ok = open_address(set, ai, where, o, e) || (any && (set->n > opened || o->only_try) && errno == EAFNOSUPPORT);
 	}
 	freeaddrinfo(list);
 	return ok;
@@ -122,28 +122,38 @@ remove_stale(const struct sockaddr_un *un, struct error *e)
 		close(fd);
 	if (alive)
 		return fail(e, "listen on", un->sun_path, EADDRINUSE);
-	if (unlink(un->sun_path) < 0 && errno != ENOENT)
+	if (unlink(un->sun_path) < 0 && errno != ENOENT && errno != ENOTDIR)
 		return fail(e, "replace the left-over socket", un->sun_path, errno);
 	return true;
+}
+
+/* *gid: -1 if it is to be left. */
+static bool
+find_group(const struct listen_options *o, int64_t *gid, struct error *e)
+{
+	const struct group *g;
+
+	*gid = -1;
+	if (o->unix_group == NULL || o->unix_group[0] == '\0')
+		return true;
+	g = getgrnam(o->unix_group);
+	if (g != NULL)
+		*gid = g->gr_gid;
+	if (g != NULL || string_to_int64(o->unix_group, gid))
+		return true;
+	error_set(e, SEVERITY_FATAL, SQLSTATE_CONFIG_FILE, "unix_socket_group \"%s\" does not exist", o->unix_group);
+	return false;
 }
 
 static bool
 set_access(const char *path, const struct listen_options *o, struct error *e)
 {
-	if (o->unix_group != NULL && o->unix_group[0] != '\0') {
-		const struct group *g = getgrnam(o->unix_group);
-		int64_t gid;
+	int64_t gid;
 
-		if (g != NULL)
-			gid = g->gr_gid;
-		else if (!string_to_int64(o->unix_group, &gid)) {
-			error_set(e, SEVERITY_FATAL, SQLSTATE_CONFIG_FILE, "unix_socket_group \"%s\" does not exist",
-				  o->unix_group);
-			return false;
-		}
-		if (chown(path, (uid_t)-1, (gid_t)gid) < 0)
-			return fail(e, "set the group of", path, errno);
-	}
+	if (!find_group(o, &gid, e))
+		return false;
+	if (gid >= 0 && chown(path, (uid_t)-1, (gid_t)gid) < 0)
+		return fail(e, "set the group of", path, errno);
 	if (chmod(path, (mode_t)o->unix_mode) < 0)
 		return fail(e, "set the mode of", path, errno);
 	return true;
@@ -172,15 +182,55 @@ open_path(struct listener_set *set, const char *path, const struct listen_option
 }
 
 static bool
+name_path(char path[UNIX_PATH], const char *dir, int port, struct error *e)
+{
+	int n = snprintf(path, UNIX_PATH, "%s/.s.PGSQL.%d", dir, port);
+
+	return n < UNIX_PATH || fail(e, "use unix_socket_dir", dir, ENAMETOOLONG);
+}
+
+static bool
 open_unix(struct listener_set *set, const char *dir, int port, const struct listen_options *o, struct error *e)
 {
-	char path[sizeof(set->unix_path)];
-	int n = snprintf(path, sizeof(path), "%s/.s.PGSQL.%d", dir, port);
+	char path[UNIX_PATH];
 
-	if (n >= (int)sizeof(path))
-		return fail(e, "use unix_socket_dir", dir, ENAMETOOLONG);
-	return open_path(set, path, o, e);
+	return name_path(path, dir, port, e) && open_path(set, path, o, e);
 }
+
+/* --- trying --- */
+
+static bool
+try_unix(const char *dir, int port, const struct listen_options *o, struct error *e)
+{
+	char path[UNIX_PATH];
+	struct stat st;
+	int64_t gid;
+	int err = 0;
+
+	if (!name_path(path, dir, port, e))
+		return false;
+	if (stat(dir, &st) < 0 || (S_ISDIR(st.st_mode) && access(dir, W_OK | X_OK) < 0))
+		err = errno;
+	else if (!S_ISDIR(st.st_mode))
+		err = ENOTDIR;
+	return err == 0 ? find_group(o, &gid, e) : fail(e, "listen on", path, err);
+}
+
+bool
+listener_try(const char *addresses, int port, const char *unix_dir, const struct listen_options *o, struct error *e)
+{
+	struct listen_options trial = *o;
+	struct listener_set set = { .n = 0 };
+	bool ok;
+
+	trial.only_try = true;
+	ok = (addresses == NULL || open_names(&set, addresses, port, &trial, e)) &&
+	     (unix_dir == NULL || unix_dir[0] == '\0' || try_unix(unix_dir, port, o, e));
+	listener_close(&set);
+	return ok;
+}
+
+/* --- opening --- */
 
 bool
 listener_open_path(struct listener_set *set, const char *path, const struct listen_options *o, struct error *e)

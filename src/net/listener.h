@@ -16,12 +16,13 @@
 #include "net/loop.h"
 
 #define LISTENER_MAX 32
+#define UNIX_PATH 108
 
 /* Open listening sockets, non-blocking. */
 struct listener_set {
 	int n;
 	int fds[LISTENER_MAX];
-	char unix_path[108];		/* removed when the set is closed; "" if there is none */
+	char unix_path[UNIX_PATH];	/* removed when the set is closed; "" if there is none */
 };
 
 struct listen_options {
@@ -30,6 +31,7 @@ struct listen_options {
 	bool defer_accept;
 	int unix_mode;
 	const char *unix_group;		/* "" : leave it */
+	bool only_try;			/* private */
 };
 
 /* Open a socket for each address of `addresses` ("*", "127.0.0.1, ::1, name"; "" for none) on port, and
@@ -40,6 +42,10 @@ bool listener_open(struct listener_set *set, const char *addresses, int port, co
 
 /* Likewise for a Unix socket of this path. */
 bool listener_open_path(struct listener_set *set, const char *path, const struct listen_options *o, struct error *e);
+
+/* Could all of listener_open be opened?  Nobody can connect meanwhile, no file is made, and what is in use could be.  false:
+ * e says what listener_open would. */
+bool listener_try(const char *addresses, int port, const char *unix_dir, const struct listen_options *o, struct error *e);
 
 /* Take over fds first .. first+n-1 that the service manager has opened: TCP sockets and Unix sockets. */
 void listener_inherit(struct listener_set *tcp, struct listener_set *local, int first, int n);
