@@ -86,7 +86,7 @@ add_limit(void *arg, const struct limit_facts *f)
 			.scope = limit_scope_name(f->scope),
 			.name = f->name,
 			.kind = limit_kind_name(f->kind),
-			.limit = f->limit,
+			.limit = f->kind == LIMIT_KIND_TRANSACTION ? f->limit / USEC_PER_MSEC : f->limit,
 			.burst = f->burst > 0 ? f->burst : REPORT_NULL,
 			.used = f->used,
 			.passed = (int64_t)f->passed,
