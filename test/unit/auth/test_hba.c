@@ -452,7 +452,7 @@ Test(hba, survives_every_cut)
 	}
 }
 
-Test(hba, bears_many_rules_and_names, .timeout = 30)
+Test(hba, bears_many_rules_and_names, .timeout = 120)
 {
 	size_t size = 0, room = 4u << 20;
 	char *text = memory_alloc(room);

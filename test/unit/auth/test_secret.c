@@ -261,7 +261,7 @@ static const struct {
 	{ "SCRAM-SHA-256$2147483647:" SALT "$" STORED ":" SERVER, "user", "pencil", false },
 };
 
-Test(password, is_verified, .timeout = 20)
+Test(password, is_verified, .timeout = 120)
 {
 	for (size_t i = 0; i < lengthof(passwords); i++) {
 		struct secret s;
@@ -273,7 +273,7 @@ Test(password, is_verified, .timeout = 20)
 	}
 }
 
-Test(password, may_be_as_long_as_a_packet, .timeout = 20)
+Test(password, may_be_as_long_as_a_packet, .timeout = 120)
 {
 	char *text = memory_zalloc(SECRET_MAX);
 	struct scram_verifier v;

@@ -40,7 +40,7 @@ teardown(void)
 	close(theirs);
 }
 
-TestSuite(deadline, .init = setup, .fini = teardown, .timeout = 30);
+TestSuite(deadline, .init = setup, .fini = teardown, .timeout = 120);
 
 /* Read a message as libldap does, until there is one or an error; errno is the error. */
 static bool
@@ -82,7 +82,7 @@ Test(deadline, ends_what_does_not_go_on)
 		cr_expect_not(read_message(), "case %zu", i);
 		cr_expect_eq(errno, ETIMEDOUT, "case %zu: errno %d", i, errno);
 		cr_expect_geq(clock_now() - start, PATIENCE);
-		cr_expect_lt(clock_now() - start, 20 * PATIENCE);
+		cr_expect_lt(clock_now() - start, 200 * PATIENCE);
 		teardown();
 		setup();
 	}

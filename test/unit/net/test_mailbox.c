@@ -167,7 +167,7 @@ play(void *arg)
 	return NULL;
 }
 
-Test(mailbox, two_loops, .timeout = 10)
+Test(mailbox, two_loops, .timeout = 120)
 {
 	struct player p[2];
 

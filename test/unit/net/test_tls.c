@@ -625,7 +625,8 @@ Test(tls, the_first_request_need_not_wait_for_a_delayed_acknowledgement)
 {
 	usec_t best = USEC_PER_SEC;
 
-	for (int i = 0; i < 5; i++) {
+	/* On a machine that is busy, once in fifty times will do. */
+	for (int i = 0; i < 50 && best >= 30 * USEC_PER_MSEC; i++) {
 		struct tls_context *c = for_clients(settings(TLS_REQUIRE)), *s = trusting(TLS_REQUIRE);
 		usec_t start;
 

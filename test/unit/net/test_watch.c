@@ -149,7 +149,7 @@ connect_pair(int fds[2])
 	close(listener);
 }
 
-Test(leash, a_read_without_end_is_ended, .timeout = 30)
+Test(leash, a_read_without_end_is_ended, .timeout = 120)
 {
 	struct leash *l = leash_new(10 * USEC_PER_SEC);
 	char bytes[65536];
@@ -172,7 +172,7 @@ Test(leash, a_read_without_end_is_ended, .timeout = 30)
 	close(fds[1]);
 }
 
-Test(leash, one_that_takes_too_long_is_ended, .timeout = 30)
+Test(leash, one_that_takes_too_long_is_ended, .timeout = 120)
 {
 	struct leash *l = leash_new(50 * USEC_PER_MSEC);
 	char byte;

@@ -818,7 +818,7 @@ digest_repeated(const char *head, const char *part, size_t n)
 }
 
 /* Would take minutes if it were not linear; nesting must not take stack. */
-Test(digest, large_texts_take_linear_time, .timeout = 60)
+Test(digest, large_texts_take_linear_time, .timeout = 150)
 {
 	static const char *const parts[][2] = {
 		{ "select '", "x" }, { "select '", "''" }, { "select ", "'x'\n" }, { "select ", "'x' " }, { "select ", "(" },

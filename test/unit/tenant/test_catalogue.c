@@ -304,7 +304,7 @@ be_connected(bool wanted)
 	cr_assert(until_within(loop, is_connected, &wanted, PATIENCE));
 }
 
-TestSuite(catalogue, .init = open_catalogue, .fini = close_catalogue, .timeout = 60);
+TestSuite(catalogue, .init = open_catalogue, .fini = close_catalogue, .timeout = 240);
 
 Test(catalogue, what_is_found_is_kept)
 {
@@ -572,7 +572,7 @@ Test(catalogue, switched_off_it_forgets_all)
 	cr_assert_str_eq(found_line, "host=one");
 }
 
-Test(catalogue_ttl, an_old_answer_serves_while_it_is_asked_again, .timeout = 60)
+Test(catalogue_ttl, an_old_answer_serves_while_it_is_asked_again, .timeout = 240)
 {
 	int goal = 1;
 
