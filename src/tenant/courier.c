@@ -55,6 +55,7 @@ struct courier {
 	PGconn *conn;
 	char side_host[256];		/* where a place is taken */
 	int side_port;			/* 0: nowhere */
+	struct claim claim;		/* to one, while its host is full */
 	struct call_list calls;		/* under way, in order */
 	size_t ncalls;
 	struct courier_call greeting;	/* LISTEN, or the ping */
@@ -510,10 +511,12 @@ take_place(struct courier *k)
 
 	if (k->hosts == NULL)
 		return true;
-	string_copy(k->side_host, host != NULL ? host : "", sizeof(k->side_host));
 	if (port == 0)
 		port = 5432;
-	if (!hosts_take_side(k->hosts, k->side_host, port))
+	if (k->nplaces > 1)
+		hosts_withdraw(k->hosts, &k->claim, false);
+	string_copy(k->side_host, host != NULL ? host : "", sizeof(k->side_host));
+	if (!hosts_want_side(k->hosts, &k->claim, CLAIM_ORDINARY, k->side_host, port))
 		return false;
 	k->side_port = port;
 	return true;
@@ -658,6 +661,8 @@ courier_set_pace(struct courier *k, const struct courier_pace *p)
 static void
 forget_places(struct courier *k)
 {
+	if (k->hosts != NULL)
+		hosts_withdraw(k->hosts, &k->claim, false);
 	for (size_t i = 0; i < k->nplaces; i++) {
 		free(k->places[i].host);
 		free(k->places[i].hostaddr);

@@ -265,28 +265,25 @@ side_wish(const char *host, int port)
 }
 
 bool
-hosts_take_side(struct hosts *hs, const char *host, int port)
+hosts_want_side(struct hosts *hs, struct claim *c, enum claim_kind kind, const char *host, int port)
 {
 	struct wish w = side_wish(host, port);
-	struct host *h;
-	bool taken;
+	enum claim_state state = hosts_claim_state(hs, c);
 
-	pthread_mutex_lock(&hs->lock);
-	h = host_open(hs, host, port);
-	taken = host_try(h, &w) != NULL;
-	h->refused += !taken;
-	pthread_mutex_unlock(&hs->lock);
-	return taken;
+	if (state == CLAIM_NONE)
+		state = hosts_claim(hs, c, kind, &w);
+	if (state != CLAIM_GRANTED)
+		return false;
+	hosts_take(hs, c);
+	return true;
 }
 
 bool
 hosts_wait_side(struct hosts *hs, const char *host, int port, usec_t until)
 {
-	struct wish w = side_wish(host, port);
 	struct claim c = { .seat = NULL };
 
-	hosts_claim(hs, &c, CLAIM_ADMIN, &w);
-	while (hosts_claim_state(hs, &c) != CLAIM_GRANTED) {
+	while (!hosts_want_side(hs, &c, CLAIM_ADMIN, host, port)) {
 		if (clock_now() > until) {
 			hosts_withdraw(hs, &c, true);
 			return false;
@@ -294,7 +291,6 @@ hosts_wait_side(struct hosts *hs, const char *host, int port, usec_t until)
 		usleep(LOOK_EVERY);
 		hosts_look_again(hs);
 	}
-	hosts_take(hs, &c);
 	return true;
 }
 

@@ -221,13 +221,14 @@ void hosts_collect(struct hosts *h, int worker, bool (*evict)(void *arg, struct 
  * few ms while a claim of its waits, and now and then. */
 void hosts_look_again(struct hosts *h);
 
-/* A place for a connection that is none of a pool's (the catalogue's, a benchmark's), given back with
- * hosts_give_side.  false: the host is full; nobody is evicted for it.  Any thread. */
-bool hosts_take_side(struct hosts *h, const char *host, int port);
+/* A place for a connection that is none of a pool's (the catalogue's, a benchmark's), given back with hosts_give_side.
+ * Any thread.  false: the host is full, and c waits as a claim of a tenant's does: idle ones are evicted for it, but
+ * nobody is told.  Ask again with the same c, or hosts_withdraw it. */
+bool hosts_want_side(struct hosts *h, struct claim *c, enum claim_kind kind, const char *host, int port);
 
-/* The same for an administrator's question, on a thread that may block: it is waited for, and idle ones are evicted for
- * it.  false: there was none until then (clock_now). */
+/* The same for an administrator's question, on a thread that may block.  false: there was none until then (clock_now). */
 bool hosts_wait_side(struct hosts *h, const char *host, int port, usec_t until);
+
 void hosts_give_side(struct hosts *h, const char *host, int port);
 
 /* --- health --- */

@@ -364,7 +364,7 @@ grant(struct host *h, struct claim *c)
 	use(c->seat);
 	h->granted++;
 	c->state = CLAIM_GRANTED;
-	c->told = c->seat->worker < 0;	/* hosts_wait_side looks itself */
+	c->told = c->seat->worker < 0;	/* who wants a side connection asks */
 	if (c->told)
 		return;
 	TAILQ_INSERT_TAIL(&h->hosts->inboxes[c->seat->worker].granted, c, link);

@@ -773,19 +773,22 @@ Test(host, a_seat_that_is_asked_outlives_its_last_place)
 	cr_assert_eq(b->nheld, 1);
 }
 
-Test(host, side_connections_evict_nobody)
+Test(host, a_side_connection_waits_as_a_tenant_does)
 {
+	struct claim c = { .seat = NULL };
 	struct actor *a;
 
 	open_stage("pg = max_connections=1 min_lease=0");
 	a = actor("a", 1, 0);
 	claim(a, CLAIM_ORDINARY);
-	set_idle(a, 0, true);
-	cr_assert_not(hosts_take_side(stage.hosts, "pg", 5432));
+	cr_assert_not(hosts_want_side(stage.hosts, &c, CLAIM_ORDINARY, "pg", 5432));
 	deliver();
-	cr_assert_eq(a->nheld, 1);
+	cr_assert_eq(a->nheld, 1, "it is busy");
+	hosts_withdraw(stage.hosts, &c, false);
+	cr_assert_eq(facts().waiting, 0);
+	cr_assert_not(hosts_want_side(stage.hosts, &c, CLAIM_ORDINARY, "pg", 5432));
 	give(a, 0, false);
-	cr_assert(hosts_take_side(stage.hosts, "PG", 5432));
+	cr_assert(hosts_want_side(stage.hosts, &c, CLAIM_ORDINARY, "PG", 5432));
 	cr_assert_eq(facts().side, 1);
 	cr_assert_not(claim(a, CLAIM_ORDINARY));
 	hosts_give_side(stage.hosts, "pg", 5432);
