@@ -191,3 +191,11 @@ def test_what_editors_and_habits_leave(pgusher, text, message):
     status, said = run_with(p, text, "--check-config")
     assert status == 1 and message in said, said
     assert "geheim" not in said
+
+
+def test_limits_are_shown_in_the_unit_of_all_times(pgusher):
+    """transaction is in seconds in the file, and in milliseconds where it is shown."""
+    p = pgusher(sections={"limits": {"tenant": {"transaction": 2}}})
+    with p.connect() as c:
+        c.execute("SELECT 1")
+        assert [r["limit"] for r in p.console("SHOW LIMITS") if r["kind"] == "transaction"] == [2000]
