@@ -61,6 +61,10 @@ void console_adopt(struct console *k, struct client *c);
 
 /* Several times a second: login deadline. A stats_period is over. */
 void console_upkeep(struct console *k);
+
+/* PAUSE and RESUME, of all; nobody waits for the answer. */
+void console_pause(struct console *k);
+void console_resume(struct console *k);
 void console_roll_statistics(struct console *k);
 
 /* Clients of the console, for KILL_CLIENT. false: not here. */

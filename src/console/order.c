@@ -7,12 +7,16 @@
 #include "base/sqlstate.h"
 #include "console/command.h"
 #include "console/dialogue.h"
+#include "session/walk.h"
 #include "tenant/catalogue.h"
 
 struct order {
 	const char *tag; /* of the answer */
 	/* To one database, or (NULL) to all on the shard. false: there was nothing to do. */
 	bool (*apply)(struct shard *s, struct tenant *t);
+	/* Of an order to all, what takes its time with each: in slices, behind apply.  NULL: nothing. */
+	void (*each)(struct shard *s, struct tenant *t);
+	bool ends_clients;	  /* likewise, all of the shard */
 	bool (*has_settled)(struct shard *s, const struct tenant *t); /* NULL: it is done at once */
 	const struct order *undo; /* of one that was canceled while it settled */
 	bool needs_running;	  /* refused while everything is paused */
@@ -31,6 +35,7 @@ struct errand {
 		bool refused; /* everything is paused already */
 		bool did;     /* there was something to do */
 		bool unsettled;
+		struct walk walk;
 	} parts[BUDGET_WORKERS];
 };
 
@@ -58,8 +63,20 @@ each(struct shard *s, struct tenant *t, bool (*one)(struct shard *s, struct tena
 static bool
 pause_lending(struct shard *s, struct tenant *t)
 {
-	shard_pause(s, t);
+	if (t != NULL)
+		shard_pause(s, t);
+	else
+		shard_hold(s);
 	return true;
+}
+
+/* Unless it is resumed already. */
+static void
+close_idle_servers(struct shard *s, struct tenant *t)
+{
+	(void)s;
+	if (t->paused)
+		tenant_close_servers(t, false, "pause");
 }
 
 static bool
@@ -90,39 +107,60 @@ drop_servers(struct pool *p, const struct error *e)
 	}
 }
 
+static void
+say_killed(struct error *e)
+{
+	error_set(e, SEVERITY_FATAL, SQLSTATE_ADMIN_SHUTDOWN, "terminated by an administrator");
+}
+
 static bool
-kill_one(struct shard *s, struct tenant *t)
+count_kill(struct shard *s, struct tenant *t)
+{
+	(void)s;
+	t->kills++;
+	return true;
+}
+
+static void
+kill_servers(struct shard *s, struct tenant *t)
 {
 	struct error e;
 	struct pool *p;
 
-	error_set(&e, SEVERITY_FATAL, SQLSTATE_ADMIN_SHUTDOWN, "terminated by an administrator");
-	shard_pause(s, t);
-	t->kills++;
-	shard_kill_clients(s, t, &e);
+	(void)s;
+	say_killed(&e);
 	LIST_FOREACH(p, &t->pools, link)
 		drop_servers(p, &e);
-	return true;
 }
 
 static bool
 kill_servers_and_clients(struct shard *s, struct tenant *t)
 {
-	return each(s, t, kill_one);
+	struct error e;
+
+	pause_lending(s, t);
+	each(s, t, count_kill);
+	if (t == NULL)
+		return true;
+	say_killed(&e);
+	shard_kill_clients(s, t, &e);
+	kill_servers(s, t);
+	return true;
 }
 
-static bool
-reconnect_one(struct shard *s, struct tenant *t)
+static void
+renew_servers(struct shard *s, struct tenant *t)
 {
 	(void)s;
 	tenant_close_servers(t, true, "database configuration changed");
-	return true;
 }
 
 static bool
 reconnect(struct shard *s, struct tenant *t)
 {
-	return each(s, t, reconnect_one);
+	if (t != NULL)
+		renew_servers(s, t);
+	return true;
 }
 
 static bool
@@ -183,6 +221,7 @@ const struct order order_resume = {
 const struct order order_pause = {
 	.tag = "PAUSE",
 	.apply = pause_lending,
+	.each = close_idle_servers,
 	.has_settled = shard_is_quiet,
 	.undo = &order_resume,
 	.needs_running = true,
@@ -190,9 +229,11 @@ const struct order order_pause = {
 const struct order order_kill = {
 	.tag = "KILL",
 	.apply = kill_servers_and_clients,
+	.each = kill_servers,
+	.ends_clients = true,
 	.needs_running = true,
 };
-const struct order order_reconnect = { .tag = "RECONNECT", .apply = reconnect };
+const struct order order_reconnect = { .tag = "RECONNECT", .apply = reconnect, .each = renew_servers };
 const struct order order_wait_close = {
 	.tag = "WAIT_CLOSE",
 	.apply = do_nothing,
@@ -225,6 +266,39 @@ open_tenant(struct errand *e, struct shard *s)
 	return t;
 }
 
+/* Clients first: each is told, whether it has a server or not. */
+static void
+go_through(const struct order *o, struct shard *s, struct walk *w)
+{
+	struct client *c = NULL;
+	struct tenant *t = NULL;
+	struct error e;
+
+	say_killed(&e);
+	while (o->ends_clients && (c = walk_client(w, s, c)) != NULL) {
+		if (c->owner != NULL)
+			client_close(c, &e, e.message);
+	}
+	while (o->each != NULL && (t = walk_tenant(w, s, t)) != NULL)
+		o->each(s, t);
+}
+
+static void
+go_on(struct errand *e, struct shard *s)
+{
+	struct walk *w = &e->parts[s->index].walk;
+
+	for (;;) {
+		walk_begin(w, WALK_SLICE);
+		go_through(e->order, s, w);
+		if (!w->lost)
+			break;
+		walk_again(w);
+	}
+	if (e->order->has_settled != NULL)
+		e->parts[s->index].unsettled = !w->more && !e->order->has_settled(s, NULL);
+}
+
 static void
 visit_apply(struct shard *s, struct inquiry *q)
 {
@@ -238,8 +312,19 @@ visit_apply(struct shard *s, struct inquiry *q)
 		return;
 	}
 	e->parts[s->index].did = e->order->apply(s, t);
-	if (e->order->has_settled != NULL)
+	if (t == NULL)
+		go_on(e, s);
+	else if (e->order->has_settled != NULL)
 		e->parts[s->index].unsettled = !e->order->has_settled(s, t);
+}
+
+static void
+visit_again(struct shard *s, struct inquiry *q)
+{
+	struct errand *e = errand_of(q);
+
+	if (e->parts[s->index].walk.more)
+		go_on(e, s);
 }
 
 static void
@@ -259,6 +344,8 @@ release_errand(struct task *t)
 {
 	struct errand *e = container_of(t, struct errand, task);
 
+	for (int i = 0; i < BUDGET_WORKERS; i++)
+		walk_release(&e->parts[i].walk);
 	free(e->name);
 	memory_free_secret(e->line);
 	free(e);
@@ -280,10 +367,17 @@ static void
 finish_settling(struct inquiry *q)
 {
 	struct errand *e = errand_of(q);
-	bool unsettled = false;
+	bool unsettled = false, more = false;
 
-	for (int i = 0; i < q->nworkers; i++)
+	for (int i = 0; i < q->nworkers; i++) {
 		unsettled |= e->parts[i].unsettled;
+		more |= e->parts[i].walk.more;
+	}
+	/* Whoever gave it may have gone: it is done to all that it was given for. */
+	if (more) {
+		task_ask(&e->task, visit_again, finish_settling);
+		return;
+	}
 	if (unsettled && e->task.dialogue != NULL) {
 		task_ask_later(&e->task, visit_settling, finish_settling);
 		return;
@@ -369,6 +463,18 @@ start_errand(struct console *k, struct dialogue *d, const struct order *order, c
 	e->task.undo = undo_errand;
 	task_start(&e->task, k, d);
 	task_ask(&e->task, visit_apply, finish_apply);
+}
+
+void
+console_pause(struct console *k)
+{
+	start_errand(k, NULL, &order_pause, NULL);
+}
+
+void
+console_resume(struct console *k)
+{
+	start_errand(k, NULL, &order_resume, NULL);
 }
 
 void

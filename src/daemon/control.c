@@ -371,40 +371,12 @@ on_hup(void *arg)
 }
 
 static void
-pause_visit(struct shard *s, struct inquiry *q)
-{
-	(void)q;
-	shard_pause(s, NULL);
-}
-
-static void
-resume_visit(struct shard *s, struct inquiry *q)
-{
-	(void)q;
-	shard_resume(s, NULL);
-}
-
-static void
-free_inquiry(struct inquiry *q)
-{
-	free(q);
-}
-
-static void
-ask_all(struct control *k, void (*visit)(struct shard *s, struct inquiry *q))
-{
-	struct inquiry *q = memory_zalloc(sizeof(*q));
-
-	q->visit = visit;
-	q->finish = free_inquiry;
-	ask(k, q);
-}
-
-static void
 on_usr1(void *arg)
 {
+	struct control *k = arg;
+
 	log_info("got SIGUSR1: pausing all databases");
-	ask_all(arg, pause_visit);
+	console_pause(k->console);
 }
 
 static void
@@ -417,7 +389,7 @@ on_usr2(void *arg)
 		return;
 	}
 	log_info("got SIGUSR2: resuming all databases");
-	ask_all(k, resume_visit);
+	console_resume(k->console);
 }
 
 static void

@@ -340,13 +340,23 @@ pause_tenant(struct tenant *t)
 }
 
 void
+shard_hold(struct shard *s)
+{
+	struct tenant *t = NULL;
+
+	s->paused = true;
+	while ((t = tenants_next(s->tenants, t)) != NULL)
+		t->paused = true;
+}
+
+void
 shard_pause(struct shard *s, struct tenant *t)
 {
 	if (t != NULL) {
 		pause_tenant(t);
 		return;
 	}
-	s->paused = true;
+	shard_hold(s);
 	while ((t = tenants_next(s->tenants, t)) != NULL)
 		pause_tenant(t);
 }

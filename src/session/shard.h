@@ -154,6 +154,9 @@ void shard_upkeep(struct shard *s);
 /* A stats_period is over. */
 void shard_roll_statistics(struct shard *s);
 
+/* Lend no server of any tenant from now on.  Those that are idle stay open. */
+void shard_hold(struct shard *s);
+
 /* Stop and start lending servers: of one tenant, or (NULL) of all. */
 void shard_pause(struct shard *s, struct tenant *t);
 void shard_resume(struct shard *s, struct tenant *t);

@@ -10,7 +10,7 @@ from helpers import SLOW, wait_until
 
 pytestmark = pytest.mark.ours("[tenants]")
 
-N = 4000 if SLOW == 1 else 1000
+N = 3000 if SLOW == 1 else 1000
 NAMES = [f"m{i:04}" for i in range(N)]
 KNOWN = {*NAMES, "new"}
 GONE = set(NAMES[::50])
@@ -110,6 +110,72 @@ def test_who_comes_while_a_reload_is_under_way(many):
         assert lets_in(many, NAMES[-1])
         c.until_ready(30 * SLOW)
     assert set(sizes(many).values()) == {6}
+
+
+# ---- orders to all ----
+
+HELD = NAMES[:200:4]
+
+
+def open_servers(p):
+    return sum(r["sv_idle"] + r["sv_used"] + r["sv_active"] + r["sv_tested"] + r["sv_login"] for r in p.console("SHOW POOLS")
+               if r["database"] in KNOWN)
+
+
+def test_pause_and_resume_all(many):
+    clients = [many.wire(name) for name in HELD]
+    for c in clients:
+        assert c.query("SELECT 1") == [["1"]]
+    assert open_servers(many) == len(HELD)
+    many.console("PAUSE")
+    assert open_servers(many) == 0
+    for c in clients:
+        c.send(wire.query("SELECT 2"))
+    clients[0].quiet()
+    assert {r["paused"] for r in many.console("SHOW DATABASES") if r["name"] in KNOWN} == {1}
+    many.console("RESUME")
+    for c in clients:
+        assert c.until_ready(30 * SLOW)[1].row == ["2"]
+        c.close()
+    assert {r["paused"] for r in many.console("SHOW DATABASES") if r["name"] in KNOWN} == {0}
+
+
+def test_resume_while_all_are_being_paused(many):
+    """The last one counts, for each tenant."""
+    with many.wire("pgbouncer", "admin") as a, many.wire("pgbouncer", "admin") as b, many.wire(NAMES[-1]) as c:
+        for _ in range(5):
+            c.query("SELECT 1")
+            a.send(wire.query("PAUSE"))
+            b.send(wire.query("RESUME"))
+            a.until_ready(30 * SLOW)
+            b.until_ready(30 * SLOW)
+            assert len({r["paused"] for r in many.console("SHOW DATABASES") if r["name"] in KNOWN}) == 1
+            if many.console("SHOW DATABASES")[0]["paused"]:
+                many.console("RESUME")
+
+
+def test_kill_all(many):
+    clients = [many.wire(name) for name in HELD]
+    for c in clients:
+        assert c.query("SELECT 1") == [["1"]]
+    clients[0].send(wire.query("SELECT pg_sleep(100)"))
+    many.console("KILL")
+    assert open_servers(many) == 0
+    for c in clients:
+        assert c.receive(30 * SLOW).code == "57P01"
+        c.until_closed(30 * SLOW)
+        c.close()
+    many.console("RESUME")
+    assert lets_in(many, HELD[0])
+
+
+def test_reconnect_all(many):
+    clients = [many.wire(name) for name in HELD]
+    pids = [c.query("SELECT pg_backend_pid()") for c in clients]
+    many.console("RECONNECT")
+    for c, pid in zip(clients, pids):
+        assert c.query("SELECT pg_backend_pid()") != pid
+        c.close()
 
 
 def lets_in(p, tenant):
