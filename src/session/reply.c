@@ -39,6 +39,7 @@ struct haul {
 	const uint8_t *pos, *end;
 	usec_t now;		/* when it was read */
 	const uint8_t *reply;	/* the present query's begins here, if not before */
+	const uint8_t *counted;	/* the limits know of what lies in front of it */
 	const uint8_t *run;	/* what lies from here to pos is passed on; NULL: nothing */
 };
 
@@ -174,6 +175,14 @@ note_effects(struct haul *h, unsigned lasting)
 		k->server->taint |= TAINT_SETTINGS;
 }
 
+/* What has come up to here is the present query's. */
+static void
+count_bytes(struct haul *h, const uint8_t *end)
+{
+	throttle_count(h->session, (size_t)(end - h->counted));
+	h->counted = end;
+}
+
 static enum reply_action
 take_ready(struct haul *h, const uint8_t *body, size_t n)
 {
@@ -211,6 +220,7 @@ take_ready(struct haul *h, const uint8_t *body, size_t n)
 	if (!pipeline_is_empty(&k->pipeline) || action == REPLY_SWALLOW)
 		return action;
 	stop_clocks(h, body[0]);
+	count_bytes(h, body + n);
 	throttle_over(h->session, h->now, body[0] == TRANSACTION_IDLE);
 	return action;
 }
@@ -582,7 +592,7 @@ session_on_reply(struct server *server, const uint8_t *p, size_t n)
 	struct link *k = server->lease;
 	struct session *s = k->session;
 	struct haul h = { .link = k, .session = s, .gather = loop_gather(s->shard->loop), .pos = p, .end = p + n,
-			  .reply = p };
+			  .reply = p, .counted = p };
 
 	h.now = clock_now();
 	timing_heard(k, h.now);
@@ -594,7 +604,7 @@ session_on_reply(struct server *server, const uint8_t *p, size_t n)
 		return n;	/* session or server are closed */
 	end_run(&h);
 	s->pool->tenant->traffic.sent += h.pos - p;
-	throttle_count(s, (size_t)(h.pos - p));
+	count_bytes(&h, h.pos);
 	if (s->throttle != NULL)
 		watch_size(&h);
 	if (!gather_flush(h.gather)) {

@@ -23,6 +23,15 @@
 /* Bytes are debited when a query is over, and of a long one whenever there are so many. */
 #define BYTES_AT_ONCE (256 * 1024)
 
+/* Messages that are looked at to see whether a cycle has a query. */
+#define CYCLE_MAX 64
+
+/* The types of a Parse's parameters, behind its text: so many of so many bytes at most. */
+#define PARSE_TYPES_MAX (UINT16_MAX * (int64_t)sizeof(uint32_t))
+
+/* The end of a text is waited for within this. */
+#define TEXT_KEPT_MAX (1024 * 1024)
+
 RB_HEAD(throttle_tree, throttle);
 TAILQ_HEAD(throttle_list, throttle);
 
@@ -242,6 +251,16 @@ refresh(struct throttle *t)
 	};
 
 	limits_refresh(s->shard->commons->limits, &names, &t->set);
+	t->class_epoch = s->pool->tenant->class_epoch;
+}
+
+static bool
+is_stale(const struct throttle *t)
+{
+	const struct session *s = t->session;
+
+	return t->set.generation != limits_generation(s->shard->commons->limits) ||
+	       t->class_epoch != s->pool->tenant->class_epoch;
 }
 
 /* NULL: there are no limits.  Between queries it is brought to the present configuration. */
@@ -257,7 +276,7 @@ find(struct session *s)
 		t->set.counted = s->counted;
 		throttle_attach(s, t);
 	}
-	if (t->state == THROTTLE_QUIET && t->set.generation != limits_generation(s->shard->commons->limits))
+	if (t->state == THROTTLE_QUIET && is_stale(t))
 		refresh(t);
 	return t;
 }
@@ -276,6 +295,7 @@ enter(struct shard *s, const struct tenant *t, const struct user *u, const struc
 	if (s->throttles == NULL || !s->throttles->on)
 		return NULL;
 	x = memory_zalloc(sizeof(*x));
+	x->class_epoch = t->class_epoch;
 	if (fn(s->commons->limits, &names, clock_now(), &x->set, e))
 		return x;
 	e->severity = SEVERITY_FATAL;
@@ -320,7 +340,9 @@ end_query(struct throttle *t)
 	struct throttles *ts = throttles_of(t);
 	bool was_active = t->hold.active != 0;
 
-	limit_end(&t->set, &t->hold);
+	/* Of a cycle without a query, what was taken for one is given back. */
+	(t->paid ? limit_withdraw : limit_end)(&t->set, &t->hold);
+	t->paid = false;
 	if (was_active && !TAILQ_EMPTY(&ts->crowded))
 		loop_defer(t->session->shard->loop, &ts->deferred, on_over);
 }
@@ -404,19 +426,72 @@ is_behind_others(const struct session *s)
 	return !p->open && !p->in_copy && !p->skipping && !pipeline_has_only_answers(p);
 }
 
+/* Does the cycle that goes on with this message end without a query?  In doubt, no. */
 static bool
-is_too_long(struct throttle *t, const struct request *rq, struct error *e)
+has_no_query(const struct batch *b, const struct request *rq)
+{
+	const uint8_t *p = rq->start;
+	struct frame f;
+
+	for (int i = 0; i < CYCLE_MAX && frame_peek(p, (size_t)(b->end - p), &f) == FRAME_OK; i++) {
+		if (f.type == FE_SYNC)
+			return true;
+		if (is_query(f.type) || f.type == FE_FLUSH || f.size > (size_t)(b->end - p))
+			return false;
+		p += f.size;
+	}
+	return false;
+}
+
+/* How long the text of a Query or Parse is: from `least` to `most`, which differ as long as its end has not come. */
+struct text_length {
+	int64_t least, most;
+};
+
+static struct text_length
+measure_text(const struct request *rq)
+{
+	const uint8_t *text = rq->start + FRAME_HEADER, *end = rq->start + rq->here, *nul;
+	int64_t size = (int64_t)(rq->frame.size - FRAME_HEADER), most;
+
+	if (rq->frame.type == FE_QUERY)
+		return (struct text_length){ size - 1, size - 1 };
+	nul = memchr(text, '\0', (size_t)(end - text));	/* of the statement's name */
+	if (nul == NULL)
+		return (struct text_length){ 0, size };
+	most = size - (nul + 1 - text) - 1 - (int64_t)sizeof(uint16_t);
+	text = nul + 1;
+	nul = memchr(text, '\0', (size_t)(end - text));
+	if (nul != NULL)
+		return (struct text_length){ nul - text, nul - text };
+	return (struct text_length){ most - PARSE_TYPES_MAX > end - text ? most - PARSE_TYPES_MAX : end - text, most };
+}
+
+/* WAIT: too little of it has come to tell. */
+static enum throttle_outcome
+judge_length(struct throttle *t, const struct request *rq, struct error *e)
 {
 	int64_t least;
+	struct text_length n;
 
 	if (rq->frame.type != FE_QUERY && rq->frame.type != FE_PARSE)
-		return false;
+		return THROTTLE_PASS;
 	least = limit_least(&t->set, LIMIT_KIND_QUERY_LENGTH);
-	if (least == 0 || (int64_t)(rq->frame.size - FRAME_HEADER) <= least ||
-	    !limit_exceeds(&t->set, LIMIT_KIND_QUERY_LENGTH, (int64_t)(rq->frame.size - FRAME_HEADER), e))
-		return false;
-	error_detail(e, "This one is %zu bytes long.", rq->frame.size - FRAME_HEADER);
-	return true;
+	if (least == 0 || (int64_t)(rq->frame.size - FRAME_HEADER) <= least)
+		return THROTTLE_PASS;
+	n = measure_text(rq);
+	if (n.most <= least)
+		return THROTTLE_PASS;
+	if (n.least <= least && rq->here < rq->frame.size) {
+		if (least <= TEXT_KEPT_MAX)
+			return THROTTLE_WAIT;
+		n.least = n.most;
+	}
+	if (!limit_exceeds(&t->set, LIMIT_KIND_QUERY_LENGTH, n.least, e))
+		return THROTTLE_PASS;
+	error_detail(e, n.least == n.most ? "This one is %lld bytes long." : "This one is at least %lld bytes long.",
+		     (long long)n.least);
+	return THROTTLE_REFUSE;
 }
 
 /* Nothing is outstanding, so our error is next. */
@@ -481,11 +556,21 @@ throttle_request(struct batch *b, const struct request *rq, struct error *e)
 
 	if (t == NULL || !t->set.any || is_beside(rq->frame.type))
 		return THROTTLE_PASS;
-	if (is_too_long(t, rq, e))
+	switch (judge_length(t, rq, e)) {
+	case THROTTLE_PASS:
+		break;
+	case THROTTLE_WAIT:
+		s->client->want = rq->frame.size;
+		return THROTTLE_WAIT;
+	case THROTTLE_REFUSE:
+	case THROTTLE_FAIL:
 		return is_outside(s) ? refuse(b, e) : THROTTLE_FAIL;
+	}
+	if (t->state == THROTTLE_QUIET && has_no_query(b, rq))
+		return THROTTLE_PASS;
 	if (t->state != THROTTLE_UNDER_WAY && s->transaction_since == 0 && is_outside(s))
 		return begin(t, b);
-	if (!t->paid && is_behind_others(s) && limit_is_over(&t->set, b->now)) {
+	if (!t->paid && is_behind_others(s) && (t->state == THROTTLE_QUIET || limit_is_over(&t->set, b->now))) {
 		stream_pause(&s->client->stream);
 		return THROTTLE_WAIT;
 	}
@@ -589,11 +674,18 @@ throttle_over(struct session *s, usec_t now, bool idle)
 	t->server_since = idle || t->server_since == 0 ? 0 : now;
 	if (!idle)
 		return;
-	t->paid = false;
 	t->transaction_told = false;
 	if (t->state == THROTTLE_UNDER_WAY || t->state == THROTTLE_READY)
 		t->state = THROTTLE_QUIET;
 	end_query(t);
+}
+
+void
+throttle_answered(struct session *s, usec_t now)
+{
+	if (s->throttle != NULL)
+		s->throttle->paid = false;
+	throttle_over(s, now, true);
 }
 
 /* --- upkeep --- */

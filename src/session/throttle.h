@@ -11,6 +11,9 @@
  * used up: only then it is known that no transaction is open.  What a query cost (bytes, servers' time) is debited when
  * it is over.
  *
+ * A cycle that only prepares, describes or closes has no query: it neither waits nor is refused, if all of it has come
+ * when its first message is looked at; if not, what was taken for its query is given back at its end.
+ *
  * Who waits is kept per shard, in the order of being due, with one timer; who waits for others of `active` to end, in
  * the order of coming.
  *
@@ -42,8 +45,9 @@ struct throttle {
 	RB_ENTRY(throttle) by_due;	/* THROTTLE_DELAYED */
 	TAILQ_ENTRY(throttle) link;	/* THROTTLE_CROWDED */
 	usec_t due;
+	unsigned class_epoch;		/* of the tenant, when the set was made */
 	uint8_t state;			/* enum throttle_state */
-	bool paid;			/* the next query of this cycle was taken when the cycle began */
+	bool paid;			/* the next query was taken when its cycle began */
 	bool queued;			/* it counts as one that waits for a server */
 	bool transaction_told;		/* that it is too long, in shadow mode */
 	usec_t server_since;		/* it has a server since, or that much was debited; 0: it has none */
@@ -119,6 +123,9 @@ bool throttle_result_is_over(struct session *s, size_t n);
 
 /* A query is over; idle: and no transaction is open. */
 void throttle_over(struct session *s, usec_t now, bool idle);
+
+/* Likewise one that was answered here, outside a transaction. */
+void throttle_answered(struct session *s, usec_t now);
 
 /* --- upkeep --- */
 

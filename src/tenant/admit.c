@@ -273,13 +273,13 @@ limit_start(struct limit_set *set, usec_t now, struct limit_hold *h, struct erro
 		}
 		h->active |= (uint8_t)(1 << i);
 	}
-	h->taken = 0;
 	return LIMIT_PASS;
 }
 
 void
 limit_end(struct limit_set *set, struct limit_hold *h)
 {
+	h->taken = 0;
 	lower_active(set, h);
 }
 
@@ -350,17 +350,28 @@ limit_is_over(const struct limit_set *set, usec_t now)
 
 /* --- notices --- */
 
-static bool
-is_near(const struct limited *l, int rate, usec_t now, int percent, int *used)
+/* In percent, 100 at most. */
+static int
+share_of(int64_t used, int64_t all)
 {
-	const struct limit_rate_kind *k = &limit_rate_kinds[rate];
-	double burst = (double)rate_line(&l->rates[rate]).burst;
-	double now_used = (double)rate_used(&l->rates[rate], now);
+	return used >= all ? 100 : (int)((double)used * 100 / (double)all);
+}
 
-	if (limited_limit(l, k->kind) == 0 || now_used * 100 < burst * percent)
-		return false;
-	*used = now_used > burst ? 100 : (int)(now_used * 100 / burst);
-	return true;
+/* What is used of each of the limits that queries wait for; the first of which it is so much.  LIMIT_KINDS: of none. */
+static enum limit_kind
+find_near(const struct limited *l, usec_t now, int percent, int *used)
+{
+	int64_t most = limited_limit(l, LIMIT_KIND_ACTIVE);
+
+	for (int rate = 0; rate < LIMIT_WAITS; rate++) {
+		enum limit_kind kind = limit_rate_kinds[rate].kind;
+
+		*used = share_of(rate_used(&l->rates[rate], now), rate_line(&l->rates[rate]).burst);
+		if (limited_limit(l, kind) > 0 && *used >= percent)
+			return kind;
+	}
+	*used = most == 0 ? 0 : share_of(atomic_load(&l->level[LIMIT_LEVEL_ACTIVE]), most);
+	return most > 0 && *used >= percent ? LIMIT_KIND_ACTIVE : LIMIT_KINDS;
 }
 
 static bool
@@ -368,23 +379,18 @@ warn_of(struct limited *l, usec_t now, struct error *notice)
 {
 	int percent = atomic_load_explicit(&l->warn_percent, memory_order_relaxed), used = 0;
 	usec_t before = atomic_load_explicit(&l->warned_at, memory_order_relaxed);
+	enum limit_kind kind;
 	char who[LIMITED_TEXT];
 
 	if (percent == 0 || (before != 0 && now - before < WARNING_PAUSE))
 		return false;
-	for (int rate = 0; rate < LIMIT_WAITS; rate++) {
-		enum limit_kind kind = limit_rate_kinds[rate].kind;
-
-		if (!is_near(l, rate, now, percent, &used))
-			continue;
-		if (!atomic_compare_exchange_strong(&l->warned_at, &before, now))
-			return false;
-		error_set(notice, SEVERITY_NOTICE, SQLSTATE_WARNING, "%s is close to its limit of %lld %s",
-			  limited_text(l, who), (long long)shown_limit(l, kind), words[kind].what);
-		error_detail(notice, "%d %% of the burst is used.", used);
-		return true;
-	}
-	return false;
+	kind = find_near(l, now, percent, &used);
+	if (kind == LIMIT_KINDS || !atomic_compare_exchange_strong(&l->warned_at, &before, now))
+		return false;
+	error_set(notice, SEVERITY_NOTICE, SQLSTATE_WARNING, "%s is close to its limit of %lld %s",
+		  limited_text(l, who), (long long)shown_limit(l, kind), words[kind].what);
+	error_detail(notice, "%d %% of %s is used.", used, kind == LIMIT_KIND_ACTIVE ? "it" : "the burst");
+	return true;
 }
 
 bool

@@ -112,7 +112,7 @@ enum limit_outcome limit_start(struct limit_set *set, usec_t now, struct limit_h
 /* It is over. */
 void limit_end(struct limit_set *set, struct limit_hold *h);
 
-/* It never was: who came for it has left, or was refused. */
+/* It never was: who came for it has left or was refused, or there was no query after all. */
 void limit_withdraw(struct limit_set *set, struct limit_hold *h);
 
 /* More was used: of QUERIES (n of them), BYTES, SERVER_TIME (microseconds).  What comes next waits for it. */
@@ -121,7 +121,8 @@ void limit_debit(struct limit_set *set, enum limit_kind kind, usec_t now, int64_
 /* Would a query have to wait now? */
 bool limit_is_over(const struct limit_set *set, usec_t now);
 
-/* Is somebody close to a rate's end, and was not told for some seconds?  notice: says so (SEVERITY_NOTICE). */
+/* Is somebody close to the end of a rate, or of ACTIVE, and was not told for some seconds?  notice: says so
+ * (SEVERITY_NOTICE). */
 bool limit_warn(struct limit_set *set, usec_t now, struct error *notice);
 
 /* RESULT_SIZE, QUERY_LENGTH, TRANSACTION (microseconds): the smallest there is; 0: none. */

@@ -244,6 +244,8 @@ take_origin(struct tenants *t, struct tenant *tenant, const struct origin *o)
 	if (o->conf != NULL && tenant->conf != NULL &&
 	    (!same_line(tenant->conf, o->conf) || !config_same_security(old, tenant->conf, t->config, o->conf)))
 		tenant->generation++;
+	if (o->conf != NULL && tenant->conf != NULL && !string_equal(tenant->conf->limits, o->conf->limits))
+		tenant->class_epoch++;
 	/* If it is to be dropped, or belongs in another list of those that rest: before its autodb says so. */
 	if (o->conf == NULL || (o->made == NULL) != (tenant->autodb == NULL))
 		tenants_stir(t, tenant);

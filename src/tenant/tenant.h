@@ -62,6 +62,7 @@ struct tenant {
 	uint64_t counting;			/* the next backlog */
 	usec_t counted_at;
 	uint8_t threat_mode;			/* enum threat_mode in force */
+	unsigned class_epoch;			/* another one since the class of its limits has changed */
 	unsigned threat_epoch;			/* another one since the mode, or anything else, may have changed */
 	usec_t protected_at;			/* since when it is THREAT_PROTECT, if it is */
 	struct spread *spread;			/* tenant/spread.h; NULL: it has one part */

@@ -437,6 +437,27 @@ def test_altered_a_pool_has_its_size_found_out_or_no_more(pgusher, catalogue):
             assert not row["pace_active"]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_altered_a_tenant_has_the_limits_of_its_new_class(pgusher, catalogue, workers):
+    """Who is connected, too, on each worker that serves it."""
+    limits = {"class:tiny": "query_length=10", "class:small": "query_length=20"}
+    p = start(pgusher, catalogue, workers=workers, tenant_workers=workers, tenant_ttl=3600, sections={"limits": limits})
+    alter = f"ALTER TENANT acme '{catalogue.line('shop')} {{}}'"
+    p.console(alter.replace("ALTER", "CREATE").format(""))
+    clients = [p.wire() for _ in range(4)]
+    try:
+        for c in clients:
+            c.login("acme", "app")
+        for line, most in [("", 100), ("limits=tiny", 10), ("limits=small", 20), ("limits=tiny", 10), ("", 100)]:
+            p.console(alter.format(line))
+            for c in clients:
+                assert wire.kinds(c.ask(wire.query("SELECT 1".ljust(most)))) == "TDCZ", line
+                assert wire.kinds(c.ask(wire.query("SELECT 1".ljust(most + 1)))) == ("EZ" if line else "TDCZ"), line
+    finally:
+        for c in clients:
+            c.close()
+
+
 def test_what_the_console_is_refused(pgusher, catalogue):
     p = start(pgusher, catalogue)
     line = catalogue.line("shop")

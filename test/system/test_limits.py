@@ -12,7 +12,7 @@ import time
 import pytest
 
 from helpers import SLOW, as_user, end_with_us, free_port, make_dir, remove_dir, wait_until
-from wire import bind, close, execute, message, notification, parse, query
+from wire import bind, close, describe, execute, kinds, message, notification, parse, query
 
 pytestmark = pytest.mark.ours("limits")
 
@@ -270,6 +270,17 @@ def test_shadow_counts_and_lets_pass(pgusher):
     assert row(p, "queries")["mode"] == "shadow" and row(p, "query_length")["shadowed"] >= 1
 
 
+def test_notice_near_the_limit_of_those_under_way(pgusher):
+    p = start(pgusher, {"tenant": "active=2 warn_percent=80"})
+    with p.wire() as a, p.wire() as b:
+        for c in (a, b):
+            c.login("shop", "app")
+        assert kinds(a.ask(query("BEGIN"))) == "CZ"
+        answers = b.ask(query("BEGIN"))
+        assert kinds(answers) == "NCZ"
+        assert "close to its limit of 2 queries at a time" in answers[0].fields["M"]
+
+
 def test_notice_near_the_limit(pgusher):
     p = start(pgusher, {"tenant": "queries=1 queries_burst=10 max_delay=60 warn_percent=80"})
     with p.wire() as c:
@@ -507,6 +518,135 @@ def test_queue(pgusher):
         assert b.until_ready()[-1].kind == "Z"
         wait_until(lambda: row(p, "queue")["used"] == 0, 5, "nobody waits")
         c.query("SELECT 4")
+
+
+# ---- what is counted ----
+
+NOT_QUERIES = {
+    "prepare": (parse("s", "SELECT $1::int", [23]), SYNC),
+    "prepare and describe": (parse("s", "SELECT 1"), describe("S", "s"), SYNC),
+    "describe": (describe("S", "known"), SYNC),
+    "bind": (bind(statement="known"), SYNC),
+    "close": (close("S", "nobody"), SYNC),
+    "sync": (SYNC,),
+}
+
+
+@pytest.mark.parametrize("what", NOT_QUERIES)
+@pytest.mark.parametrize("pool_mode", ["transaction", "session"])
+def test_what_runs_no_query_is_none(pgusher, pool_mode, what):
+    """It costs nothing, and nobody is refused for it."""
+    p = start(pgusher, {"tenant": "queries=1 queries_burst=1 max_delay=0"}, pool_mode=pool_mode)
+    ask = NOT_QUERIES[what]
+    with p.wire() as c:
+        c.login("shop", "app")
+        c.ask(parse("known", "SELECT 1"), SYNC)
+        for _ in range(3):
+            assert "E" not in kinds(c.ask(*ask)) and "E" not in kinds(c.ask(close("S", "s"), SYNC))
+        assert row(p, "queries")["used"] == 0
+        owe(c, 30)
+        for _ in range(3):
+            assert "E" not in kinds(c.ask(*ask)) and "E" not in kinds(c.ask(close("S", "s"), SYNC))
+        assert fails(c, query("SELECT 1"))["C"] == "53400"
+        assert fails(c, bind(statement="known"), execute(), SYNC)["C"] == "53400"
+
+
+def test_what_runs_no_query_in_pieces(pgusher):
+    """Until its end has come it could be a query: what was taken for that is given back."""
+    p = start(pgusher, {"tenant": "queries=1 queries_burst=100 max_delay=0 active=1"}, pool_mode="transaction")
+    with p.wire() as c:
+        c.login("shop", "app")
+        for i in range(10):
+            c.send(parse(f"s{i}", "SELECT 1"), message("H"))
+            c.expect("1")
+            assert row(p, "queries")["used"] >= 1 and row(p, "active")["used"] == 1
+            c.ask(SYNC)
+            assert row(p, "active")["used"] == 0
+        assert row(p, "queries")["used"] <= 1
+        for _ in range(10):
+            c.send(bind(statement="s1"), message("H"))
+            c.expect("2")
+            c.ask(execute(), SYNC)
+        assert row(p, "queries")["passed"] >= 10 and row(p, "queries")["used"] >= 2
+
+
+def test_what_runs_no_query_lets_none_past(pgusher):
+    """A query in the same write, behind what is none, is counted as under way."""
+    p = start(pgusher, {"tenant": "active=1 max_delay=60"}, pool_mode="transaction", default_pool_size=5)
+    with p.wire() as a, p.wire() as b:
+        for c in (a, b):
+            c.login("shop", "app")
+        a.query("BEGIN")
+        b.send(parse("s", "SELECT 42"), SYNC, bind(statement="s"), execute(), SYNC, query("SELECT 2"))
+        assert kinds(b.until_ready()) == "1Z"
+        b.quiet(0.3)
+        a.query("COMMIT")
+        assert [m.row for m in b.until_ready() if m.kind == "D"] == [["42"]]
+        assert [m.row for m in b.until_ready() if m.kind == "D"] == [["2"]]
+
+
+def test_a_tenant_that_is_changed_counts_as_a_query(pgusher):
+    p = start(pgusher, {"tenant": "queries=1 queries_burst=1 max_delay=0"}, users={"app": "tenants=*"},
+              pool_mode="transaction")
+    change = (parse("", "SET pgusher.tenant = 'shop'"), bind(), execute(), SYNC)
+    with p.wire() as c:
+        c.login("shop", "app")
+        assert fails(c, query("SET pgusher.tenant = 'shop'"), behind=query("SET pgusher.tenant = 'shop'"))["C"] == "53400"
+        wait_until(lambda: row(p, "queries", "shop")["used"] == 0, 10, "there is room again")
+        c.send(*change, *change)
+        assert "E" in kinds(c.until_ready()) + kinds(c.until_ready())
+
+
+def test_bytes_are_paid_by_the_next_query(pgusher):
+    """Also those of a reply that came in one piece: no session has one free."""
+    p = start(pgusher, {"tenant": "bytes=1000 bytes_burst=1000 max_delay=0"})
+    with p.wire() as c:
+        c.login("shop", "app")
+        assert len(c.query("SELECT repeat('x', 1000) FROM generate_series(1, 30)")) == 30
+        fields = fails(c, query("SELECT 1"))
+        assert fields["C"] == "53400" and "bytes a second" in fields["M"]
+
+
+@pytest.mark.parametrize("pool_mode", ["transaction", "session"])
+@pytest.mark.parametrize("piece", [None, 1, 7])
+def test_query_length_is_the_texts(pgusher, pool_mode, piece):
+    """Neither the statement's name nor the parameters' types, nor what ends the text, however it comes."""
+    p = start(pgusher, {"tenant": "query_length=10"}, pool_mode=pool_mode)
+    oids = [23] * 50
+    with p.wire() as c:
+        c.login("shop", "app")
+        for text, fits in [("SELECT 123", True), ("SELECT 1234", False)]:
+            for name in "", "a_name_that_is_longer_than_the_limit":
+                for types in [], oids:
+                    c.send(query(text), piece=piece)
+                    assert (kinds(c.until_ready()) == "TDCZ") == fits
+                    c.send(close("S", name), parse(name, text, types), SYNC, piece=piece)
+                    answers = c.until_ready()
+                    assert kinds(answers) == ("31Z" if fits else "3EZ"), (text, name, types)
+                    if not fits:
+                        assert answers[1].fields["C"] == "54000"
+                        assert re.fullmatch(f"This one is {'(at least )?' * bool(piece)}11 bytes long.", answers[1].fields["D"])
+
+
+def test_query_length_of_what_is_not_whole(pgusher):
+    """It is refused as soon as it is clear, and nothing is kept of it."""
+    p = start(pgusher, {"tenant": "query_length=1000"}, pool_mode="transaction")
+    with p.wire() as c:
+        c.login("shop", "app")
+        for size, clear in [(1000, None), (1001, 1100), (5000, 1100), (3_000_000, 900)]:
+            text = "SELECT '" + "x" * (size - 9) + "'"
+            whole = parse("", text, [23] * 3)
+            c.send(whole[:900])
+            if clear != 900:
+                c.quiet(0.05)
+            c.send(whole[900:clear])
+            if clear:
+                error = c.expect("E").fields
+                assert error["C"] == "54000" and re.match("This one is (at least )?[0-9]+ bytes long", error["D"])
+                c.send(whole[clear:])
+            c.send(bind("", "", ["1", "2", "3"]), execute(), SYNC)
+            assert kinds(c.until_ready()) == ("Z" if clear else "12DCZ")
+            assert len(c.query("SELECT 1")) == 1
 
 
 # ---- several nodes, one Redis ----
