@@ -288,4 +288,7 @@ check_limits(struct lines *l)
 {
 	if (l->c->limit_redis[0] != '\0' && l->c->nlimits == 0)
 		faults_warn(&l->faults, FAULTS_KEY(&l->faults, limit_redis), "limit_redis is set, but there is nothing in [limits]");
+	else if (l->c->limit_redis[0] != '\0' && l->c->limit_nodes == 1)
+		faults_warn(&l->faults, FAULTS_KEY(&l->faults, limit_redis),
+			    "limit_redis is set, but limit_nodes is 1: while Redis can't be reached, each process has the whole of every rate");
 }

@@ -899,13 +899,19 @@ static const struct key keys_host[] = {
 /* A burst stands right behind its rate (config/limits.c). */
 static const struct key keys_limit[] = {
 	{ OWN_COUNT(clients), .help = "Connections at a time." },
-	{ OWN_COUNT(connections), .help = "New connections a second." },
+	{ OWN_COUNT(connections),
+		.help = "New connections a second. One that is over it is refused at once, when it has logged in: "
+			"max_delay is for queries." },
 	{ OWN_COUNT(connections_burst),
 		.help = "How many of them may come at once. Not set means as many as in a second." },
-	{ OWN_COUNT(queries), .help = "Queries a second." },
+	{ OWN_COUNT(queries),
+		.help = "Queries a second. In the extended protocol each Execute is one; to prepare, describe or "
+			"close a statement is none." },
 	{ OWN_COUNT(queries_burst),
 		.help = "How many of them may come at once. Not set means as many as in a second." },
-	{ OWN_COUNT(active), .help = "Queries that may be under way at a time." },
+	{ OWN_COUNT(active),
+		.help = "Queries and transactions that may be under way at a time. A client with an open "
+			"transaction counts as long as that lasts, also while it does nothing." },
 	{ OWN_SIZE(bytes), .help = "Bytes a second, from and to clients together." },
 	{ OWN_SIZE(bytes_burst),
 		.help = "How many of them may come at once. Not set means as many as in a second." },
@@ -920,8 +926,10 @@ static const struct key keys_limit[] = {
 			"through, and a result that is whole by then passes. Then the query is "
 			"canceled, an error stands in the place of the rest, and the client stays. Only if "
 			"the query was done by then, and is not all of its transaction, the connection is "
-			"closed." },
-	{ OWN_SIZE(query_length), .help = "Bytes that the text of one query may have." },
+			"closed. The error is 54000." },
+	{ OWN_SIZE(query_length),
+		.help = "Bytes that the text of one query may have. A longer one is refused with 54000, inside a "
+			"transaction, too, which fails by that." },
 	{ OWN_SECONDS(transaction), .help = "How long a transaction may last. Then its client is disconnected." },
 	{ OWN_COUNT(queue),
 		.help = "Queries that may wait for a server. The next one is refused at once, instead of "
@@ -930,8 +938,9 @@ static const struct key keys_limit[] = {
 		.help = "How long a query that is over a rate is held back at most before it is refused. "
 			"Where no line says, 1 second." },
 	{ INT(warn_percent, NULL, CONFIG_UNSET, 100),
-		.help = "Clients get a NOTICE when this share of a limit is used. With 0 they get none, "
-			"which is also what counts where no line says." },
+		.help = "Clients get a NOTICE, every 5 seconds at most, when this share is used of what their "
+			"queries wait for: queries, bytes, server_time and active. With 0 they get none, which is "
+			"also what counts where no line says." },
 	{ FLAG(shadow, NULL), .min = CONFIG_UNSET,
 		.help = "Count what would be held back or refused, and let it pass: to try limits out." },
 };

@@ -215,6 +215,33 @@ add_host(struct lines *l, const char *name, char *value, const struct ini_place 
 	return true;
 }
 
+/* What is legal and hardly meant.  unset: a limit is -1. */
+static void
+warn_of_limits(struct lines *l, const struct config_limit_line *line, const char *name, bool unset, const struct ini_place *at)
+{
+	const struct config_limits *c = &line->limits;
+	const struct {
+		const char *rate;
+		int64_t is, burst;
+	} rates[] = {
+		{ "connections", c->connections, c->connections_burst },
+		{ "queries", c->queries, c->queries_burst },
+		{ "bytes", c->bytes, c->bytes_burst },
+		{ "server_time", c->server_time, c->server_time_burst },
+	};
+
+	for (size_t i = 0; i < lengthof(rates); i++) {
+		if (rates[i].is == CONFIG_UNSET && rates[i].burst != CONFIG_UNSET)
+			faults_warn(&l->faults, at, "%s_burst of \"%s\" counts for nothing: it needs %s in the same line",
+				    rates[i].rate, name, rates[i].rate);
+	}
+	if (unset)
+		faults_warn(&l->faults, at, "-1 in the limits of \"%s\" is as if it was not said; 0 takes a limit away", name);
+	if (strcmp(line->name, "*") == 0)
+		faults_warn(&l->faults, at, "\"%s\" is for one whose name is *; for each it is \"%.*s\"", name,
+			    (int)strcspn(name, ":"), name);
+}
+
 static bool
 add_limit(struct lines *l, const char *name, char *value, const struct ini_place *at, struct error *e)
 {
@@ -222,6 +249,7 @@ add_limit(struct lines *l, const char *name, char *value, const struct ini_place
 	struct config_limit_line settings = { .limits = l->limits }, *line;
 	char buf[NETWORK_TEXT], key[LIMIT_KEY];
 	const char *whom = "";
+	bool unset = strstr(value, "-1") != NULL;
 
 	if (!limit_parse_name(name, &settings.scope, &whom, buf, e) ||
 	    !parse_settings(l, &section_limits, value, &settings.limits, e))
@@ -238,6 +266,7 @@ add_limit(struct lines *l, const char *name, char *value, const struct ini_place
 	}
 	settings.name = line->name;
 	*line = settings;
+	warn_of_limits(l, line, name, unset, at);
 	return true;
 }
 

@@ -115,6 +115,36 @@ Test(limits, wrong_lines)
 	}
 }
 
+Test(limits, what_is_legal_and_hardly_meant_is_warned_of)
+{
+	static const struct {
+		const char *text, *warning;
+	} cases[] = {
+		{ "[limits]\ntenant = queries=5\ntenant:a = queries_burst=9\n",
+		  "t.ini:5: queries_burst of \"tenant:a\" counts for nothing: it needs queries in the same line" },
+		{ "[limits]\naddress = connections_burst=9 queries=1\n", "t.ini:4: connections_burst of \"address\"" },
+		{ "[limits]\nuser = bytes=1 server_time_burst=9\n", "t.ini:4: server_time_burst of \"user\"" },
+		{ "[limits]\ntenant:a = clients=-1\n", "t.ini:4: -1 in the limits of \"tenant:a\" is as if it was not said; 0 takes" },
+		{ "[limits]\nuser:* = clients=1\n", "t.ini:4: \"user:*\" is for one whose name is *; for each it is \"user\"" },
+		{ "limit_redis = redis://127.0.0.1\n[limits]\nuser = queries=1\n",
+		  "t.ini:3: limit_redis is set, but limit_nodes is 1: while" },
+		{ "limit_nodes = 2\nlimit_redis = redis://127.0.0.1\n[limits]\n"
+		  "user = queries=10 queries_burst=2 clients=0\nclass:x-1 = bytes=1\n", NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int before = files_logged("WARNING");
+		char text[400];
+		const struct config *c;
+
+		snprintf(text, sizeof(text), "[pgbouncer]\nauth_type = any\n%s", cases[i].text);
+		c = files_load(text);
+		cr_expect(cases[i].warning == NULL || files_logged(cases[i].warning) == 1, "%s", cases[i].text);
+		cr_expect_eq(files_logged("WARNING"), before + (cases[i].warning != NULL), "%s", cases[i].text);
+		config_unref(&c);
+	}
+}
+
 Test(limits, of_a_name_that_is_very_long)
 {
 	const struct config *c = files_load("[pgbouncer]\n[limits]\nuser = active=1\n");
