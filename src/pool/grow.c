@@ -139,6 +139,22 @@ pools_evict_user(struct pools *ps, const char *user)
 	return evict(ps, found);
 }
 
+/* Their idle servers are not to go for claims of their own that nobody waits for any more. */
+static bool
+withdraw_stale(struct tenant *t)
+{
+	struct pool *p;
+	bool any = false;
+
+	LIST_FOREACH(p, &t->pools, link) {
+		if (p->claiming && !pool_is_waited_for(p)) {
+			pool_withdraw(p, false);
+			any = true;
+		}
+	}
+	return any;
+}
+
 static bool
 evict_seat(void *arg, struct seat *seat)
 {
@@ -147,7 +163,7 @@ evict_seat(void *arg, struct seat *seat)
 	struct pool *p;
 
 	/* Without an idle server the tenant may be gone. */
-	if (atomic_load_explicit(&seat->idle, memory_order_relaxed) <= 0)
+	if (atomic_load_explicit(&seat->idle, memory_order_relaxed) <= 0 || withdraw_stale(t))
 		return false;
 	LIST_FOREACH(p, &t->pools, link) {
 		TAILQ_FOREACH(s, &p->servers[PLACE_IDLE], link) {
@@ -274,6 +290,12 @@ on_granted(struct claim *c)
 }
 
 void
+pool_tell_claim(struct pool *p)
+{
+	atomic_store_explicit(&p->claim.bare, pool_total(p) == 0, memory_order_relaxed);
+}
+
+void
 pool_withdraw(struct pool *p, bool refused)
 {
 	if (p->claiming)
@@ -300,10 +322,12 @@ take_place(struct pool *p, const char *host)
 			return false;
 	}
 	p->claim.granted = on_granted;
+	pool_tell_claim(p);
 	if (hosts_claim(p->pools->hosts, &p->claim, kind, &w) == CLAIM_GRANTED)
 		return true;
 	p->claiming = true;
 	p->pools->nclaiming++;
+	pool_wait_for_parts(p);
 	pools_look_again_later(p->pools);
 	return false;
 }
@@ -348,6 +372,7 @@ insert(struct pool *p, struct server *s, enum server_place place)
 	s->place = place;
 	p->count[place]++;
 	TAILQ_INSERT_TAIL(&p->servers[place], s, link);
+	pool_tell_claim(p);
 	pool_keep(p);
 }
 
@@ -454,6 +479,7 @@ pool_give_up(struct pool *p)
 		return NULL;
 	TAILQ_REMOVE(&p->servers[PLACE_IDLE], s, link);
 	p->count[PLACE_IDLE]--;
+	pool_tell_claim(p);
 	pool_count_idle(s, -1);
 	p->tenant->nservers--;
 	return s;

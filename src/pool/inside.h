@@ -60,6 +60,9 @@ int pool_limit(const struct pool *p, int n);
 bool pool_take_shared(struct pool *p);
 void pool_give_shared(struct pool *p);
 
+/* p waits for its host: the parts that have idle servers of its user are told if this one has none. */
+void pool_wait_for_parts(const struct pool *p);
+
 /* Is an idle server another part's?  It goes there at the end of the turn. */
 bool pool_hands_over(struct pool *p);
 
@@ -74,6 +77,9 @@ void pool_grow(struct pool *p);
 
 /* Leave the queue of a full host, or give back what it granted; fine if there is no claim. */
 void pool_withdraw(struct pool *p, bool refused);
+
+/* p has one more connection, or one less: who looks for places has to know whether it has any. */
+void pool_tell_claim(struct pool *p);
 
 /* Likewise, if the tenant's line does not name that host (any more). */
 void pool_forget_place(struct pool *p);

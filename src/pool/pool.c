@@ -743,6 +743,7 @@ on_closed(struct server *s, const struct error *e)
 		loop_defer(p->pools->env->loop, &p->pace->deferred, serve_line_later);
 	TAILQ_REMOVE(&p->servers[s->place], s, link);
 	p->count[s->place]--;
+	pool_tell_claim(p);
 	pool_count_idle(s, -(s->place == PLACE_IDLE));
 	p->tenant->nservers--;
 	pool_give_shared(p);

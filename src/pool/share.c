@@ -92,6 +92,13 @@ pool_take_shared(struct pool *p)
 }
 
 void
+pool_wait_for_parts(const struct pool *p)
+{
+	if (p->shared != NULL)
+		budget_wait(&p->shared->sum, p->pools->worker);
+}
+
+void
 pool_give_shared(struct pool *p)
 {
 	int worker = p->pools->worker;

@@ -29,7 +29,7 @@
  * weight; among equals the one whose turn it is: each has a clock that a granted claim
  * moves on by 1/weight, and who is furthest behind is next.  (That is deficit round robin, without a deficit to be lost: a pool
  * claims one place at a time, so a tenant's queue is empty between two claims.)  Within
- * a tenant, first come first served.
+ * a tenant, pools that have nothing at all; then first come first served.
  *
  * Who gives: V, for the tenant C that is next,
  *
@@ -40,6 +40,9 @@
  *	neither							if it is idle and V will not be
  *								back soon (twice its usual pause,
  *								min_lease at least)
+ *	V is C itself, and the pool that claims has nothing	as if C had nothing at all: pools of
+ *	at all (claim.bare)					other users, of auth_query and of
+ *								other workers give way to it
  *
  * Idle ones go first, that of the tenant furthest over its share before the others,
  * among equals the one that will be idle for longest.  A tenant with clients keeps
@@ -120,6 +123,7 @@ struct claim {
 	enum claim_state state;
 	usec_t since;
 	bool told;			/* granted was called */
+	atomic_bool bare;		/* who claims has no connection at all; the claimant's to write, at any time */
 };
 
 /* Which place. */

@@ -119,6 +119,12 @@ share_compare(const struct share *a, const struct share *b, int extra)
 	return (int64_t)share_held(a) * b->weight - (int64_t)(share_held(b) + extra) * a->weight;
 }
 
+static inline bool
+claim_is_bare(const struct claim *c)
+{
+	return atomic_load_explicit(&c->bare, memory_order_relaxed);
+}
+
 /* The host of this name, made if need be. */
 struct host *host_open(struct hosts *h, const char *name, int port);
 

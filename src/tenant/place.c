@@ -392,6 +392,19 @@ serve_express(struct host *h, enum claim_kind kind)
 		grant(h, TAILQ_FIRST(&h->express[kind]));
 }
 
+/* Whatever the tenant's other pools have: who has nothing at all goes first. */
+static struct claim *
+next_claim(struct share *s)
+{
+	struct claim *c;
+
+	TAILQ_FOREACH(c, &s->claims, link) {
+		if (claim_is_bare(c))
+			return c;
+	}
+	return TAILQ_FIRST(&s->claims);
+}
+
 void
 host_serve(struct host *h)
 {
@@ -400,7 +413,7 @@ host_serve(struct host *h)
 	serve_express(h, CLAIM_CANCEL);
 	serve_express(h, CLAIM_ADMIN);
 	while ((s = share_queue_first(h)) != NULL && host_has_room(h, CLAIM_ORDINARY))
-		grant(h, TAILQ_FIRST(&s->claims));
+		grant(h, next_claim(s));
 	note_waited(h);
 	if (h->waited)
 		host_seek(h);

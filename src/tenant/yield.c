@@ -9,7 +9,20 @@
 /* For whom a place is looked for. */
 struct need {
 	struct share *share;	/* NULL: for a cancel request or an administrator, or because the cap was lowered */
+	bool bare;		/* one of those in it that wait has nothing, whatever the others have */
 };
+
+static bool
+has_bare_claim(const struct share *s)
+{
+	const struct claim *c;
+
+	TAILQ_FOREACH(c, &s->claims, link) {
+		if (claim_is_bare(c))
+			return true;
+	}
+	return false;
+}
 
 /* The first to whom nothing is on its way.  false: there is none. */
 static bool
@@ -21,6 +34,7 @@ find_need(struct host *h, struct need *n)
 	struct share *s;
 
 	n->share = NULL;
+	n->bare = false;
 	if (h->max == 0)
 		return false;
 	if (first > host_limit(h, CLAIM_ADMIN) - expected)
@@ -29,6 +43,7 @@ find_need(struct host *h, struct need *n)
 	for (s = share_queue_first(h); s != NULL; s = share_queue_next(s)) {
 		if (s->nclaims > room) {
 			n->share = s;
+			n->bare = has_bare_claim(s);
 			return true;
 		}
 		room -= s->nclaims;
@@ -69,7 +84,9 @@ find_wanted(const struct share *v, const struct need *n)
 {
 	if (n->share == NULL)
 		return WANTED_ANY;
-	if (v == n->share || is_guaranteed(v, n))
+	if (v == n->share)
+		return n->bare ? WANTED_OLD : WANTED_NOT;
+	if (is_guaranteed(v, n))
 		return WANTED_NOT;
 	if (share_compare(v, n->share, 1 - n->share->lingering) > 0)
 		return WANTED_ANY;
@@ -104,6 +121,7 @@ static bool
 may_evict(const struct seat *seat, const struct need *n, usec_t now)
 {
 	usec_t lease = seat->share->host->min_lease, warm = 2 * pause_of(seat);
+	bool own = seat->share == n->share;
 
 	switch (find_wanted(seat->share, n)) {
 	case WANTED_ANY:
@@ -113,7 +131,7 @@ may_evict(const struct seat *seat, const struct need *n, usec_t now)
 	case WANTED_NOT:
 		break;
 	}
-	return seat->share != n->share && !is_guaranteed(seat->share, n) && idle_for(seat, now) > (warm > lease ? warm : lease);
+	return (own || !is_guaranteed(seat->share, n)) && idle_for(seat, now) > (warm > lease ? warm : lease);
 }
 
 /* How long an idle one would do nothing, as far as one can guess. */
