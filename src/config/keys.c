@@ -878,8 +878,8 @@ static const struct key keys_host[] = {
 			"one more waits; tenants are served in turn, by their weight, and idle "
 			"connections of others are closed for them. With 0 there is no limit." },
 	{ COUNT(admin_reserve, "0"),
-		.help = "How many of max_connections are for admin_users only; one more is for "
-			"cancel requests." },
+		.help = "How many of max_connections are for clients that log in as one of "
+			"admin_users only; one more is for cancel requests." },
 	{ COUNT(min, "1"),
 		.help = "Connections that a tenant which uses them keeps while others wait, as long as "
 			"there is room for that many of each." },

@@ -7,7 +7,6 @@
 
 #include "base/memory.h"
 #include "base/sqlstate.h"
-#include "base/strings.h"
 #include "pool/inside.h"
 
 #define BACKOFF_FIRST (50 * USEC_PER_MSEC)
@@ -309,7 +308,7 @@ pool_withdraw(struct pool *p, bool refused)
 static bool
 take_place(struct pool *p, const char *host)
 {
-	enum claim_kind kind = string_in_list(pool_config(p)->admin_users, p->user->name) ? CLAIM_ADMIN : CLAIM_ORDINARY;
+	enum claim_kind kind = p->nadmins > 0 ? CLAIM_ADMIN : CLAIM_ORDINARY;
 	struct wish w = pool_wish(p, host);
 	struct host_health health;
 
@@ -455,6 +454,7 @@ open_server(struct pool *p, const char *host)
 			atomic_fetch_add(p->pools->next_id, 1), &pool_keeper, p);
 	secret_release(&own);
 	free(sp.list);
+	s->reserved = p->claim.kind == CLAIM_ADMIN;
 	s->seat = hosts_take(p->pools->hosts, &p->claim);
 	insert(p, s, PLACE_LOGIN);
 	if (p->from_reserve)

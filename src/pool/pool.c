@@ -345,20 +345,48 @@ lend(struct server *s, usec_t since)
 	p->tenant->traffic.wait_time += s->request_at - since;
 }
 
+/* A claim that is queued is not of the right kind any more once the first administrator has come or the last has left. */
 static void
-enqueue(struct request_list *list, struct lease_request *r)
+count_admin(struct pool *p, const struct lease_request *r, int n)
+{
+	if (!r->is_admin)
+		return;
+	p->nadmins += n;
+	if (p->claiming && (p->claim.kind == CLAIM_ADMIN) != (p->nadmins > 0))
+		pool_withdraw(p, false);
+}
+
+static void
+enqueue(struct pool *p, struct request_list *list, struct lease_request *r)
 {
 	r->since = clock_now();
 	r->queued = true;
 	r->told = false;
 	TAILQ_INSERT_TAIL(list, r, link);
+	count_admin(p, r, 1);
 }
 
 static void
-dequeue(struct request_list *list, struct lease_request *r)
+dequeue(struct pool *p, struct request_list *list, struct lease_request *r)
 {
 	r->queued = false;
 	TAILQ_REMOVE(list, r, link);
+	count_admin(p, r, -1);
+}
+
+/* First come first served; but what was opened for an administrator is his. */
+static struct lease_request *
+choose_waiter(struct pool *p, const struct server *s)
+{
+	struct lease_request *r;
+
+	if (!s->reserved || p->nadmins == 0)
+		return TAILQ_FIRST(&p->waiters);
+	TAILQ_FOREACH(r, &p->waiters, link) {
+		if (r->is_admin)
+			return r;
+	}
+	return TAILQ_FIRST(&p->waiters);
 }
 
 struct server *
@@ -379,7 +407,7 @@ pool_acquire(struct pool *p, struct lease_request *r)
 		p->freed_at = 0;
 	}
 	pool_keep(p);
-	enqueue(&p->waiters, r);
+	enqueue(p, &p->waiters, r);
 	pool_count_waiters(p, 1);
 	if (p->pace != NULL)
 		pool_stand_in_line(p);
@@ -412,7 +440,7 @@ pool_know_welcome(struct pool *p, struct lease_request *r)
 {
 	if (p->welcome != NULL)
 		return true;
-	enqueue(&p->newcomers, r);
+	enqueue(p, &p->newcomers, r);
 	pool_keep(p);
 	pool_grow(p);
 	return false;
@@ -428,19 +456,19 @@ pool_forget(struct pool *p, struct lease_request *r)
 		return;
 	TAILQ_FOREACH(newcomer, &p->newcomers, link) {
 		if (newcomer == r) {
-			dequeue(&p->newcomers, r);
+			dequeue(p, &p->newcomers, r);
 			return;
 		}
 	}
 	pool_count_waiters(p, -1);
-	dequeue(&p->waiters, r);
+	dequeue(p, &p->waiters, r);
 }
 
 static void
 grant(struct pool *p, struct lease_request *r, struct server *s)
 {
 	pool_count_waiters(p, -1);
-	dequeue(&p->waiters, r);
+	dequeue(p, &p->waiters, r);
 	lend(s, r->since);
 	r->ops->granted(r, s);
 }
@@ -463,7 +491,7 @@ serve_line(struct pace *pace)
 			continue;
 		}
 		pace_took(pace, next, next->tenant->conf->weight);
-		grant(next, TAILQ_FIRST(&next->waiters), s);
+		grant(next, choose_waiter(next, s), s);
 	}
 	pace->serving = false;
 }
@@ -484,7 +512,6 @@ serve_in_turn(struct pool *p)
 void
 pool_serve(struct pool *p)
 {
-	struct lease_request *r;
 	struct server *s;
 
 	/* Whoever is granted a server may give it back at once, and end up here again: the outer loop sees to it. */
@@ -496,8 +523,8 @@ pool_serve(struct pool *p)
 		return;
 	}
 	p->serving = true;
-	while ((r = TAILQ_FIRST(&p->waiters)) != NULL && (s = take_idle(p)) != NULL)
-		grant(p, r, s);
+	while (p->nwaiters > 0 && (s = take_idle(p)) != NULL)
+		grant(p, choose_waiter(p, s), s);
 	p->serving = false;
 	pool_grow(p);
 }
@@ -508,7 +535,7 @@ pool_greet_newcomers(struct pool *p)
 	struct lease_request *r;
 
 	while ((r = TAILQ_FIRST(&p->newcomers)) != NULL) {
-		dequeue(&p->newcomers, r);
+		dequeue(p, &p->newcomers, r);
 		r->ops->granted(r, NULL);
 	}
 }
@@ -519,12 +546,12 @@ pool_refuse_all(struct pool *p, const struct error *e)
 	struct lease_request *r;
 
 	while ((r = TAILQ_FIRST(&p->newcomers)) != NULL) {
-		dequeue(&p->newcomers, r);
+		dequeue(p, &p->newcomers, r);
 		r->ops->failed(r, e);
 	}
 	while ((r = TAILQ_FIRST(&p->waiters)) != NULL) {
 		pool_count_waiters(p, -1);
-		dequeue(&p->waiters, r);
+		dequeue(p, &p->waiters, r);
 		r->ops->failed(r, e);
 	}
 }
@@ -613,6 +640,23 @@ next_cleaning(struct server *s)
 	return connect_query(s);
 }
 
+/* It was opened for an administrator who is done with it: does it keep the next one's place? */
+static bool
+holds_reserve(struct server *s)
+{
+	const struct pool *p = s->pool;
+	struct host_health health;
+	const char *host;
+	int port;
+
+	if (!s->reserved || p->nadmins > 0 || !s->used)
+		return false;
+	host = hosts_name(s->seat, &port);
+	hosts_health(p->pools->hosts, host, port, &health);
+	s->reserved = health.in_reserve;
+	return s->reserved;
+}
+
 void
 pool_settle(struct server *s)
 {
@@ -637,6 +681,10 @@ pool_settle(struct server *s)
 	if (pool_yields(s)) {
 		s->leaving = true;
 		server_close(s, NULL, "given up for another tenant");
+		return;
+	}
+	if (holds_reserve(s)) {
+		server_close(s, NULL, "its place is of admin_reserve");
 		return;
 	}
 	s->free_since = now;

@@ -72,6 +72,7 @@ struct lease_request {
 	usec_t since;
 	bool queued;
 	bool told;		/* ops->waiting was called */
+	bool is_admin;		/* for somebody in admin_users, who may use admin_reserve; the owner's to set, before it asks */
 };
 
 enum pool_keeping {
@@ -94,6 +95,7 @@ struct pool {
 	struct request_list waiters;		/* want a server */
 	struct request_list newcomers;		/* want to know what the server reports (pool->welcome) */
 	int nwaiters;
+	int nadmins;				/* of waiters and newcomers: is_admin */
 	int nclients;				/* sessions */
 	usec_t empty_since;			/* neither sessions nor servers since; 0: there are some */
 	int cancels_active;			/* cancel requests being sent */

@@ -140,6 +140,7 @@ struct server {
 	bool checked;				/* the keeper's: checked_at is of a check, not of use */
 	bool used;				/* the keeper's: was lent at least once */
 	bool leaving;				/* the keeper's: its seat knows that it goes */
+	bool reserved;				/* the keeper's: it was opened for an administrator */
 	uint8_t role;				/* the keeper's: enum host_role, if it matters */
 	struct seat *seat;			/* the keeper's: its place at its host; NULL: none */
 	bool aside;				/* pool/pace.h: takes up no place */

@@ -452,6 +452,7 @@ start(struct search *q)
 	struct server *s;
 
 	q->wait.ops = &wait_ops;
+	q->wait.is_admin = string_in_list(shard_config(q->shard)->admin_users, q->user);
 	s = pool_acquire(q->pool, &q->wait);
 	if (s != NULL)
 		run_on(q, s);

@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "base/sqlstate.h"
+#include "base/strings.h"
 #include "net/gather.h"
 #include "pg/frame.h"
 #include "pg/message.h"
@@ -41,6 +42,7 @@ session_new(struct client *c, struct pool *p, struct user *user)
 	s->params = params_empty(shard->params);
 	s->startup = params_empty(shard->params);
 	s->wait.ops = &wait_ops;
+	s->wait.is_admin = string_in_list(shard_config(shard)->admin_users, user->name);
 	s->pool->nclients++;
 	tenants_wake(shard->tenants, p->tenant);
 	c->owner = s;

@@ -318,6 +318,7 @@ hosts_health(struct hosts *hs, const char *host, int port, struct host_health *h
 	h = host_open(hs, host, port);
 	health->skipped = now < h->skip_until;
 	health->full = h->nqueued > 0 || !host_has_room(h, CLAIM_ORDINARY);
+	health->in_reserve = h->max > 0 && host_taken(h) > host_limit(h, CLAIM_ORDINARY);
 	health->role = now - h->role_at < ROLE_GOOD_FOR ? h->role : ROLE_UNKNOWN;
 	pthread_mutex_unlock(&hs->lock);
 }

@@ -102,7 +102,7 @@ enum seat_wanted {
 /* What a claim is for. */
 enum claim_kind {
 	CLAIM_ORDINARY,
-	CLAIM_ADMIN,		/* may use admin_reserve; not queued behind tenants */
+	CLAIM_ADMIN,		/* somebody in admin_users waits: may use admin_reserve; not queued behind tenants */
 	CLAIM_CANCEL,		/* likewise, and the last place of all is theirs */
 	CLAIM_KINDS,
 };
@@ -248,6 +248,7 @@ enum host_role {
 struct host_health {
 	bool skipped;		/* it could not be reached a short while ago */
 	bool full;		/* no place is free, or others wait */
+	bool in_reserve;	/* places of admin_reserve are taken */
 	enum host_role role;	/* as it was a short while ago */
 };
 
