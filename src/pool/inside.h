@@ -132,6 +132,10 @@ enum role_check {
 enum role_check pool_check_role(struct server *s, struct error *e);
 void pool_take_role(struct server *s, const uint8_t *row, size_t n);
 
+/* s has said since that it is something else now, and that does not fit: it is to be closed.  (The others that are idle
+ * are asked.) */
+bool pool_role_is_lost(struct server *s);
+
 /* Is it likely that another attempt brings another answer? */
 bool pool_is_unreachable(const struct error *e);
 

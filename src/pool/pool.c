@@ -678,6 +678,10 @@ pool_settle(struct server *s)
 		server_run(s, sql);
 		return;
 	}
+	if (pool_role_is_lost(s)) {
+		server_close(s, NULL, "it is not what target_session_attrs wants any more");
+		return;
+	}
 	if (pool_yields(s)) {
 		s->leaving = true;
 		server_close(s, NULL, "given up for another tenant");

@@ -5,7 +5,8 @@
  * could not be reached a short while ago, or were of the wrong kind then, are left out as long as there is another; of
  * the rest, one with a free place goes first.
  *
- * PostgreSQL 14 and newer report what they are (in_hot_standby, default_transaction_read_only); older ones are asked.
+ * PostgreSQL 14 and newer report what they are (in_hot_standby, default_transaction_read_only), and when that changes,
+ * with the answer to the next query; older ones are asked when the connection is opened.
  */
 #include <stdio.h>
 #include <string.h>
@@ -230,4 +231,39 @@ pool_check_role(struct server *s, struct error *e)
 	error_set(e, SEVERITY_FATAL, SQLSTATE_CANNOT_ESTABLISH, "server %s", wanted_kind(target));
 	error_detail(e, "target_session_attrs of \"%s\" asks for another one.", p->tenant->name);
 	return ROLE_WRONG;
+}
+
+/* Those that are idle say what they are only when they are asked. */
+static void
+ask_idle(struct pool *p)
+{
+	struct server *s, *next;
+
+	TAILQ_FOREACH_SAFE(s, &p->servers[PLACE_IDLE], link, next) {
+		pool_place(s, PLACE_TESTED);
+		s->forgiving = false;
+		server_run(s, role_query);
+	}
+}
+
+bool
+pool_role_is_lost(struct server *s)
+{
+	struct pool *p = s->pool;
+	int target = target_of(p);
+	enum host_role was = (enum host_role)s->role, is;
+
+	if (target == TARGET_ANY || was == ROLE_UNKNOWN)
+		return false;
+	is = reported_role(s);
+	if (is == ROLE_UNKNOWN || is == was)
+		return false;
+	s->role = (uint8_t)is;
+	/* That it is read-only may be a client's SET: the next connection tells. */
+	if (s->seat != NULL && (is == ROLE_STANDBY || was == ROLE_STANDBY))
+		hosts_reached(p->pools->hosts, s->seat, is);
+	if (suits(target, is))
+		return false;
+	ask_idle(p);
+	return true;
 }

@@ -28,6 +28,35 @@ close_stale(struct pool *p, usec_t now)
 	}
 }
 
+/* The others of a list are tried when one has said nothing for so long, or, when all were tried, for twice that. */
+#define SILENCE USEC_PER_SEC
+
+static usec_t
+silence_of(const struct pool *p)
+{
+	int rounds = p->failures / pool_count_hosts(p);
+
+	return SILENCE << (rounds < 6 ? rounds : 6);
+}
+
+static void
+leave_silent(struct pool *p, usec_t now)
+{
+	usec_t limit = silence_of(p);
+	struct server *s, *next;
+	struct error e;
+
+	if (pool_count_hosts(p) == 1 || !pool_is_waited_for(p))
+		return;
+	TAILQ_FOREACH_SAFE(s, &p->servers[PLACE_LOGIN], link, next) {
+		if (now - s->heard_at <= limit)
+			continue;
+		error_set(&e, SEVERITY_FATAL, SQLSTATE_CANNOT_ESTABLISH, "no answer for %d s: another host of the list is tried",
+			  (int)(limit / USEC_PER_SEC));
+		server_close(s, &e, e.message);
+	}
+}
+
 /* A server that does not answer while it connects or runs a command of ours. */
 static void
 close_mute(struct pool *p, usec_t now)
@@ -239,6 +268,7 @@ keep_up(struct pool *p, usec_t now)
 	}
 	close_stale(p, now);
 	close_mute(p, now);
+	leave_silent(p, now);
 	refuse_tired(p, now);
 	notify_waiting(p, now);
 	pool_serve_cancels(p);

@@ -171,6 +171,8 @@ take_message(struct server *s, const uint8_t *p, size_t n)
 		return 0;
 	}
 	s->want = 0;
+	if (s->state == SERVER_LOGIN)
+		s->heard_at = clock_recent();
 	handle_message(s, f.type, p + FRAME_HEADER, f.size - FRAME_HEADER);
 	return f.size;
 }
@@ -219,6 +221,7 @@ on_gone(struct server *s, ssize_t result)
 static void
 begin_login(struct server *s)
 {
+	s->heard_at = clock_now();
 	s->state = SERVER_LOGIN;
 	if (s->env->log_connections && stream_is_tls(&s->stream))
 		server_log(s, LOG_INFO, "TLS established: tls=%s/%s", tls_version(&s->stream), tls_cipher(&s->stream));
@@ -334,6 +337,7 @@ on_dialed(void *arg, int fd, const struct address *at, const struct error *e)
 	}
 	stream_open(&s->stream, fd, &stream_ops);
 	stream_attach(&s->stream, s->env->loop);
+	s->heard_at = clock_now();
 	s->state = SERVER_SECURING;
 	if (s->env->log_connections)
 		log_connection(s);
@@ -351,7 +355,7 @@ server_open(struct server_env *env, const char *host, int port, const struct ser
 	s->pool = pool;
 	s->database = s->user = "";
 	s->id = id;
-	s->connected_at = s->request_at = clock_now();
+	s->connected_at = s->heard_at = s->request_at = clock_now();
 	s->state = SERVER_DIALING;
 	s->transaction = TRANSACTION_IDLE;
 	s->stream.fd = -1;

@@ -116,6 +116,7 @@ struct server {
 	const char *database, *user;		/* for the log; owned by the keeper */
 	struct deferred deferred;
 	usec_t connected_at;			/* connecting began */
+	usec_t heard_at;			/* it was got any further with since, before it was ready */
 	usec_t request_at;			/* last lent */
 	usec_t ended_at;			/* pool/pace.h: the last statement that it ran */
 	usec_t free_since;
