@@ -130,9 +130,27 @@ is_too_long(const struct request *rq)
 	return is_text(rq) && rq->frame.size > CHANGE_MESSAGE_MAX;
 }
 
-/* How the session is asked; NONE: it is not. */
+static bool
+is_away(const struct session *s)
+{
+	return s->login_tenant != NULL && strcmp(s->login_tenant, s->pool->tenant->name) != 0;
+}
+
+static bool
+is_about_all(enum setting_verb verb)
+{
+	return verb == SETTING_RESET_ALL || verb == SETTING_DISCARD_ALL || verb == SETTING_ALL_AMONG;
+}
+
+static bool
+is_wrong(enum setting_verb verb)
+{
+	return verb == SETTING_WRONG || verb == SETTING_ALL_AMONG;
+}
+
+/* How the session is asked, in words; NONE: it is not. */
 static enum setting_verb
-verb_of(const struct session *s, const struct request *rq, char target[TENANT_NAME])
+read_verb(const struct session *s, const struct request *rq, char target[TENANT_NAME])
 {
 	const struct statement *st = statement_of(s, rq);
 	enum setting_verb verb;
@@ -145,7 +163,18 @@ verb_of(const struct session *s, const struct request *rq, char target[TENANT_NA
 	if (text == NULL)
 		return SETTING_NONE;
 	verb = read_text(text, n, target);
-	return verb != SETTING_NONE && is_too_long(rq) ? SETTING_WRONG : verb;
+	if (verb == SETTING_NONE || !is_too_long(rq))
+		return verb;
+	return is_about_all(verb) ? SETTING_ALL_AMONG : SETTING_WRONG;
+}
+
+/* Who is at home has nothing to reset. */
+static enum setting_verb
+verb_of(const struct session *s, const struct request *rq, char target[TENANT_NAME])
+{
+	enum setting_verb verb = read_verb(s, rq, target);
+
+	return is_about_all(verb) && !is_away(s) ? SETTING_NONE : verb;
 }
 
 /* --- answers --- */
@@ -197,6 +226,14 @@ stop_clocks(struct session *s, bool idle)
 	throttle_over(s, s->quiet_since, idle);
 }
 
+static void
+forget_statements(struct session *s)
+{
+	if (s->names != NULL)
+		names_clear(s->names);
+	statement_unref(&s->unnamed);
+}
+
 /* It is over: e, or what was asked for is done. */
 static void
 finish(struct session *s, const struct error *e)
@@ -204,6 +241,8 @@ finish(struct session *s, const struct error *e)
 	static const char *const tags[] = {
 		[SETTING_SET] = "SET",
 		[SETTING_RESET] = "RESET",
+		[SETTING_RESET_ALL] = "RESET",
+		[SETTING_DISCARD_ALL] = "DISCARD ALL",
 	};
 	struct change *c = s->change;
 	bool in_transaction = s->link != NULL && s->link->server->transaction != TRANSACTION_IDLE;
@@ -216,6 +255,8 @@ finish(struct session *s, const struct error *e)
 		writer_error(&c->out, &own);
 	} else if (c->executed && !c->failed && c->verb != SETTING_SHOW) {
 		writer_command_complete(&c->out, tags[c->verb]);
+		if (c->verb == SETTING_DISCARD_ALL)
+			forget_statements(s);
 	}
 	writer_ready_for_query(&c->out, in_transaction ? s->link->server->transaction : TRANSACTION_IDLE);
 	send_out(s);
@@ -374,7 +415,7 @@ choose_target(struct session *s, struct error *e)
 	e->sqlstate[0] = '\0';
 	if (!c->executed || c->failed || c->verb == SETTING_SHOW)
 		return false;
-	if (c->verb == SETTING_RESET)
+	if (c->verb != SETTING_SET)
 		string_copy(c->target, s->login_tenant != NULL ? s->login_tenant : here, sizeof(c->target));
 	else
 		fold(shard_config(s->shard), c->target);
@@ -620,7 +661,7 @@ take_step(struct session *s, const struct request *rq, enum setting_verb verb, c
 		send_out(s);
 	else if (c->failed)
 		return;
-	else if (is_about_statement(rq) && (verb == SETTING_NONE || verb == SETTING_WRONG))
+	else if (is_about_statement(rq) && (verb == SETTING_NONE || is_wrong(verb)))
 		fail_wrong(c);
 	else if (rq->frame.type == FE_PARSE)
 		take_parse(s, rq);
@@ -665,7 +706,7 @@ begin_cycle(struct session *s, struct request *rq, enum setting_verb verb, const
 
 	drop_all(rq);
 	begin(s);
-	if (rq->frame.type == FE_QUERY && verb == SETTING_WRONG) {
+	if (rq->frame.type == FE_QUERY && is_wrong(verb)) {
 		set_wrong(&e);
 		finish(s, &e);
 	} else if (rq->frame.type == FE_QUERY) {
@@ -740,6 +781,8 @@ may_be_meant(const struct session *s, const struct request *rq)
 		return s->changes_prepared;
 	if (!is_text(rq))
 		return false;
+	if (rq->here < rq->frame.size && rq->frame.size <= CHANGE_MESSAGE_MAX)
+		return true;
 	text = text_of(rq, &n);
 	return text == NULL || setting_may_begin(text, n, rq->here == rq->frame.size);
 }
@@ -778,6 +821,8 @@ change_take(struct batch *b, struct request *rq)
 	if (is_too_long(rq))
 		return CHANGE_FAIL;
 	step = find_step(b, verb, rq);
+	if (step == CHANGE_FAIL && is_about_all(verb))
+		return CHANGE_NONE;
 	if (step == CHANGE_TAKEN)
 		step = wait_for_turn(b, rq);
 	if (step == CHANGE_TAKEN)

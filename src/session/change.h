@@ -25,6 +25,9 @@
  * packet again, on top of what the new server has.  Its prepared statements stay: they are
  * texts of the application's, not a tenant's, and are prepared anew where they are used.
  *
+ * RESET ALL and DISCARD ALL, which applications' pools send when a connection is given back, bring it back to where it
+ * logged in; but in a transaction they are PostgreSQL's.
+ *
  * If the new tenant can't be had (no such one, not allowed, full, its server down), the
  * client gets an error, and the session is where it was, as it was.
  */

@@ -157,7 +157,8 @@ def test_show_in_a_transaction(house):
 
 
 @pytest.mark.parametrize("text", ["SET pgusher.tenant = 'mill'; SELECT 1", "SET LOCAL pgusher.tenant = 'mill'",
-                                  "SET pgusher.tenant = 'a', 'b'"])
+                                  "SET pgusher.tenant = 'a', 'b'", "SELECT 1; SET pgusher.tenant = 'mill'",
+                                  "BEGIN; SET \"pgusher\".tenant = 'mill'; COMMIT", ";;SELECT 1;RESET pgusher.tenant"])
 @pytest.mark.parametrize("simple", [True, False])
 def test_only_by_itself(house, text, simple):
     with house.wire() as w:
@@ -167,6 +168,58 @@ def test_only_by_itself(house, text, simple):
         assert wire.kinds(messages) == "EZ" and messages[0].code == "0A000"
         w.send(wire.query("SELECT tenant FROM who"))
         assert w.until_ready()[1].row == ["shop"]
+
+
+def test_hidden_in_pieces(house):
+    with house.wire() as w:
+        w.login("shop", "app")
+        w.send(wire.query("SELECT 1; SET pgusher.tenant = 'mill'"), piece=1, pause=0.002)
+        assert w.until_ready()[0].code == "0A000"
+
+
+@pytest.mark.parametrize("text", ["; SET pgusher.tenant = mill", "\f\vSET pgusher.tenant = mill",
+                                  "SET \"PGusher\".\"tenant\" = mill", 'SET "pgusher.tenant" TO mill'])
+def test_however_it_is_written(house, text):
+    with house.wire() as w:
+        w.login("shop", "app")
+        w.send(wire.query(text), wire.query("SELECT current_database()"))
+        assert wire.kinds(w.until_ready()).endswith("CZ")
+        assert w.until_ready()[1].row == ["mill"]
+
+
+@pytest.mark.parametrize("simple", [True, False])
+@pytest.mark.parametrize("text,tag", [("RESET ALL", "RESET"), ("discard all;", "DISCARD ALL")])
+@pytest.mark.parametrize("mode", ["transaction", "session"])
+def test_an_application_s_pool_takes_it_back(pgusher, mode, text, tag, simple):
+    """What is sent when a connection is given back: who has it next finds it where it logged in."""
+    p = pgusher(pool_mode=mode, workers=2, users={"app": "tenants=*"})
+    with p.wire() as w:
+        w.login("shop", "app")
+        for tenant in ("mill", "shop"):
+            w.query(f"SET pgusher.tenant = '{tenant}'")
+            w.ask(wire.parse("mine", "SELECT current_database()"), wire.SYNC)
+            w.query("SET statement_timeout = 4711")
+            reply = w.ask(*([wire.query(text)] if simple else [wire.parse("", text), wire.bind(), wire.execute(), wire.SYNC]))
+            assert [m.strings[0] for m in reply if m.kind == "C"] == [tag]
+            assert w.query("SELECT current_database()") == [["shop"]] and w.query("SHOW statement_timeout") == [["0"]]
+            forgotten = w.ask(wire.bind("", "mine"), wire.execute(), wire.SYNC)
+            assert mode == "session" or ("E" in wire.kinds(forgotten)) == (tag == "DISCARD ALL")
+            w.ask(wire.close("S", "mine"), wire.SYNC)
+
+
+def test_all_is_reset_in_a_transaction_or_among_others(house):
+    with house.wire() as w:
+        w.login("shop", "app")
+        together = wire.query("CLOSE ALL; UNLISTEN *; RESET ALL;")
+        assert wire.kinds(w.ask(together))[-2:] == "CZ"
+        w.query("SET pgusher.tenant = 'mill'")
+        w.query("BEGIN")
+        assert [m.strings[0] for m in w.ask(wire.query("RESET ALL")) if m.kind == "C"] == ["RESET"]
+        w.query("COMMIT")
+        assert w.query("SELECT current_database()") == [["mill"]]
+        assert w.ask(together)[0].code == "0A000"
+        w.query("RESET ALL")
+        assert w.query("SELECT current_database()") == [["shop"]]
 
 
 def test_among_other_requests_of_a_cycle(house):

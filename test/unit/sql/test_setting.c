@@ -34,7 +34,25 @@ static const struct {
 	{ "SET pgusher = 'acme'", SETTING_NONE, NULL },
 	{ "SET x.pgusher.tenant = 'acme'", SETTING_NONE, NULL },
 	{ "SELECT 'SET pgusher.tenant = 1'", SETTING_NONE, NULL },
-	{ "RESET ALL", SETTING_NONE, NULL },
+	{ "; SET pgusher.tenant = 'acme'", SETTING_SET, "acme" },
+	{ "\f\vSET pgusher.tenant = 'acme'", SETTING_SET, "acme" },
+	{ "SET \"pgusher\".\"Tenant\" = 'acme'", SETTING_SET, "acme" },
+	{ "SET \"pgusher.tenant\" = 'acme'", SETTING_SET, "acme" },
+	{ "SELECT 1; SET pgusher.tenant = 'acme'", SETTING_WRONG, NULL },
+	{ "BEGIN; SET SESSION pgusher.tenant = 'acme'; COMMIT", SETTING_WRONG, NULL },
+	{ "BEGIN;;RESET pgusher.tenant", SETTING_WRONG, NULL },
+	{ "SELECT ';'; /* ; */ SET LOCAL pgusher.tenant = 'acme'", SETTING_WRONG, NULL },
+	{ "RESET ALL; SET pgusher.tenant = 'acme'", SETTING_WRONG, NULL },
+	{ "SELECT '; SET pgusher.tenant = 1'", SETTING_NONE, NULL },
+	{ "SELECT 1; SELECT $$; SET pgusher.tenant = 1; $$", SETTING_NONE, NULL },
+	{ "SELECT 1; SET pgusher.tenants = 1", SETTING_NONE, NULL },
+	{ "RESET ALL", SETTING_RESET_ALL, NULL },
+	{ " discard all ; ", SETTING_DISCARD_ALL, NULL },
+	{ "CLOSE ALL; UNLISTEN *; RESET ALL;", SETTING_ALL_AMONG, NULL },
+	{ "RESET ALL; SELECT 1", SETTING_ALL_AMONG, NULL },
+	{ "DISCARD ALL, x", SETTING_ALL_AMONG, NULL },
+	{ "DISCARD TEMP", SETTING_NONE, NULL },
+	{ "RESET all_of_it", SETTING_NONE, NULL },
 	{ "SHOW", SETTING_NONE, NULL },
 	{ "", SETTING_NONE, NULL },
 };
@@ -56,7 +74,8 @@ Test(setting, reads)
 
 Test(setting, most_texts_are_told_by_their_beginning)
 {
-	static const char *const others[] = { "SELECT 1", "INSERT INTO t VALUES (1)", "BEGIN", "", " ", "SE", "COMMIT" };
+	static const char *const others[] = { "SELECT 1", "INSERT INTO t VALUES (1)", "BEGIN", "", " ", "SE", "COMMIT",
+						"SELECT 1;", "SELECT 1 ; \n;" };
 
 	for (size_t i = 0; i < lengthof(others); i++)
 		cr_expect_not(setting_may_begin(others[i], strlen(others[i]), true), "%s", others[i]);
