@@ -378,15 +378,16 @@ dequeue(struct pool *p, struct request_list *list, struct lease_request *r)
 static struct lease_request *
 choose_waiter(struct pool *p, const struct server *s)
 {
-	struct lease_request *r;
+	struct lease_request *first = TAILQ_FIRST(&p->waiters), *r, *next;
 
 	if (!s->reserved || p->nadmins == 0)
-		return TAILQ_FIRST(&p->waiters);
-	TAILQ_FOREACH(r, &p->waiters, link) {
-		if (r->is_admin)
-			return r;
+		return first;
+	for (r = first; !r->is_admin; r = next) {
+		next = TAILQ_NEXT(r, link);
+		if (next == NULL)
+			return first;	/* he only wants to be greeted */
 	}
-	return TAILQ_FIRST(&p->waiters);
+	return r;
 }
 
 struct server *
