@@ -374,8 +374,8 @@ dequeue(struct pool *p, struct request_list *list, struct lease_request *r)
 	count_admin(p, r, -1);
 }
 
-/* First come first served; but what was opened for an administrator is his. */
-static struct lease_request *
+/* Somebody waits.  First come first served; but what was opened for an administrator is his. */
+static struct lease_request *__attribute__((returns_nonnull))
 choose_waiter(struct pool *p, const struct server *s)
 {
 	struct lease_request *first = TAILQ_FIRST(&p->waiters), *r, *next;
