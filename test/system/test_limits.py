@@ -216,16 +216,14 @@ def test_disconnect_while_delayed(pgusher):
     p = start(pgusher, {"tenant": "queries=1 queries_burst=1 max_delay=600"})
     with p.wire() as c:
         c.login("shop", "app")
-        c.query("SELECT 1")
-        for _ in range(20):
+        owe(c, 60)
+        for i in range(20):
             with p.wire() as gone:
                 gone.login("shop", "app")
                 gone.send(query("SELECT 2"))
-                wait_until(lambda: row(p, "queries")["used"] > 1, 5, "it has its place")
-        wait_until(lambda: len(p.console("SHOW CLIENTS")) == 2, 5, "all have left")
-        began = time.monotonic()
-        c.query("SELECT 3")
-        assert time.monotonic() - began < 10, "their places are given back"
+                wait_until(lambda: row(p, "queries")["delayed"] > i, 10, "it has its place")
+        wait_until(lambda: len(p.console("SHOW CLIENTS")) == 2, 10, "all have left")
+        assert row(p, "queries")["used"] <= 60, "their places are given back"
 
 
 def test_reload_lifts_the_limit_of_who_waits(pgusher):
@@ -728,33 +726,44 @@ def source(p):
     return row(p, "queries", "shop")["source"]
 
 
-def passed(loads, seconds):
-    before, began = sum(x.total for x in loads), time.monotonic()
+def passed(loads, seconds=4):
+    began = time.monotonic()  # a pause in between makes it less, not more
+    before = sum(x.total for x in loads)
     time.sleep(seconds)
     return (sum(x.total for x in loads) - before) / (time.monotonic() - began)
 
 
 def test_two_nodes_share_a_rate(pgusher, redis):
-    """Two nodes, one of which has all the load at first: together they pass the rate, whatever Redis does."""
+    """Two nodes, one of which has all the load at first: together they pass the rate and no more, whatever Redis does.
+    Without sharing it would be 100 by one node, or 400 by both.  (How exact it is: test/bench/limits.)"""
+
+    def passes_the_rate(why, most=220):
+        def more_than_one_nodes_part():
+            rate = passed(loads)
+            assert rate <= most, why
+            return rate > (60 if SLOW > 1 else 110)
+
+        wait_until(more_than_one_nodes_part, 40 * SLOW, why)
+
     nodes = [start(pgusher, {"tenant": "queries=200 queries_burst=20 max_delay=60"}, pool_mode="transaction",
                    limit_redis=f"redis://127.0.0.1:{redis.port}/0", limit_nodes=2) for _ in range(2)]
     loads = [Load(nodes[0], 8)]
     try:
         wait_until(lambda: source(nodes[0]) == "redis", 10, "the first node has leases")
-        assert 60 <= passed(loads, 4) <= 230, "it has the whole rate"
+        passes_the_rate("the first has the whole rate")
         loads.append(Load(nodes[1], 8))
         wait_until(lambda: source(nodes[1]) == "redis", 10, "the second node has leases")
         time.sleep(0.5)
-        assert 60 <= passed(loads, 4) <= 230, "both together"
+        passes_the_rate("both together")
         redis.kill()
         wait_until(lambda: {source(p) for p in nodes} == {"local"}, 10, "each has its own part")
-        assert 60 <= passed(loads, 4) <= 230, "without Redis"
+        passes_the_rate("without Redis")
         redis.start()
         wait_until(lambda: {source(p) for p in nodes} == {"redis"}, 15, "they share again")
-        assert 60 <= passed(loads, 4) <= 250, "with Redis again"
+        passes_the_rate("with Redis again", 250)
         os.kill(redis.process.pid, signal.SIGSTOP)
         wait_until(lambda: {source(p) for p in nodes} == {"local"}, 10, "a Redis that hangs is none")
-        assert 60 <= passed(loads, 4) <= 230, "with a Redis that hangs"
+        passes_the_rate("with a Redis that hangs")
         os.kill(redis.process.pid, signal.SIGCONT)
     finally:
         for load in loads:

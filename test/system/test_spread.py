@@ -207,8 +207,8 @@ def test_counts_of_clients_are_exact(pgusher):
             c.close()
 
 
-def test_rate_is_exact(pgusher):
-    """1,000 a second, over both workers together."""
+def test_two_workers_pass_no_more_than_the_rate(pgusher):
+    """200 a second, over both together; each by itself would pass as many."""
     p = pgusher(workers=2, tenant_workers=2, default_pool_size=4,
                 sections={"limits": {"tenant": "queries=200 queries_burst=1 max_delay=30"}}, **SHOP)
     # Who waits for its turn nearly all the time hardly ever moves: so the parts are there before the load is.
