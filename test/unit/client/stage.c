@@ -435,11 +435,18 @@ try(const char *password)
 	cr_assert(answer_next(password, &request));
 }
 
+/* It is refused, or will be when the time has come that wrong passwords take. */
+static bool
+is_lost(void)
+{
+	return client == NULL || seen.refused > 0 || seen.closed > 0 || (client->login != NULL && client->login->due != NULL);
+}
+
 static bool
 is_decided(void *arg)
 {
 	(void)arg;
-	return seen.authenticated > 0 || seen.refused > 0 || seen.closed > 0;
+	return seen.authenticated > 0 || is_lost();
 }
 
 bool
@@ -448,7 +455,7 @@ prove(const char *password)
 	uint32_t request;
 
 	while (answer_next(password, &request)) {
-		if (!until(loop, is_decided, NULL) || seen.refused > 0 || seen.closed > 0)
+		if (!until(loop, is_decided, NULL) || is_lost())
 			return false;
 	}
 	if (request == AUTHENTICATION_SASL_FINAL)
