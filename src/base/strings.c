@@ -32,6 +32,13 @@ string_lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
+void
+string_fold(char *s)
+{
+	for (; *s != '\0'; s++)
+		*s = string_lower(*s);
+}
+
 bool
 string_equal(const char *a, const char *b)
 {

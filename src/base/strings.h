@@ -13,6 +13,7 @@ bool string_to_int64(const char *s, int64_t *out);
 
 /* ASCII letters in lower case; other bytes as they are. */
 char string_lower(char c);
+void string_fold(char *s);	/* in place */
 
 /* Either may be NULL: then it is equal to NULL only. */
 bool string_equal(const char *a, const char *b);

@@ -109,9 +109,34 @@ check_name(struct lines *l, const struct config_database *t)
 			"lower case", t->name);
 }
 
+/* What names a tenant elsewhere is no tenant's name either. */
+static void
+check_case(struct lines *l)
+{
+	const struct config *c = l->c;
+	const struct ini_place *at = FAULTS_KEY(&l->faults, tenant_case);
+	const struct config_limit_line *limit;
+	const struct config_user *u;
+
+	if (c->tenant_case != TENANT_CASE_LOWER)
+		return;
+	for (size_t i = 0; i < c->nlimits; i++) {
+		limit = &c->limits[i];
+		if (limit->scope == LIMIT_TENANT && has_capital(limit->name) && config_find_database(c, limit->name) == NULL)
+			faults_warn(&l->faults, at, "tenant_case is lower, so tenant:%s of [limits] is for nobody", limit->name);
+	}
+	for (size_t i = 0; i < c->nusers; i++) {
+		u = c->users[i];
+		if (u->tenants != NULL && has_capital(u->tenants))
+			faults_warn(&l->faults, at, "tenant_case is lower, and tenants of user \"%s\" has capital letters: only tenants "
+				    "of [databases] are found by them", u->name);
+	}
+}
+
 void
 check_tenants(struct lines *l)
 {
+	check_case(l);
 	check_template(l);
 	check_star(l);
 	check_route(l);

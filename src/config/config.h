@@ -528,6 +528,9 @@ void config_free_line(struct config_database *d);
  * host names and paths.  Not those of config_is_reserved. */
 bool config_is_tenant_name(const char *name);
 
+/* A tenant's name as it was written becomes the name that counts, in place: tenant_case, but for those of [databases]. */
+void config_fold_name(const struct config *c, char *name);
+
 /* From 0 to tenant_shards - 1, by the name only: FNV-1a of 32 bits, modulo tenant_shards.  Data lies where this says, so
  * it never changes. */
 int config_shard(const struct config *c, const char *name);

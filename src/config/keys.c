@@ -520,8 +520,9 @@ static const struct key keys_tenants[] = {
 		.help = "Where clients may say which tenant they want, in the order in which it counts: "
 			"in the database's name (database), behind the last dot of the user's name "
 			"(user), in the host name of TLS (sni, see tenant_sni_suffix), or as "
-			"options=-c pgusher.tenant=NAME (options). If two of them name different "
-			"tenants, the client is refused." },
+			"options=-c pgusher.tenant=NAME (options). If two of options, sni and user name "
+			"different tenants, or one of them and a line of [databases] that the database's "
+			"name has, the client is refused." },
 	{ ROW(tenant_sni_suffix, KEY_SUFFIX), .def = "",
 		.help = "What the host names end with under which clients connect: with "
 			".db.example.com, acme.db.example.com is for the tenant acme. Empty means that "

@@ -428,8 +428,7 @@ add_token(struct lines *l, const char *name, char *value, const struct ini_place
 			"prints such a line", name);
 		return false;
 	}
-	for (char *p = value; *p != '\0'; p++)
-		*p = string_lower(*p);
+	string_fold(value);
 	settings.name = name;
 	return parse_settings(l, &section_http_tokens, end, &settings, e) && keep_token(l, &settings, value, e);
 }

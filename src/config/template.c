@@ -211,6 +211,13 @@ config_is_tenant_name(const char *name)
 	       strstr(name, "..") == NULL && !config_is_reserved(name);
 }
 
+void
+config_fold_name(const struct config *c, char *name)
+{
+	if (c->tenant_case == TENANT_CASE_LOWER && config_find_database(c, name) == NULL)
+		string_fold(name);
+}
+
 int
 config_shard(const struct config *c, const char *name)
 {

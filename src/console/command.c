@@ -1,5 +1,6 @@
 #include "console/command.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -7,6 +8,7 @@
 #include "base/strings.h"
 #include "console/ban.h"
 #include "console/dialogue.h"
+#include "console/inside.h"
 #include "console/manage.h"
 #include "console/order.h"
 #include "console/parameters.h"
@@ -307,6 +309,32 @@ command_check(const struct dialogue *d, const struct sentence *s, const char *te
 	return true;
 }
 
+/* The name of a tenant as clients would be understood (tenant_case); the caller's to free, or NULL. */
+static char *
+fold_name(const struct dialogue *d, const char *name)
+{
+	char *folded = name != NULL ? memory_strdup(name) : NULL;
+
+	if (folded != NULL)
+		config_fold_name(console_config(d->console), folded);
+	return folded;
+}
+
+static void
+run(struct dialogue *d, const struct command *c, const struct sentence *s)
+{
+	bool names_one = c->order != NULL && s->subject == NULL;
+	char *argument = fold_name(d, names_one ? s->argument : NULL), *subject = fold_name(d, s->subject);
+	struct sentence said = *s;
+
+	if (argument != NULL)
+		said.argument = argument;
+	said.subject = subject;
+	c->run(d, c, &said);
+	free(argument);
+	free(subject);
+}
+
 void
 command_run(struct dialogue *d, const struct sentence *s, const char *text)
 {
@@ -321,5 +349,5 @@ command_run(struct dialogue *d, const struct sentence *s, const char *text)
 		client_log(d->client, LOG_INFO, "console: %s%s%.100s%s%.100s", c->word,
 			s->argument != NULL ? " " : "", s->argument != NULL ? s->argument : "",
 			s->subject != NULL ? " " : "", s->subject != NULL ? s->subject : "");
-	c->run(d, c, s);
+	run(d, c, s);
 }

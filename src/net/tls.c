@@ -306,13 +306,6 @@ load_shown(const struct tls_context *c, const char *cert_file, const char *key_f
 	return s;
 }
 
-static void
-lower(char *s)
-{
-	for (; *s != '\0'; s++)
-		*s = string_lower(*s);
-}
-
 static bool
 add_host(struct tls_context *c, const struct tls_certificate *from, struct error *e)
 {
@@ -321,7 +314,7 @@ add_host(struct tls_context *c, const struct tls_certificate *from, struct error
 	if (s == NULL)
 		return false;
 	s->host = memory_strdup(from->host);
-	lower(s->host);
+	string_fold(s->host);
 	HASH_FIND_STR(c->by_host, s->host, other);
 	if (other != NULL) {
 		error_set(e, SEVERITY_ERROR, SQLSTATE_CONFIG_FILE, "host \"%s\" has two certificates", s->host);
@@ -381,7 +374,7 @@ on_server_name(SSL *ssl, int *alert, void *arg)
 	if (name == NULL || t == NULL || t->host != NULL)
 		return SSL_TLSEXT_ERR_OK;
 	t->host = memory_strdup(name);
-	lower(t->host);
+	string_fold(t->host);
 	s = find_shown(t->context, t->host);
 	if (s != NULL && show(ssl, s))
 		t->shown = s;

@@ -388,15 +388,6 @@ check_target(const struct session *s, const char *tenant, struct error *e)
 	return true;
 }
 
-static void
-fold(const struct config *c, char *name)
-{
-	if (c->tenant_case != TENANT_CASE_LOWER || config_find_database(c, name) != NULL)
-		return;
-	for (; *name != '\0'; name++)
-		*name = string_lower(*name);
-}
-
 static bool
 is_banned(const struct session *s, const char *tenant, struct error *e)
 {
@@ -418,7 +409,7 @@ choose_target(struct session *s, struct error *e)
 	if (c->verb != SETTING_SET)
 		string_copy(c->target, s->login_tenant != NULL ? s->login_tenant : here, sizeof(c->target));
 	else
-		fold(shard_config(s->shard), c->target);
+		config_fold_name(shard_config(s->shard), c->target);
 	return check_target(s, c->target, e) && strcmp(c->target, here) != 0 && !is_banned(s, c->target, e);
 }
 

@@ -158,6 +158,7 @@ check_parameters(struct shard *s, struct client *c)
 struct wished {
 	const struct config *config;
 	char *tenant;
+	bool twice;	/* and something else */
 };
 
 static bool
@@ -165,16 +166,18 @@ note_tenant(void *arg, const char *name, const char *value)
 {
 	struct wished *w = arg;
 
-	if (names_tenant(w->config, name)) {
-		free(w->tenant);
+	if (!names_tenant(w->config, name))
+		return true;
+	if (w->tenant == NULL)
 		w->tenant = memory_strdup(value);
-	}
+	else
+		w->twice = w->twice || strcmp(w->tenant, value) != 0;
 	return true;
 }
 
-/* What the startup parameters say of the tenant; the caller's to free, or NULL. */
+/* What the startup parameters say of the tenant; the caller's to free, or NULL.  *twice: they name two. */
 static char *
-wished_tenant(const struct login *l, const struct config *c)
+wished_tenant(const struct login *l, const struct config *c, bool *twice)
 {
 	struct wished w = { .config = c };
 	struct startup s = l->startup;
@@ -185,6 +188,7 @@ wished_tenant(const struct login *l, const struct config *c)
 		each_option(options, true, note_tenant, &w, bad);
 	while (startup_next(&s, &name, &value))
 		note_tenant(&w, name, value);
+	*twice = w.twice;
 	return w.tenant;
 }
 
@@ -207,7 +211,8 @@ find_route(struct shard *s, struct client *c)
 {
 	const struct config *config = shard_config(s);
 	struct login *l = c->login;
-	char *wished = wished_tenant(l, config);
+	bool twice;
+	char *wished = wished_tenant(l, config, &twice);
 	struct route_signs signs = {
 		.database = startup_get(&l->startup, "database"),
 		.user = l->user,
@@ -216,8 +221,14 @@ find_route(struct shard *s, struct client *c)
 	};
 	struct route r;
 	struct error e;
-	bool found = route_find(config, &signs, &r, &e);
+	bool found;
 
+	if (twice) {
+		free(wished);
+		client_reject(c, SQLSTATE_INVALID_AUTHORIZATION, "the startup parameters of this connection name different tenants");
+		return false;
+	}
+	found = route_find(config, &signs, &r, &e);
 	if (found || r.late)
 		take_route(l, &r);
 	else

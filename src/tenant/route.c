@@ -15,13 +15,6 @@ struct inquest {
 	const char *source;	/* of the tenant, for people; NULL: none was found yet */
 };
 
-static void
-fold(char *name)
-{
-	for (; *name != '\0'; name++)
-		*name = string_lower(*name);
-}
-
 /* n bytes of text as the name of a tenant, in out; false: too long for one. */
 static bool
 cut(const struct config *c, const char *text, size_t n, bool always_fold, char out[TENANT_NAME])
@@ -30,8 +23,10 @@ cut(const struct config *c, const char *text, size_t n, bool always_fold, char o
 		return false;
 	memcpy(out, text, n);
 	out[n] = '\0';
-	if (always_fold || (c->tenant_case == TENANT_CASE_LOWER && config_find_database(c, out) == NULL))
-		fold(out);
+	if (always_fold)
+		string_fold(out);
+	else
+		config_fold_name(c, out);
 	return true;
 }
 

@@ -75,6 +75,30 @@ def test_contradictions_are_refused(routed, how):
     assert "different tenants" in str(routed.refused(**how))
 
 
+def test_startup_parameters_that_differ(routed):
+    for tenants, code in (("mill", "shop"), "28000"), (("mill", "mill"), None):
+        with routed.wire() as c:
+            c.send(wire.startup({"user": "app", "database": "app", "tenant": tenants[0],
+                                 "options": f"-c pgusher.tenant={tenants[1]}"}))
+            first = c.receive()
+            assert (first.code if first.kind == "E" else None) == code
+
+
+def test_names_in_lower_case(pgusher):
+    """With tenant_case = lower the console takes names as clients' are taken."""
+    p = pgusher(tenant_case="lower", databases={"shop": None, "mill": None, "Forge": "{pg} dbname=forge"},
+                sections={"tenants": {"*": "{pg} dbname={tenant}"}})
+    assert p.value("SELECT 1", "SHOP") == 1
+    p.console("DISABLE Shop")
+    assert "disabled" in str(p.refused(dbname="SHOP")) and p.console("SHOW TENANT SHOP")[0]["state"] == "disabled"
+    p.console("ENABLE TENANT SHOP")
+    p.console("BAN 127.0.0.0/8 AT Mill")
+    assert p.refused(dbname="MILL") and p.value("SELECT 1", "shop") == 1
+    assert p.console("SHOW BANS")[0]["tenant"] == "mill"
+    p.console("DISABLE Forge")
+    assert "disabled" in str(p.refused(dbname="Forge"))
+
+
 @pytest.mark.parametrize("name", ["../etc", "a b", "x'y", "-x"])
 def test_what_is_no_name_is_refused(routed, name):
     escaped = name.replace("\\", "\\\\").replace(" ", "\\ ")

@@ -247,7 +247,9 @@ Test(tenants, what_is_odd_is_told)
 	const struct config *c = files_load("[pgbouncer]\ntenant_shards=2\ntenant_route=sni\ntenant_catalogue=host=k\n"
 					    "tenant_case=lower\n"
 					    "[databases]\nx=\n*=host={tenant}\n"
-					    "[tenants]\n*=dbname=one\nx=\nACME=weight=2\n");
+					    "[tenants]\n*=dbname=one\nx=\nACME=weight=2\n"
+					    "[limits]\ntenant:Bolt=queries=1\ntenant:bolt=queries=1\n"
+					    "[users]\nbob=tenants=Acme\nann=tenants=acme\n");
 
 	cr_expect_eq(files_logged("WARNING t.ini:10: \"*\" in [tenants] gives all its tenants the same database, one"), 1);
 	cr_expect_eq(files_logged("WARNING t.ini:2: tenant_shards is 2, but \"*\" in [tenants] has no {shard}"), 1);
@@ -257,6 +259,9 @@ Test(tenants, what_is_odd_is_told)
 	cr_expect_eq(files_logged("WARNING t.ini:8: \"*\" in [databases] is for nobody"), 1);
 	cr_expect_eq(files_logged("WARNING t.ini:11: \"x\" is in [databases], too, at t.ini:7: that line counts"), 1);
 	cr_expect_eq(files_logged("WARNING t.ini:12: tenant \"ACME\" is found by nobody"), 1);
+	cr_expect_eq(files_logged("WARNING t.ini:5: tenant_case is lower, so tenant:Bolt of [limits] is for nobody"), 1);
+	cr_expect_eq(files_logged("WARNING t.ini:5: tenant_case is lower, and tenants of user \"bob\" has capital letters"), 1);
+	cr_expect_eq(files_logged("tenant_case is lower"), 2);
 	config_unref(&c);
 }
 
