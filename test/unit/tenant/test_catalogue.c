@@ -477,11 +477,20 @@ Test(catalogue, names_that_strangers_make_up_fill_nothing)
 	cr_assert_eq(f.known, 0);
 }
 
+/* None of them is to be given up, however long two thousand take. */
 Test(catalogue, a_tenant_costs_a_few_hundred_bytes)
 {
+	static const struct courier_pace slow = {
+		.connect = PATIENCE,
+		.answer = PATIENCE,
+		.quiet = PATIENCE,
+		.retry = 20 * USEC_PER_MSEC,
+		.retry_most = 100 * USEC_PER_MSEC,
+	};
 	struct catalogue_facts f;
 	int goal = 2000;
 
+	catalogue_set_pace(catalogue, &slow, PATIENCE);
 	be_connected(true);
 	atomic_store(&line, "host=pg-17.internal port=5432 dbname=tenant_0123456789 pool_size=10");
 	for (int i = 0; i < goal; i++) {
