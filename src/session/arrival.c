@@ -167,7 +167,8 @@ shard_set_line(struct shard *s, const char *name, const char *line)
 	struct tenant *t = tenants_find(s->tenants, name);
 	struct error e;
 
-	if (t == NULL || t->line == NULL)
+	/* One that has ended may be there anew. */
+	if (t == NULL || (t->line == NULL && (t->conf != NULL || line == NULL)))
 		return;
 	if (line == NULL)
 		tenants_end(s->tenants, t);

@@ -82,8 +82,9 @@ memory_admits_arrival(const struct session *s, bool back)
 
 	if (s->unnamed == NULL && (s->names == NULL || s->names->count == 0))
 		return true;
-	return t->statements->bytes <= budget_of(c->prepared_text_budget) &&
-	       (back || kept_by_tenant(t) <= budget_of(c->tenant_memory));
+	if (back)
+		return t->statements->bytes / 2 <= budget_of(c->prepared_text_budget);
+	return t->statements->bytes <= budget_of(c->prepared_text_budget) && kept_by_tenant(t) <= budget_of(c->tenant_memory);
 }
 
 void

@@ -23,7 +23,7 @@
 bool memory_admits(const struct session *s, const struct request *rq, struct error *e);
 
 /* Is there room for the statements that s, which has just come, has brought from another tenant?  back: it was here a
- * moment ago, so what others hold now (tenant_memory) is not its fault. */
+ * moment ago, so what others hold now is not its fault: there is room for twice prepared_text_budget then. */
 bool memory_admits_arrival(const struct session *s, bool back);
 
 /* Would size bytes more be within both budgets? */

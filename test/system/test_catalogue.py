@@ -402,6 +402,16 @@ def refusal(p, command):
     return e.value.sqlstate, e.value.diag.message_primary
 
 
+def test_created_anew_while_the_old_one_ends(pgusher, catalogue):
+    """CREATE is answered when every worker knows: the next connection gets in, whatever is left of the old one."""
+    p = start(pgusher, catalogue, workers=2)
+    for database in ("shop", "mill") * 3:
+        p.console(f"CREATE TENANT acme '{catalogue.line(database)}'")
+        with p.connect("acme") as c:
+            assert c.execute("SELECT current_database()").fetchone() == (database,)
+            p.console("DROP TENANT acme")
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_create_alter_drop(pgusher, catalogue, workers):
     p = start(pgusher, catalogue, workers=workers, tenant_ttl=3600, tenant_negative_ttl=3600)
