@@ -492,7 +492,7 @@ hand_on(struct batch *b, struct request *rq)
 		drop_all(rq);
 	else if (rq->fails)
 		request_fail(b, rq, rq->over);
-	else if (!guard_is_on(s) || guard_admits(b, rq))
+	else if (!guard_is_on(s) || rq->rule == &failing || guard_admits(b, rq))
 		rq->rule->handle(b, rq);
 }
 

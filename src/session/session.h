@@ -75,7 +75,7 @@ struct session {
 	bool prepared_unseen;		/* it has done PREPARE, as SQL, which guard.c would not have refused */
 	struct habit *habit;		/* what is usual for it; NULL: nobody has asked */
 	struct guarded *guarded;	/* session/guarded.h; NULL: none */
-	struct effect *guarding;	/* of the Parse that is looked at (guard.c) */
+	struct effect *guarding;	/* of a Parse, from guard_admits to its handler; NULL between requests */
 	bool counted;			/* in the budgets and the tenant's count */
 	bool tunnel;			/* a replication connection (tunnel.c) */
 	bool changes_prepared;		/* one of its statements sets or shows pgusher.tenant */
