@@ -112,13 +112,34 @@ is_older(const struct session *s, usec_t since)
 	return is_protected(s) && since != 0 && since <= s->pool->tenant->protected_at;
 }
 
+/* Is it a statement among others, or within another?  Where it is not clear, it is. */
+static bool
+has_within(const struct habit_text *t, const char *word)
+{
+	size_t length = strlen(word);
+
+	if (t->verb != SQL_MULTI && t->verb != SQL_EXPLAIN && t->verb != SQL_DDL && t->verb != SQL_DO)
+		return false;
+	if (t->n == 0)
+		return true;	/* the text was not kept */
+	for (size_t i = 0; i + length <= t->n; i++) {
+		if (strncasecmp(t->text + i, word, length) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* It runs what is in no text: a cursor, or what was prepared by SQL. */
 static bool
-runs_what_is_older(const struct session *s, uint8_t verb)
+runs_what_is_older(const struct session *s, const struct habit_text *t)
 {
-	if (verb == SQL_CURSOR)
-		return is_older(s, s->transaction_since);
-	return verb == SQL_EXECUTE && is_protected(s) && (s->prepared_unseen || is_older(s, s->query_since));
+	if (!is_protected(s))
+		return false;
+	if (is_older(s, s->transaction_since) &&
+	    (t->verb == SQL_CURSOR || has_within(t, "fetch") || has_within(t, "move")))
+		return true;
+	return (s->prepared_unseen || is_older(s, s->query_since)) &&
+	       (t->verb == SQL_EXECUTE || has_within(t, "execute"));
 }
 
 void
@@ -153,18 +174,10 @@ see_older(struct sight *sight)
 	sight->text.unread = true;
 }
 
-static void
-see_whole_text(struct session *s, struct sight *sight, const uint8_t *text, size_t size)
-{
-	see_text(s, &sight->text, (const char *)text, size);
-	if (runs_what_is_older(s, sight->text.verb))
-		see_older(sight);
-}
-
 static bool
 see_query(struct session *s, const struct request *rq, struct sight *sight)
 {
-	see_whole_text(s, sight, rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
+	see_text(s, &sight->text, (const char *)rq->start + FRAME_HEADER, rq->here - FRAME_HEADER);
 	return true;
 }
 
@@ -177,7 +190,7 @@ see_parse(struct session *s, const struct request *rq, struct sight *sight)
 	(void)reader_string(&r);
 	if (!reader_ok(&r))
 		return false;	/* PostgreSQL will refuse that */
-	see_whole_text(s, sight, r.pos, reader_left(&r));
+	see_text(s, &sight->text, (const char *)r.pos, reader_left(&r));
 	return true;
 }
 
@@ -205,7 +218,7 @@ see_unnamed(struct session *s, struct sight *sight)
 	if (!tracks_statements(s))
 		see_older(sight);
 	else if (k != NULL && k->unnamed_known && buffer_left(&k->unnamed) > 0)
-		see_whole_text(s, sight, buffer_head(&k->unnamed), buffer_left(&k->unnamed));
+		see_text(s, &sight->text, (const char *)buffer_head(&k->unnamed), buffer_left(&k->unnamed));
 	else if (s->unnamed != NULL)
 		see_statement(s, &sight->text, s->unnamed);
 	else if (k == NULL || !k->unnamed_known)
@@ -268,23 +281,27 @@ see_bind(struct session *s, const struct request *rq, struct sight *sight)
 	return tracks_statements(s) ? see_own_name(s, name, sight) : see_servers_name(s, name, sight);
 }
 
+/* Of a Bind or Execute; what has no name at all, the server will refuse. */
+static bool
+has_unnamed_portal(const struct request *rq)
+{
+	return rq->here > FRAME_HEADER && rq->start[FRAME_HEADER] == '\0';
+}
+
 /* A portal that was bound before: its statement has not run yet. */
 static bool
 see_execute(struct session *s, const struct request *rq, struct sight *sight)
 {
-	bool is_unnamed = rq->start[FRAME_HEADER] == '\0';
-
-	if (!is_older(s, s->transaction_since) || (is_unnamed && s->portal_judged == s->pool->tenant->threat_epoch))
+	if (!is_older(s, s->transaction_since) ||
+	    (has_unnamed_portal(rq) && s->portal_judged == s->pool->tenant->threat_epoch))
 		return false;
 	see_older(sight);
 	return true;
 }
 
 static bool
-see(struct session *s, const struct request *rq, struct sight *sight)
+see_message(struct session *s, const struct request *rq, struct sight *sight)
 {
-	memset(sight, 0, sizeof(*sight));
-	sight->text.text = "";
 	switch (rq->frame.type) {
 	case FE_QUERY:
 		return see_query(s, rq, sight);
@@ -299,6 +316,18 @@ see(struct session *s, const struct request *rq, struct sight *sight)
 	default:
 		return false;
 	}
+}
+
+static bool
+see(struct session *s, const struct request *rq, struct sight *sight)
+{
+	memset(sight, 0, sizeof(*sight));
+	sight->text.text = "";
+	if (!see_message(s, rq, sight))
+		return false;
+	if (runs_what_is_older(s, &sight->text))
+		see_older(sight);
+	return true;
 }
 
 bool
@@ -480,7 +509,7 @@ note_judged(struct session *s, const struct request *rq, const struct sight *sig
 static void
 note_bound(struct session *s, const struct request *rq)
 {
-	if (rq->frame.type == FE_BIND && rq->start[FRAME_HEADER] == '\0')
+	if (rq->frame.type == FE_BIND && has_unnamed_portal(rq))
 		s->portal_judged = is_protected(s) ? s->pool->tenant->threat_epoch : 0;
 }
 

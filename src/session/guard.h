@@ -15,6 +15,7 @@
  * What was begun before PROTECT: a message whose beginning has been sent on, and a statement that
  * runs, go on.  In a transaction that was, portals (but the unnamed one, once it is bound anew) and
  * cursors are not executed any more; EXECUTE of SQL is refused where something was prepared by SQL.
+ * Likewise a text that may hold FETCH, MOVE or EXECUTE beside or within another statement.
  *
  * Where names are the server's, what is known of statements is in session/guarded.h.
  *

@@ -374,6 +374,18 @@ def test_a_parse_that_fails(before, name, failing, at_once):
         assert refused(second)
 
 
+def test_a_parse_that_is_failed_here(pgusher):
+    """Of SET pgusher.tenant in a transaction nothing reaches the server, where the name stands for what it did."""
+    p = pgusher(**settings(pool_mode="session"))
+    with p.wire("shop") as c:
+        c.ask(wire.parse("x", "SELECT 1 WHERE 1 = 2 OR 1 = 1") + wire.SYNC)
+        mode(p, "protect")
+        assert passes(c.ask(wire.query("BEGIN")))
+        assert state("25001")(c.ask(wire.parse("x", "SET pgusher.tenant = 'mill'") + wire.SYNC))
+        c.ask(wire.query("ROLLBACK"))
+        assert refused(c.ask(run("x")))
+
+
 def test_a_parse_that_fails_behind_one_that_did_not(before):
     """What the name stood for was judged, and still is."""
     mode(before, "protect")
@@ -446,6 +458,27 @@ def test_prepared_by_sql(pgusher):
             assert passes(c.ask(wire.query(sql)))
 
 
+@pytest.mark.parametrize("pool_mode", ["transaction", "session"])
+def test_execute_within_others(pgusher, pool_mode):
+    """However it is called; other texts pass."""
+    texts = ["EXECUTE x; EXECUTE x", "EXPLAIN ANALYZE EXECUTE x", "CREATE TEMP TABLE e AS execute x",
+             "DO $$ BEGIN EXECUTE 'EXECUTE x'; END $$"]
+    p = pgusher(**settings(pool_mode=pool_mode))
+    record(p, [*texts, "SELECT 1; SELECT 1", "EXPLAIN SELECT 1"], dbname="shop")
+    with p.wire("shop") as c:
+        assert passes(c.ask(wire.parse("e", texts[1]) + wire.SYNC)) or pool_mode == "session"
+        mode(p, "off")
+        assert passes(c.ask(wire.query("BEGIN")))
+        assert passes(c.ask(wire.query("PREPARE x AS " + BAD)))
+        mode(p, "protect")
+        for ask in [wire.query("SELECT 1; SELECT 1"), cycle("EXPLAIN SELECT 1")]:
+            assert passes(c.ask(ask))
+        for ask in [wire.query(texts[0]), *(cycle(text) for text in texts[1:]), run("e")]:
+            c.ask(wire.query("SAVEPOINT a"))
+            assert refused(c.ask(ask)), ask
+            assert passes(c.ask(wire.query("ROLLBACK TO a")))
+
+
 def hold(c, sql):
     """By the extended protocol, which leaves the unnamed statement alone."""
     c.ask(cycle_of(sql, sql))
@@ -471,7 +504,7 @@ def test_of_another_server(pgusher, name):
 @pytest.fixture(params=["transaction", "session"])
 def pooled(request, pgusher):
     p = pgusher(**settings(pool_mode=request.param))
-    record(p, [*USUAL, "DECLARE c CURSOR FOR SELECT 1", "FETCH 1 FROM c"], dbname="shop")
+    record(p, [*USUAL, "DECLARE c CURSOR FOR SELECT 1", "FETCH 1 FROM c", "fetch 1 FROM c; CLOSE c"], dbname="shop")
     mode(p, "off")
     return p
 
@@ -510,6 +543,22 @@ def test_cursors_from_before(pooled):
         c.ask(wire.query("ROLLBACK"))
         for sql in "BEGIN", "DECLARE c CURSOR FOR SELECT 1", "FETCH 1 FROM c":
             assert passes(c.ask(wire.query(sql)))
+
+
+def test_cursors_from_before_within_others(pooled):
+    with pooled.wire("shop") as c:
+        mode(pooled, "protect")
+        for sql in "BEGIN", "DECLARE c CURSOR FOR SELECT 1":
+            assert passes(c.ask(wire.query(sql)))
+        assert passes(c.ask(cycle("FETCH 1 FROM c", "f")))
+        c.ask(wire.query("ROLLBACK"))
+        for ask in run("f"), wire.query("fetch 1 FROM c; CLOSE c"):
+            mode(pooled, "off")
+            c.ask(wire.query("BEGIN"))
+            assert passes(c.ask(wire.query("DECLARE c CURSOR FOR " + BAD)))
+            mode(pooled, "protect")
+            assert refused(c.ask(ask))
+            c.ask(wire.query("ROLLBACK"))
 
 
 def test_statements_of_a_session_in_its_budget(pgusher, fake_server):
