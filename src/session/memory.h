@@ -2,7 +2,8 @@
  * memory: what clients have us keep, within client_memory and tenant_memory.
  *
  *	held		messages that are put together because they are needed whole (the Parse
- *			of a named statement): counted with their whole size from their first byte
+ *			of a named statement; or any, whose text may be over query_length, up to the text's
+ *			end): counted with their whole size from their first byte
  *	names		of prepared statements, with the texts that they stand for
  *	guarded		what the guard knows of statements whose names are the server's (session/guarded.h)
  *	backlog		replies that the client has not taken yet; one read of its server's at most
@@ -18,7 +19,7 @@
 
 #include "session/request.h"
 
-/* May this Parse of a named statement be kept?  Once it was begun to be kept, it may.  false: e says what it would
+/* May this Parse be kept?  Once it was begun to be kept, it may.  false: e says what it would
  * exceed. */
 bool memory_admits(const struct session *s, const struct request *rq, struct error *e);
 

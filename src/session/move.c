@@ -292,7 +292,7 @@ unpack(struct shard *shard, struct session_parcel *p, struct tenant *t)
 	struct session *s = session_new(p->client, pool_open(&shard->pools, t, server_user(p, t)), p->user);
 
 	s->counted = p->counted;
-	throttle_attach(s, p->throttle);
+	throttle_arrive(s, p->throttle);
 	params_unref(shard->params, &s->params);
 	params_unref(shard->params, &s->startup);
 	s->params = params_unpack(shard->params, &p->params);

@@ -9,6 +9,7 @@
 #include "pg/message.h"
 #include "pg/writer.h"
 #include "session/link.h"
+#include "session/memory.h"
 
 /* Sessions that go on in one turn of the loop; others are served in between. */
 #define WAKE_MAX 64
@@ -28,6 +29,9 @@
 
 /* The types of a Parse's parameters, behind its text: so many of so many bytes at most. */
 #define PARSE_TYPES_MAX (UINT16_MAX * (int64_t)sizeof(uint32_t))
+
+/* The name of a Parse's statement, in front of its text: none is longer. */
+#define PARSE_NAME_MAX (16 * 1024)
 
 /* The end of a text is waited for within this. */
 #define TEXT_KEPT_MAX (1024 * 1024)
@@ -334,6 +338,14 @@ throttle_attach(struct session *s, struct throttle *t)
 		t->session = s;
 }
 
+void
+throttle_arrive(struct session *s, struct throttle *t)
+{
+	throttle_attach(s, t);
+	if (t != NULL)
+		t->class_epoch = s->pool->tenant->class_epoch - 1;
+}
+
 static void
 end_query(struct throttle *t)
 {
@@ -452,19 +464,28 @@ static struct text_length
 measure_text(const struct request *rq)
 {
 	const uint8_t *text = rq->start + FRAME_HEADER, *end = rq->start + rq->here, *nul;
-	int64_t size = (int64_t)(rq->frame.size - FRAME_HEADER), most;
+	int64_t size = (int64_t)(rq->frame.size - FRAME_HEADER), others = PARSE_NAME_MAX + PARSE_TYPES_MAX, most;
 
 	if (rq->frame.type == FE_QUERY)
 		return (struct text_length){ size - 1, size - 1 };
 	nul = memchr(text, '\0', (size_t)(end - text));	/* of the statement's name */
 	if (nul == NULL)
-		return (struct text_length){ 0, size };
+		return (struct text_length){ end - text > PARSE_NAME_MAX ? size : size - others, size };
 	most = size - (nul + 1 - text) - 1 - (int64_t)sizeof(uint16_t);
 	text = nul + 1;
 	nul = memchr(text, '\0', (size_t)(end - text));
 	if (nul != NULL)
 		return (struct text_length){ nul - text, nul - text };
 	return (struct text_length){ most - PARSE_TYPES_MAX > end - text ? most - PARSE_TYPES_MAX : end - text, most };
+}
+
+/* Its end would tell, and there is no room to wait for it: e says so.  Who is only told of is let pass. */
+static enum throttle_outcome
+judge_without_end(struct throttle *t, int64_t most)
+{
+	struct error over;
+
+	return limit_exceeds(&t->set, LIMIT_KIND_QUERY_LENGTH, most, &over) ? THROTTLE_REFUSE : THROTTLE_PASS;
 }
 
 /* WAIT: too little of it has come to tell. */
@@ -484,7 +505,7 @@ judge_length(struct throttle *t, const struct request *rq, struct error *e)
 		return THROTTLE_PASS;
 	if (n.least <= least && rq->here < rq->frame.size) {
 		if (least <= TEXT_KEPT_MAX)
-			return THROTTLE_WAIT;
+			return memory_admits(t->session, rq, e) ? THROTTLE_WAIT : judge_without_end(t, n.most);
 		n.least = n.most;
 	}
 	if (!limit_exceeds(&t->set, LIMIT_KIND_QUERY_LENGTH, n.least, e))
@@ -553,19 +574,18 @@ throttle_request(struct batch *b, const struct request *rq, struct error *e)
 {
 	struct session *s = b->session;
 	struct throttle *t = find(s);
+	enum throttle_outcome length;
 
 	if (t == NULL || !t->set.any || is_beside(rq->frame.type))
 		return THROTTLE_PASS;
-	switch (judge_length(t, rq, e)) {
-	case THROTTLE_PASS:
-		break;
-	case THROTTLE_WAIT:
+	length = judge_length(t, rq, e);
+	if (length == THROTTLE_WAIT) {
+		memory_hold(s, rq);
 		s->client->want = rq->frame.size;
 		return THROTTLE_WAIT;
-	case THROTTLE_REFUSE:
-	case THROTTLE_FAIL:
-		return is_outside(s) ? refuse(b, e) : THROTTLE_FAIL;
 	}
+	if (length != THROTTLE_PASS)
+		return is_outside(s) ? refuse(b, e) : THROTTLE_FAIL;
 	if (t->state == THROTTLE_QUIET && has_no_query(b, rq))
 		return THROTTLE_PASS;
 	if (t->state != THROTTLE_UNDER_WAY && s->transaction_since == 0 && is_outside(s))

@@ -76,12 +76,15 @@ void throttle_free(struct shard *s, struct throttle **t);	/* NULL is fine */
 
 /* The session that it is for. */
 void throttle_attach(struct session *s, struct throttle *t);
+/* Likewise, one that has come from another shard, where its tenant counts its classes otherwise: it is brought up to date
+ * before the next query. */
+void throttle_arrive(struct session *s, struct throttle *t);
 
 /* The session ends, or leaves its tenant. */
 void throttle_leave(struct session *s);
 
 /* The session goes to another shard, and keeps its place in the limits; it does not wait for its turn (throttle_holds).
- * Then throttle_attach, or the end of it; limits NULL: they end, too. */
+ * Then throttle_arrive, or the end of it; limits NULL: they end, too. */
 struct throttle *throttle_detach(struct session *s);
 void throttle_discard(struct limits *limits, struct throttle **t);
 
