@@ -758,6 +758,8 @@ wait_for_turn(struct batch *b, const struct request *rq)
 	}
 	if (s->transaction_since == 0)
 		throttle_answered(s, b->now);
+	else if (s->throttle != NULL)
+		s->throttle->paid = false;	/* what is in front of it in its cycle was no query: this is */
 	return CHANGE_TAKEN;
 }
 
