@@ -164,6 +164,18 @@ guard_change_servers(struct session *s)
 	s->judged_on = 0;
 }
 
+/* Where several roles are one on servers, another may give a name to what is usual for that one only. */
+void
+guard_leave_server(struct session *s)
+{
+	const struct config_database *conf = s->pool->tenant->conf;
+
+	if (pool_mode(s->pool) == POOL_SESSION || (conf != NULL && conf->user == NULL))
+		return;
+	guarded_forget_all(s);
+	s->unnamed_judged = 0;
+}
+
 /* --- what a message says; false: nothing that is to be judged --- */
 
 /* Nothing that we can read says what it is. */

@@ -58,6 +58,16 @@ guard_meet(struct session *s)
 		guard_change_servers(s);
 }
 
+void guard_leave_server(struct session *s);
+
+/* It has given its server back. */
+static inline void
+guard_part(struct session *s)
+{
+	if (s->judged_on != 0)
+		guard_leave_server(s);
+}
+
 /* PREPARE, as SQL, is done: a name may mean what nobody has judged. */
 void guard_saw_prepare(struct session *s);
 

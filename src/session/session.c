@@ -118,6 +118,7 @@ session_unlink(struct session *s, bool over)
 		server->taint = 0;
 	else
 		s->prepared_unseen = false;	/* it goes */
+	guard_part(s);
 
 	if (why != NULL)
 		pool_abandon(server, why);

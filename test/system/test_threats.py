@@ -501,6 +501,19 @@ def test_of_another_server(pgusher, name):
         assert refused(second.ask(run(name)))
 
 
+@pytest.mark.parametrize("name", ["x", ""])
+def test_of_another_role_on_the_same_server(pgusher, name):
+    """Roles that are one on the server share names: what another prepares is judged as its own."""
+    p = pgusher(**settings(max_prepared_statements=0, default_pool_size=1, databases={"shop": "{pg} user=app"}))
+    record(p, USUAL, dbname="shop")
+    record(p, [BAD], dbname="shop", user="app2")
+    with p.wire("shop") as first, p.wire("shop", user="app2") as second:
+        assert passes(first.ask(wire.parse(name, "SELECT 3") + wire.SYNC))
+        assert passes(second.ask(wire.close("S", name) + wire.parse(name, BAD) + wire.SYNC))
+        assert refused(first.ask(run(name)))
+        assert passes(first.ask(wire.close("S", name) + cycle("SELECT 3", name)))
+
+
 @pytest.fixture(params=["transaction", "session"])
 def pooled(request, pgusher):
     p = pgusher(**settings(pool_mode=request.param))
