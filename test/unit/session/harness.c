@@ -21,6 +21,7 @@
 #include "session/lookup.h"
 #include "session/move.h"
 #include "session/walk.h"
+#include "tenant/limits.h"
 
 #define PATIENCE_MS 30000
 #define WORKERS_MAX 2
@@ -329,6 +330,7 @@ house_open(int nworkers, const char *databases, const char *settings)
 	house.commons.attempts = attempts_new();
 	house.commons.users = users_new();
 	house.commons.hosts = hosts_new(c);
+	house.commons.limits = limits_new(c);
 	hosts_set_ops(house.commons.hosts, nworkers, &hosts_ops, NULL);
 	atomic_store(&house.commons.next_id, 1);
 	for (int i = 0; i < nworkers; i++) {
@@ -480,6 +482,7 @@ house_close(void)
 	slow = house_slow_query();
 	slow_query_free(&slow);
 	users_free(&house.commons.users);
+	limits_free(&house.commons.limits);
 	hosts_free(&house.commons.hosts);
 	attempts_free(&house.commons.attempts);
 	close(house.listening);

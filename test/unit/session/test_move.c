@@ -319,3 +319,30 @@ Test(move, cancel_finds_it)
 		hear_end(by);
 	}
 }
+
+#define CLASSES "[limits]\nclass:large = query_length=1000\nclass:small = query_length=10\n"
+
+/* Two workers' parts of a tenant count the changes of its class each for itself; to this one it comes with a number that
+ * means another class there. */
+Test(move, the_class_of_its_limits_is_looked_at_anew)
+{
+	static const char large[] = ONE " limits=large", none[] = ONE, small[] = ONE " limits=small";
+	struct peer *c, *d, *s;
+
+	house_open(2, large, CLASSES);
+	home = tenant_worker("one", 2);
+	away = 1 - home;
+	pair_open(&c, &s);
+	d = client_open(home, "user=bob,database=one");
+	client_welcome(d);
+	move_client(d, home, away);
+	house_until(away, has_session, d);
+	house_configure(home, none, CLASSES);
+	ask(c, s, "select 12345678");
+	house_configure(home, small, CLASSES);
+	house_configure(away, small, CLASSES);
+	move_client(c, home, away);
+	house_until(away, has_session, c);
+	say(c, "Q(select 12345678)");
+	hear(c, "E(54000) Z(I)");
+}
