@@ -559,9 +559,9 @@ enum tls_negotiation config_server_tls_negotiation(const struct config *c, const
 /* enum auth_demand, or-ed. */
 unsigned config_server_demands(const struct config *c, const struct config_database *db);
 
-/* Would connections to this database's servers be made otherwise under b than under a (TLS and require_auth only)? */
-bool config_same_security(const struct config *a, const struct config_database *da, const struct config *b,
-	const struct config_database *db);
+/* hash, and how connections to this database's servers are made (TLS and require_auth only): the same for any two
+ * snapshots, and lines, that have it so. */
+uint64_t config_hash_security(uint64_t hash, const struct config *c, const struct config_database *db);
 
 /* Is this a name of the console's database ("pgbouncer", "pgusher"), which no line may define? */
 bool config_is_reserved(const char *name);

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 #include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "base/log.h"
 #include "base/sqlstate.h"
@@ -458,29 +460,18 @@ config_server_tls_negotiation(const struct config *c, const struct config_databa
 	return c->servers->contexts[db->tls_slot].negotiation;
 }
 
-static bool
-same_text(const char *a, const char *b)
+uint64_t
+config_hash_security(uint64_t hash, const struct config *c, const struct config_database *db)
 {
-	return strcmp(a == NULL ? "" : a, b == NULL ? "" : b) == 0;
-}
+	const struct server_context *sc = &c->servers->contexts[db->tls_slot];
+	const struct tls_settings *s = &sc->settings;
+	const uint32_t numbers[] = { config_server_demands(c, db), s->mode, sc->negotiation };
+	const char *const texts[] = { s->ca_file, s->cert_file, s->key_file, s->protocols, s->ciphers, s->ciphers13 };
 
-static bool
-same_context(const struct server_context *a, const struct server_context *b)
-{
-	const struct tls_settings *x = &a->settings, *y = &b->settings;
-
-	if (x->mode == TLS_DISABLE && y->mode == TLS_DISABLE)
-		return true;
-	return x->mode == y->mode && a->negotiation == b->negotiation && same_text(x->ca_file, y->ca_file) &&
-		same_text(x->cert_file, y->cert_file) && same_text(x->key_file, y->key_file) &&
-		same_text(x->protocols, y->protocols) && same_text(x->ciphers, y->ciphers) &&
-		same_text(x->ciphers13, y->ciphers13);
-}
-
-bool
-config_same_security(const struct config *a, const struct config_database *da, const struct config *b,
-	const struct config_database *db)
-{
-	return config_server_demands(a, da) == config_server_demands(b, db) &&
-		same_context(&a->servers->contexts[da->tls_slot], &b->servers->contexts[db->tls_slot]);
+	if (s->mode == TLS_DISABLE)
+		return XXH3_64bits_withSeed(numbers, sizeof(numbers[0]), hash);
+	hash = XXH3_64bits_withSeed(numbers, sizeof(numbers), hash);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		hash = XXH3_64bits_withSeed(texts[i], is_set(texts[i]) ? strlen(texts[i]) : 0, hash);
+	return hash;
 }

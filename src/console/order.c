@@ -152,6 +152,7 @@ static void
 renew_servers(struct shard *s, struct tenant *t)
 {
 	(void)s;
+	t->generation++;	/* those on their way from a part of it to another are closed, too */
 	tenant_close_servers(t, true, "database configuration changed");
 }
 
@@ -197,7 +198,7 @@ has_old_servers(struct shard *s, struct tenant *t)
 	LIST_FOREACH(p, &t->pools, link) {
 		for (int i = 0; i < PLACES; i++) {
 			TAILQ_FOREACH(server, &p->servers[i], link) {
-				if (server->close_needed || server->generation != t->generation)
+				if (pool_is_outdated(server))
 					return true;
 			}
 		}

@@ -367,6 +367,7 @@ insert(struct pool *p, struct server *s, enum server_place place)
 	s->pool = p;
 	s->database = p->tenant->name;
 	s->user = p->user->name;
+	s->line_hash = p->tenant->line_hash;
 	s->generation = p->tenant->generation;
 	s->place = place;
 	p->count[place]++;
@@ -473,8 +474,11 @@ grow_tenant(struct tenant *t)
 struct server *
 pool_give_up(struct pool *p)
 {
-	struct server *s = longest_idle(p);
+	const char *why;
+	struct server *s;
 
+	while ((s = longest_idle(p)) != NULL && (why = pool_why_close(s, clock_recent())) != NULL)
+		server_close(s, NULL, why);
 	if (s == NULL)
 		return NULL;
 	TAILQ_REMOVE(&p->servers[PLACE_IDLE], s, link);
@@ -489,6 +493,7 @@ void
 pool_adopt(struct pool *p, struct server *s, const char *first)
 {
 	struct wish w = { .tenant = p->tenant->name, .worker = p->pools->worker, .owner = p->tenant };
+	uint64_t line_hash = s->line_hash;
 	unsigned generation = s->generation;
 
 	p->tenant->nservers++;
@@ -496,7 +501,8 @@ pool_adopt(struct pool *p, struct server *s, const char *first)
 	s->keeper = &pool_keeper;
 	insert(p, s, PLACE_TESTED);
 	p->starved = 0;
-	s->generation = generation;	/* it may be one that is to be closed */
+	s->line_hash = line_hash;	/* it may be one that is to be closed */
+	s->generation = generation;
 	if (p->welcome == NULL)
 		p->welcome = params_ref(s->reported);
 	if (first != NULL)

@@ -564,7 +564,7 @@ pool_is_outdated(const struct server *s)
 {
 	const struct tenant *t = ((const struct pool *)s->pool)->tenant;
 
-	return s->close_needed || s->generation != t->generation || t->conf == NULL;
+	return s->close_needed || s->line_hash != t->line_hash || s->generation != t->generation || t->conf == NULL;
 }
 
 const char *
@@ -830,9 +830,6 @@ tenant_close_servers(struct tenant *t, bool all, const char *reason)
 	struct pool *p;
 	struct server *s, *next;
 
-	/* Those on their way from a part of it to another, too. */
-	if (all)
-		t->generation++;
 	LIST_FOREACH(p, &t->pools, link) {
 		TAILQ_FOREACH_SAFE(s, &p->servers[PLACE_IDLE], link, next)
 			server_close(s, NULL, reason);

@@ -220,8 +220,8 @@ bool pool_must_close(const struct server *s);
 /* A server that pool_give_up took out finds no pool: close it; its place at its host is given back. */
 void pools_discard(struct pools *ps, struct server *s, const struct error *e);
 
-/* Take the longest idle server out of the pool, to move it; NULL: none is idle.  The user's budget stays taken, and so
- * does what is counted for all parts of a tenant. */
+/* Take the longest idle server out of the pool, to move it; NULL: none is idle.  Those that are not to be lent again are
+ * closed instead.  The user's budget stays taken, and so does what is counted for all parts of a tenant. */
 struct server *pool_give_up(struct pool *p);
 
 /* The worker that shall have an idle server of p, whose tenant is spread: this one has more than its share, or is a part

@@ -254,7 +254,7 @@ add_server(struct stock *rows, const struct server *s, unsigned choice, usec_t n
 		.user = p->user->name,
 		.database = p->tenant->name,
 		.application_name = "",
-		.close_needed = s->close_needed || s->generation != p->tenant->generation,
+		.close_needed = pool_is_outdated(s),
 		.prepared_statements = link != NULL ? prepared_count(&link->prepared) : 0,
 		.id = s->id,
 	};

@@ -128,7 +128,8 @@ struct server {
 	uint16_t key_size;
 	uint8_t *key;				/* of its cancel key; key_size bytes */
 	struct address address;
-	unsigned generation;			/* the tenant's when it was opened */
+	uint64_t line_hash;			/* the tenant's when it was opened, */
+	unsigned generation;			/* and this, too */
 	uint16_t cancels;			/* cancel requests for it that are under way */
 	uint8_t state;				/* enum server_state */
 	uint8_t place;				/* the keeper's: which list it is in */

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -212,15 +214,24 @@ find_origin(const struct config *c, const char *name, const char *line, struct e
 	return o;
 }
 
-/* Are server connections made by the one of use with the other? */
-static bool
-same_line(const struct config_database *a, const struct config_database *b)
+static uint64_t
+hash_text(uint64_t hash, const char *text)
 {
-	return string_equal(a->dbname, b->dbname) && string_equal(a->host, b->host) && a->port == b->port &&
-	       string_equal(a->user, b->user) && string_equal(a->password, b->password) &&
-	       string_equal(a->client_encoding, b->client_encoding) && string_equal(a->datestyle, b->datestyle) &&
-	       string_equal(a->timezone, b->timezone) && string_equal(a->application_name, b->application_name) &&
-	       string_equal(a->connect_query, b->connect_query) && a->target_session_attrs == b->target_session_attrs;
+	return XXH3_64bits_withSeed(text, text == NULL ? 0 : strlen(text) + 1, hash);
+}
+
+/* Server connections that are made by the one of two lines are of use with the other if this is the same. */
+static uint64_t
+hash_line(const struct config *c, const struct config_database *d)
+{
+	const char *const texts[] = { d->dbname, d->host, d->user, d->password, d->client_encoding, d->datestyle, d->timezone,
+		d->application_name, d->connect_query };
+	const int64_t numbers[] = { d->port, d->target_session_attrs };
+	uint64_t hash = XXH3_64bits(numbers, sizeof(numbers));
+
+	for (size_t i = 0; i < lengthof(texts); i++)
+		hash = hash_text(hash, texts[i]);
+	return config_hash_security(hash, c, d);
 }
 
 static void
@@ -241,9 +252,8 @@ take_origin(struct tenants *t, struct tenant *tenant, const struct origin *o)
 {
 	const struct config *old = tenant->config;
 
-	if (o->conf != NULL && tenant->conf != NULL &&
-	    (!same_line(tenant->conf, o->conf) || !config_same_security(old, tenant->conf, t->config, o->conf)))
-		tenant->generation++;
+	if (o->conf != NULL)
+		tenant->line_hash = hash_line(t->config, o->conf);
 	if (o->conf != NULL && tenant->conf != NULL && !string_equal(tenant->conf->limits, o->conf->limits))
 		tenant->class_epoch++;
 	/* If it is to be dropped, or belongs in another list of those that rest: before its autodb says so. */

@@ -51,7 +51,8 @@ struct tenant {
 	struct traffic_history *history;	/* NULL: nothing has passed for a while (tenant_history) */
 	int nclients;				/* logged in or past the check of max_db_client_connections */
 	int nservers;				/* connected or connecting */
-	unsigned generation;			/* servers of an older one are closed when they come back */
+	uint64_t line_hash;			/* how its servers are made: the same on all workers that have the same line */
+	unsigned generation;			/* RECONNECTs; servers of another, or made otherwise, are closed when they come back */
 	unsigned next_host;			/* round robin over host=a,b */
 	usec_t idle_since;			/* no client since; 0 while there is one */
 	bool paused;				/* no server is lent */

@@ -113,7 +113,7 @@ load_ini(const uint8_t *data, size_t size, size_t *sum, struct error *e)
 			abort();
 		if (config_server_tls(c, c->databases[i], &mode) != NULL || config_server_demands(c, c->databases[i]) == 0)
 			abort();
-		if (!config_same_security(c, c->databases[i], c, c->databases[i]))
+		if (config_hash_security(1, c, c->databases[i]) != config_hash_security(1, c, c->databases[i]))
 			abort();
 	}
 	config_free_line(config_make_autodb(c, "x"));

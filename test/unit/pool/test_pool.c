@@ -478,6 +478,30 @@ Test(pool, reconnect_closes_what_comes_back)
 	expect_asked(s[0], 2);
 }
 
+static void
+renew(struct shard *s, void *arg)
+{
+	(void)arg;
+	tenants_find(s->tenants, "one")->generation++;
+}
+
+/* Another part of its tenant, which may have another line, would not see it. */
+Test(pool, what_must_be_closed_is_given_to_nobody)
+{
+	int home = tenant_worker("one", 2);
+	struct peer *c, *s;
+
+	house_open(2, "one = PG user=pooler pool_size=1", "");
+	open_clients(&c, 1, &s);
+	ask(c, 0);
+	expect_asked(s, 0);
+	answer(s, c);
+	house_call(home, renew, NULL);
+	cr_assert_not(move_server("one", home, 1 - home));
+	hear(s, "X");
+	hear_end(s);
+}
+
 /* --- cancel requests --- */
 
 /* They may use as many connections again as the pool has; more of them wait. */
