@@ -28,6 +28,7 @@ struct dial {
 	struct addrinfo unix_info;			/* stands in the list for a Unix socket */
 	int fd;
 	struct address at;
+	usec_t since;					/* it is tried; 0: none is yet */
 	struct event event;
 	struct deferred start;				/* never answer from within dial_start */
 	struct deferred end;
@@ -99,6 +100,7 @@ try_next(struct dial *d)
 		return;
 	}
 	address_from_sockaddr(&d->at, ai->ai_addr);
+	d->since = clock_now();
 	d->fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (d->fd < 0) {
 		fail_attempt(d, errno);
@@ -202,6 +204,12 @@ dial_start(struct loop *l, const char *host, int port, const struct stream_optio
 		look_up(d, host, port);
 	}
 	return d;
+}
+
+usec_t
+dial_since(const struct dial *d)
+{
+	return d->since;
 }
 
 void

@@ -9,6 +9,7 @@
 #ifndef NET_DIAL_H
 #define NET_DIAL_H
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "net/address.h"
 #include "net/loop.h"
@@ -24,6 +25,9 @@ typedef void dial_done_fn(void *arg, int fd, const struct address *at, const str
 /* options is copied. The dial frees itself when it is done. */
 struct dial *dial_start(struct loop *l, const char *host, int port, const struct stream_options *options,
 			dial_done_fn *done, void *arg);
+
+/* Since when the present address is tried; 0: the name is being looked up. */
+usec_t dial_since(const struct dial *d);
 
 /* Give up; sets *d to NULL; NULL is fine. */
 void dial_cancel(struct dial **d);

@@ -803,7 +803,7 @@ on_closed(struct server *s, const struct error *e)
 	if (is_capped(s) && s->stream.fd >= 0 && s->backend_pid != 0 && (s->place == PLACE_ACTIVE || s->place == PLACE_TESTED))
 		pool_pursue(s);
 	pool_cancels_lose(s);
-	if (was_connecting && s->role == ROLE_UNKNOWN && s->seat != NULL && pool_is_unreachable(e))
+	if (was_connecting && s->role == ROLE_UNKNOWN && !s->given_up && s->seat != NULL && pool_is_unreachable(e))
 		hosts_failed(p->pools->hosts, s->seat, e);
 	pool_part(p->pools, &s->stream, &s->seat, s->leaving, s->id);
 	if (was_connecting)

@@ -39,6 +39,20 @@ silence_of(const struct pool *p)
 	return SILENCE << (rounds < 6 ? rounds : 6);
 }
 
+/* Has it said nothing for so long?  That counts from when it is called, and not while we are the ones who work. */
+static bool
+is_silent(const struct server *s, usec_t now, usec_t limit)
+{
+	usec_t since = s->heard_at;
+
+	if (s->state == SERVER_DIALING)
+		since = s->dial != NULL ? dial_since(s->dial) : 0;
+	if (since == 0 || server_waits_for_us(s))
+		return false;
+	return now - since > limit;
+}
+
+/* They may be slow only: the host is not left out for it, by this pool or by others. */
 static void
 leave_silent(struct pool *p, usec_t now)
 {
@@ -49,8 +63,9 @@ leave_silent(struct pool *p, usec_t now)
 	if (pool_count_hosts(p) == 1 || !pool_is_waited_for(p))
 		return;
 	TAILQ_FOREACH_SAFE(s, &p->servers[PLACE_LOGIN], link, next) {
-		if (now - s->heard_at <= limit)
+		if (!is_silent(s, now, limit))
 			continue;
+		s->given_up = true;
 		error_set(&e, SEVERITY_FATAL, SQLSTATE_CANNOT_ESTABLISH, "no answer for %d s: another host of the list is tried",
 			  (int)(limit / USEC_PER_SEC));
 		server_close(s, &e, e.message);

@@ -223,6 +223,7 @@ done_derive(struct helper_job *job)
 	if (s != NULL) {
 		s->login->job = NULL;
 		s->login->keys = kj->keys;
+		s->heard_at = clock_now();	/* it was we who took so long */
 		finish_scram(s);
 		server_resume(s);
 	}

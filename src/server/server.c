@@ -177,6 +177,12 @@ take_message(struct server *s, const uint8_t *p, size_t n)
 	return f.size;
 }
 
+bool
+server_waits_for_us(const struct server *s)
+{
+	return s->state == SERVER_LOGIN && server_login_waits(s);
+}
+
 static size_t
 feed_by_state(struct server *s, const uint8_t *p, size_t n)
 {
@@ -187,7 +193,7 @@ feed_by_state(struct server *s, const uint8_t *p, size_t n)
 			return n;
 		if (s->state == SERVER_LEASED)
 			return used + s->lessee->input(s, p + used, n - used);
-		if (s->state == SERVER_LOGIN && server_login_waits(s)) {
+		if (server_waits_for_us(s)) {
 			stream_pause(&s->stream);	/* until the helper is done: server_resume */
 			return used;
 		}

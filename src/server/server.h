@@ -141,6 +141,7 @@ struct server {
 	bool forgiving;				/* the keeper's: what runs may fail */
 	bool checked;				/* the keeper's: checked_at is of a check, not of use */
 	bool used;				/* the keeper's: was lent at least once */
+	bool given_up;				/* the keeper's: before it was known whether it answers */
 	bool leaving;				/* the keeper's: its seat knows that it goes */
 	bool reserved;				/* the keeper's: it was opened for an administrator */
 	uint8_t role;				/* the keeper's: enum host_role, if it matters */
@@ -159,6 +160,9 @@ void server_run(struct server *s, const char *sql);
 /* A session takes a free server, and gives it back.  Giving back is legal only when nothing is outstanding. */
 void server_lease(struct server *s, const struct server_lessee *lessee);
 void server_unlease(struct server *s);
+
+/* Is it a helper of ours that its login waits for? */
+bool server_waits_for_us(const struct server *s);
 
 /* Offer kept bytes to lessee->input again, and read on. */
 void server_resume(struct server *s);
