@@ -45,7 +45,7 @@ struct canceller {
 	struct seat *seat;		/* its own place there */
 	const char *at_host;		/* what hosts_name said of the target's; NULL: it had no place */
 	int at_port;
-	usec_t since;
+	usec_t since, dialed_at;
 	struct dial *dial;
 	struct stream stream;		/* fd -1: not connected */
 	struct address address;		/* where it is connected to */
@@ -252,6 +252,7 @@ dial(struct canceller *k)
 
 	if (k->claim.seat != NULL)
 		k->seat = hosts_take(ps->hosts, &k->claim);
+	k->dialed_at = clock_now();
 	k->dial = dial_start(env->loop, k->host, k->port, &env->stream_options, on_dialed, k);
 }
 
@@ -407,11 +408,13 @@ static bool
 is_late(const struct canceller *k, usec_t now)
 {
 	const struct config *c = pool_config(k->pool);
-	usec_t limit = c->cancel_wait_timeout;
+	usec_t limit = c->cancel_wait_timeout, since = k->since;
 
-	if (limit == 0 && k->state == CANCELLER_ACTIVE && !k->claiming)
+	if (limit == 0 && k->state == CANCELLER_ACTIVE && !k->claiming) {
 		limit = c->server_connect_timeout;
-	return limit > 0 && k->state != CANCELLER_RESTS && now - k->since > limit;
+		since = k->dialed_at;
+	}
+	return limit > 0 && k->state != CANCELLER_RESTS && now - since > limit;
 }
 
 static bool

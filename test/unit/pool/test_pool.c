@@ -559,6 +559,31 @@ Test(pool, cancels_that_came_too_late_for_room)
 	expect_asked(s, 1);
 }
 
+/* It has not been under way as long as it has waited. */
+Test(pool, a_cancel_that_waited_for_room_has_its_time_to_connect)
+{
+	struct peer *c, *s, *by[2], *carrier;
+	uint8_t body[100];
+	size_t n;
+
+	house_open(1, "one = PG user=pooler pool_size=1", "cancel_wait_timeout = 0\nserver_connect_timeout = 1");
+	open_clients(&c, 1, &s);
+	ask(c, 0);
+	expect_asked(s, 0);
+	for (int i = 0; i < 2; i++) {
+		by[i] = client_connect(0);
+		say_cancel(by[i], c->pid, c->key, c->key_size);
+		house_settle();
+	}
+	backend_accept();
+	hear_end(by[0]);
+	carrier = backend_accept();
+	cr_assert_eq(hear_startup(carrier, body, sizeof(body), &n), CANCEL);
+	hang_up(carrier);
+	hear_end(by[1]);
+	answer(s, c);
+}
+
 /* --- lists of hosts --- */
 
 static bool
