@@ -136,10 +136,11 @@ apply_finish(struct inquiry *q)
 		ask(a->control, q);
 		return;
 	}
-	apply_log_settings(a->config);
-	monitor_set_config(a->control->monitor, a->config);
+	/* Not a's own: of two that are under way at once, the older may end last. */
+	apply_log_settings(a->control->config);
+	monitor_set_config(a->control->monitor, a->control->config);
 	a->control->http_retry_at = 0;	/* another address may have another fault */
-	open_http(a->control, a->config);
+	open_http(a->control, a->control->config);
 	config_unref(&a->config);
 	config_unref(&a->before);
 	a->done(a->arg, NULL);
