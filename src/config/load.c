@@ -274,13 +274,15 @@ read_files(struct lines *l, const char *path, const struct config *running)
 	}
 	bool whole = l->faults.counts.errors == 0;
 	check_sections(l, path);
-	if (running != NULL)
+	/* What could not be read is not what the file says. */
+	if (running != NULL && whole)
 		keep_restart_keys(l, running);
 	load_auth_file(l, running);
 	lines_end(l);
-	if (whole)
+	if (whole) {
 		check_classes(l);
-	check_http(l);
+		check_http(l);
+	}
 	contexts_make(l->c, &l->faults);
 	access_make(l->c, &l->faults);
 	warn_of_whole(l, path);
