@@ -212,8 +212,12 @@ takes_a_line(int fd)
 {
 	static bool stuck;
 	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	int n;
 
-	stuck = poll(&p, 1, stuck ? 0 : STDERR_PATIENCE) == 0;
+	do
+		n = poll(&p, 1, stuck ? 0 : STDERR_PATIENCE);
+	while (n < 0 && errno == EINTR);
+	stuck = n <= 0;
 	return !stuck;
 }
 
