@@ -174,7 +174,7 @@ static void
 check_addresses(struct check *k)
 {
 	const struct config *c = k->config;
-	struct listen_options options = { .unix_group = c->unix_socket_group };
+	struct listen_options options = { .reuse_port = c->so_reuseport, .unix_group = c->unix_socket_group };
 	struct error e;
 
 	if (c->listen_addr[0] == '\0' && c->unix_socket_dir[0] == '\0')

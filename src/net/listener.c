@@ -20,6 +20,7 @@
 #include "base/memory.h"
 #include "base/strings.h"
 #include "base/sqlstate.h"
+#include "net/address.h"
 
 /* Connections accepted per wake-up at most: the clients that are there already want their turn too. */
 #define ACCEPT_BATCH 32
@@ -46,13 +47,38 @@ add_socket(struct listener_set *set, int fd, const char *where, struct error *e)
 	return true;
 }
 
+/* Those of a set that is only tried do not listen, so the kernel lets them stand in each other's way. */
+static bool
+is_taken(const struct listener_set *set, const struct sockaddr *sa)
+{
+	static const uint8_t any[16];
+	struct address a, b;
+	size_t size;
+
+	address_from_sockaddr(&a, sa);
+	size = a.family == AF_INET ? 4 : 16;
+	for (int i = 0; i < set->n; i++) {
+		address_of_self(&b, set->fds[i]);
+		if (a.family == b.family && a.port == b.port &&
+		    (memcmp(a.ip, b.ip, size) == 0 || memcmp(a.ip, any, size) == 0 || memcmp(b.ip, any, size) == 0))
+			return true;
+	}
+	return false;
+}
+
 static bool
 open_address(struct listener_set *set, const struct addrinfo *ai, const char *where, const struct listen_options *o,
 	     struct error *e)
 {
 	int on = 1;
-	int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd;
 
+	if (o->only_try && !o->reuse_port && is_taken(set, ai->ai_addr)) {
+		fail(e, "listen on", where, errno = EADDRINUSE);
+		e->hint[0] = '\0';	/* it is no other pooler */
+		return false;
+	}
+	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return fail(e, "make a socket for", where, errno);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));

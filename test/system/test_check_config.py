@@ -41,6 +41,7 @@ def without_place(message):
 
 BASE = "[pgbouncer]\nauth_type = any\nunix_socket_dir = {dir}\nlisten_port = {port}\n"
 
+LONG = "x" * 64 + ".invalid"  # no server of names is asked for such
 REFUSED = {
     "unknown key": ("listen_prot = 1\n", 'unknown key "listen_prot" in [pgbouncer]: do you mean listen_port?'),
     "unknown key of a database": ("[databases]\na = hots=x\n", 'unknown key "hots" in [databases]: do you mean host?'),
@@ -67,7 +68,11 @@ REFUSED = {
     "facility": ("syslog = 1\nsyslog_facility = locale0\n", "syslog_facility"),
     "address": ("listen_addr = 192.0.2.1\n", "cannot listen on 192.0.2.1:{port}: Cannot assign requested address"),
     "second address": ("listen_addr = 127.0.0.1, 192.0.2.1\n", "cannot listen on 192.0.2.1:{port}: Cannot assign"),
-    "name": ("listen_addr = nosuch.invalid\n", 'cannot look up "nosuch.invalid"'),
+    "address named twice": ("so_reuseport = 0\nlisten_addr = 127.0.0.1, localhost\n",
+                            "cannot listen on localhost:{port}: Address already in use"),
+    "address of all and one": ("so_reuseport = 0\nlisten_addr = 0.0.0.0, 127.0.0.1\n",
+                               "cannot listen on 127.0.0.1:{port}: Address already in use"),
+    "name": (f"listen_addr = {LONG}\n", f'cannot look up "{LONG}"'),
     "folder": ("unix_socket_dir = {dir}/none\n", "/.s.PGSQL.{port}: No such file or directory"),
     "folder that is a file": ("unix_socket_dir = {dir}/users\n", "/.s.PGSQL.{port}: Not a directory"),
     "group": ("unix_socket_group = pgusher-nobody-has-this-name\n", "does not exist"),
