@@ -133,13 +133,15 @@ class Pooler:
     # ---- files ----
 
     def write(self):
-        self.ini_path.write_text(self.ini())
-        self.userlist_path.write_text("".join(
-            '"%s" "%s"\n' % (u.replace('"', '""'), s.replace('"', '""')) for u, s in self.userlist.items()
-            if s is not None))
-        for path in (self.ini_path, self.userlist_path):
-            give_away(path)
-        self.userlist_path.chmod(0o600)
+        """Each at once: a reload may be reading them."""
+        users = "".join('"%s" "%s"\n' % (u.replace('"', '""'), s.replace('"', '""')) for u, s in self.userlist.items()
+                        if s is not None)
+        for path, text, mode in ((self.ini_path, self.ini(), 0o644), (self.userlist_path, users, 0o600)):
+            new = path.with_name(path.name + ".new")
+            new.write_text(text)
+            give_away(new)
+            new.chmod(mode)
+            os.replace(new, path)
 
     def ini(self):
         address = f"host={self.pg.host} port={self.pg.port}" if self.pg else ""
