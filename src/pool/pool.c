@@ -12,6 +12,9 @@
 /* A check that succeeded just now need not be repeated for the one it was made for. */
 #define CHECK_GOOD_FOR USEC_PER_SEC
 
+/* No other connection is opened before, when one was not what is wanted as soon as it was there. */
+#define LOST_PAUSE (500 * USEC_PER_MSEC)
+
 static const char *const place_names[] = {
 	[PLACE_LOGIN] = "login",
 	[PLACE_IDLE] = "idle",
@@ -692,6 +695,9 @@ pool_settle(struct server *s)
 		server_close(s, NULL, "its place is of admin_reserve");
 		return;
 	}
+		/* It has served nobody: the next one may be no better. */
+		if (!s->used)
+			p->retry_at = now + LOST_PAUSE;
 	s->free_since = now;
 	note_idle(s, now);
 	pool_place(s, PLACE_IDLE);

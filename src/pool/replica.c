@@ -246,6 +246,27 @@ ask_idle(struct pool *p)
 	}
 }
 
+/* default_transaction_read_only is a session's where it is carried along, and ours if connect_query sets it: there, only
+ * that it is a standby, or no more, is the server's own word. */
+static bool
+says_for_itself(const struct server *s)
+{
+	const struct config_database *conf = ((const struct pool *)s->pool)->tenant->conf;
+
+	return params_get(s->tracked, "default_transaction_read_only") == NULL &&
+	       (conf == NULL || conf->connect_query == NULL || conf->connect_query[0] == '\0');
+}
+
+static enum host_role
+role_now(const struct server *s)
+{
+	enum host_role was = (enum host_role)s->role, is = reported_role(s);
+
+	if (is == ROLE_UNKNOWN || is == ROLE_STANDBY || says_for_itself(s))
+		return is;
+	return was == ROLE_STANDBY ? ROLE_PRIMARY : was;
+}
+
 bool
 pool_role_is_lost(struct server *s)
 {
@@ -255,7 +276,7 @@ pool_role_is_lost(struct server *s)
 
 	if (target == TARGET_ANY || was == ROLE_UNKNOWN)
 		return false;
-	is = reported_role(s);
+	is = role_now(s);
 	if (is == ROLE_UNKNOWN || is == was)
 		return false;
 	s->role = (uint8_t)is;

@@ -130,6 +130,24 @@ def test_a_clients_own_setting_is_not_the_servers(pg, pgusher):
     assert {h["status"] for h in p.console("SHOW HOSTS")} <= {"up", "unknown"}
 
 
+@pytest.mark.parametrize("how", ["carried along", "connect_query"])
+def test_a_setting_that_is_not_the_servers(pg, pgusher, how):
+    """What it reports is what a session, or the line, has set."""
+    line = f"host={pg.host},localhost port={pg.port} dbname=shop target_session_attrs=read-write"
+    if how == "connect_query":
+        p = pgusher(databases={"rw": f"{line} connect_query='SET default_transaction_read_only = on'"}, **NORMAL)
+    else:
+        p = pgusher(databases={"rw": line}, track_extra_parameters="default_transaction_read_only", **NORMAL)
+    with p.connect("rw") as c, p.connect("rw") as other:
+        backend = other.execute("SELECT pg_backend_pid()").fetchone()
+        if how != "connect_query":
+            c.execute("SET default_transaction_read_only = on")
+        for _ in range(3):
+            assert c.execute("SHOW transaction_read_only").fetchone() == ("on",)
+            for one in (c, other):
+                assert one.execute("SELECT pg_backend_pid()").fetchone() == backend
+
+
 def test_a_host_that_says_nothing(pg, pgusher):
     """It accepts, and that is all: the next of the list is tried long before server_connect_timeout."""
     with socket.socket() as silent:
