@@ -313,6 +313,40 @@ start_check(struct server *s)
 	server_run(s, c->server_check_query);
 }
 
+/* The one who waits for a server: others only want to be greeted. */
+static struct lease_request *
+first_admin(const struct pool *p)
+{
+	struct lease_request *r;
+
+	if (p->nadmins == 0)
+		return NULL;
+	TAILQ_FOREACH(r, &p->waiters, link) {
+		if (r->is_admin)
+			return r;
+	}
+	return NULL;
+}
+
+static const char of_reserve[] = "its place is of admin_reserve";
+
+/* It was opened for an administrator who is done with it, or has left meanwhile: does it keep the next one's place? */
+static bool
+holds_reserve(struct server *s)
+{
+	const struct pool *p = s->pool;
+	struct host_health health;
+	const char *host;
+	int port;
+
+	if (!s->reserved || first_admin(p) != NULL)
+		return false;
+	host = hosts_name(s->seat, &port);
+	hosts_health(p->pools->hosts, host, port, &health);
+	s->reserved = health.in_reserve;
+	return s->reserved;
+}
+
 /* An idle server that may be lent right now. */
 static struct server *
 take_idle(struct pool *p)
@@ -328,6 +362,8 @@ take_idle(struct pool *p)
 
 		if (why != NULL)
 			server_close(s, NULL, why);
+		else if (holds_reserve(s))
+			server_close(s, NULL, of_reserve);
 		else if (needs_check(s, now))
 			start_check(s);
 		else
@@ -381,16 +417,9 @@ dequeue(struct pool *p, struct request_list *list, struct lease_request *r)
 static struct lease_request *__attribute__((returns_nonnull))
 choose_waiter(struct pool *p, const struct server *s)
 {
-	struct lease_request *first = TAILQ_FIRST(&p->waiters), *r, *next;
+	struct lease_request *admin = s->reserved ? first_admin(p) : NULL;
 
-	if (!s->reserved || p->nadmins == 0)
-		return first;
-	for (r = first; !r->is_admin; r = next) {
-		next = TAILQ_NEXT(r, link);
-		if (next == NULL)
-			return first;	/* he only wants to be greeted */
-	}
-	return r;
+	return admin != NULL ? admin : TAILQ_FIRST(&p->waiters);
 }
 
 struct server *
@@ -644,23 +673,6 @@ next_cleaning(struct server *s)
 	return connect_query(s);
 }
 
-/* It was opened for an administrator who is done with it: does it keep the next one's place? */
-static bool
-holds_reserve(struct server *s)
-{
-	const struct pool *p = s->pool;
-	struct host_health health;
-	const char *host;
-	int port;
-
-	if (!s->reserved || p->nadmins > 0 || !s->used)
-		return false;
-	host = hosts_name(s->seat, &port);
-	hosts_health(p->pools->hosts, host, port, &health);
-	s->reserved = health.in_reserve;
-	return s->reserved;
-}
-
 void
 pool_settle(struct server *s)
 {
@@ -692,7 +704,9 @@ pool_settle(struct server *s)
 		return;
 	}
 	if (holds_reserve(s)) {
-		server_close(s, NULL, "its place is of admin_reserve");
+		if (s->place == PLACE_LOGIN)
+			pool_place(s, PLACE_IDLE);	/* its login has not failed */
+		server_close(s, NULL, of_reserve);
 		return;
 	}
 		/* It has served nobody: the next one may be no better. */

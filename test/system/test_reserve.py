@@ -1,6 +1,7 @@
 """admin_reserve of [hosts] is for who logs in as one of admin_users, whatever user the servers have."""
 
 import contextlib
+import threading
 
 import psycopg
 import pytest
@@ -61,6 +62,24 @@ def test_an_administrator_goes_before_others_of_his_pool(pg, pgusher, closing):
     assert admin.execute("SELECT 1").fetchone() == (1,)
     assert other.pgconn.get_result().status == psycopg.pq.ExecStatus.FATAL_ERROR
     other.pgconn.finish()
+
+
+def test_an_administrator_who_asks_nothing_leaves_nothing_to_others(pg, pgusher, closing):
+    """What was opened to greet him is of admin_reserve, whoever else of his pool waits."""
+    p = pgusher(databases=many(4, port=pg.port, user="app"), sections=hosts(pg, max_connections=5, admin_reserve=1),
+                **{**NORMAL, "query_wait_timeout": 20 * SLOW})
+    fill(p, closing, ["m0", "m1", "m2"])
+    others = []
+    thread = threading.Thread(target=lambda: others.append(p.connect("m3")))
+    thread.start()
+    wait_until(lambda: host(p)["waiting"] == 1, 10 * SLOW, "it waits to be greeted")
+    admin = closing.enter_context(p.connect("m3", user="admin"))
+    thread.join()
+    p.change(query_wait_timeout=4 * SLOW)
+    with contextlib.closing(others[0]) as other:
+        with pytest.raises(psycopg.OperationalError, match="query_wait_timeout"):
+            other.execute("SELECT 1")
+    assert admin.execute("SELECT 1").fetchone() == (1,)
 
 
 def test_an_administrator_whose_password_is_asked_for(pg, pgusher, closing):
