@@ -56,6 +56,7 @@ struct courier {
 	char side_host[256];		/* where a place is taken */
 	int side_port;			/* 0: nowhere */
 	struct claim claim;		/* to one, while its host is full */
+	usec_t full_since;		/* 0: it is not */
 	struct call_list calls;		/* under way, in order */
 	size_t ncalls;
 	struct courier_call greeting;	/* LISTEN, or the ping */
@@ -177,6 +178,14 @@ go_to_next_place(struct courier *k)
 }
 
 static void
+leave_line(struct courier *k)
+{
+	if (k->hosts != NULL)
+		hosts_withdraw(k->hosts, &k->claim, false);
+	k->full_since = 0;
+}
+
+static void
 fail(struct courier *k, const struct error *cause)
 {
 	struct error e = *cause;	/* it may be k->broken */
@@ -184,6 +193,7 @@ fail(struct courier *k, const struct error *cause)
 	usec_t now = clock_now();
 
 	hang_up(k);
+	leave_line(k);
 	k->state = WAITING;
 	if (k->failing_since == 0)
 		k->failing_since = now;
@@ -513,13 +523,34 @@ take_place(struct courier *k)
 		return true;
 	if (port == 0)
 		port = 5432;
-	if (k->nplaces > 1)
-		hosts_withdraw(k->hosts, &k->claim, false);
 	string_copy(k->side_host, host != NULL ? host : "", sizeof(k->side_host));
 	if (!hosts_want_side(k->hosts, &k->claim, CLAIM_ORDINARY, k->side_host, port))
 		return false;
 	k->side_port = port;
 	return true;
+}
+
+/* Each tick it is asked whether the claim is granted.  A list goes on when that takes longer than connecting may. */
+static void
+stand_in_line(struct courier *k)
+{
+	usec_t now = clock_now();
+	struct error e;
+
+	set_failure(&e, "all connections that its host may have are in use (max_connections in [hosts])", "");
+	if (k->nplaces > 1 && k->full_since != 0 && now - k->full_since > k->pace.connect) {
+		resolve_free(&k->resolved);	/* its other addresses are the same host */
+		fail(k, &e);
+		return;
+	}
+	k->state = WAITING;
+	k->retry_at = now;
+	if (k->failing_since == 0)
+		k->failing_since = now;
+	if (k->full_since == 0) {
+		k->full_since = now;
+		k->ops->lost(k->arg, &e);
+	}
 }
 
 static void
@@ -530,9 +561,10 @@ dial(struct courier *k)
 	k->state = CONNECTING;
 	k->began_at = clock_now();
 	if (!take_place(k)) {
-		fail_with(k, "all connections that its host may have are in use (max_connections in [hosts])", "");
+		stand_in_line(k);
 		return;
 	}
+	k->full_since = 0;
 	list_keywords(k, &l);
 	k->conn = PQconnectStartParams(l.names, l.values, 0);
 	if (k->conn == NULL || PQstatus(k->conn) == CONNECTION_BAD)
@@ -661,8 +693,7 @@ courier_set_pace(struct courier *k, const struct courier_pace *p)
 static void
 forget_places(struct courier *k)
 {
-	if (k->hosts != NULL)
-		hosts_withdraw(k->hosts, &k->claim, false);
+	leave_line(k);
 	for (size_t i = 0; i < k->nplaces; i++) {
 		free(k->places[i].host);
 		free(k->places[i].hostaddr);

@@ -7,7 +7,8 @@
  *
  * Calls are pipelined: each is one statement with parameters and a transaction of its own, and
  * one that fails fails alone.  Names are resolved on a helper; of several hosts and addresses
- * one is tried at a time, in turn.  The connection counts on its host's budget.
+ * one is tried at a time, in turn.  The connection counts on its host's budget: where that is
+ * full it waits in line, and goes on to the next of a list only after pace.connect.
  *
  * What the other side does is bounded: how long it may take to connect and to answer, and how
  * much it may say before an answer is whole.  Whatever goes beyond that ends the connection.

@@ -16,6 +16,7 @@
 #include "net/helpers.h"
 #include "net/mailbox.h"
 #include "tenant/courier.h"
+#include "tenant/host.h"
 #include "../net/until.h"
 
 #define PATIENCE (30 * USEC_PER_SEC)
@@ -228,6 +229,8 @@ make_config(const char *more)
 	return c;
 }
 
+static struct hosts *hosts;	/* NULL: no places are counted */
+
 static void
 open_with(const char *more)
 {
@@ -244,7 +247,9 @@ open_with(const char *more)
 	mailbox = mailbox_new(loop, on_mail, NULL);
 	askers = helpers_new(2);
 	config = make_config(more);
-	catalogue = catalogue_new(loop, mailbox, 0, askers, NULL, config, &ops, NULL);
+	if (strstr(more, "[hosts]") != NULL)
+		hosts = hosts_new(config);
+	catalogue = catalogue_new(loop, mailbox, 0, askers, hosts, config, &ops, NULL);
 	catalogue_set_pace(catalogue, &quick, 600 * USEC_PER_MSEC);
 }
 
@@ -259,6 +264,7 @@ close_catalogue(void)
 {
 	catalogue_free(&catalogue);
 	cr_assert_null(catalogue);
+	hosts_free(&hosts);
 	config_unref(&config);
 	helpers_free(&askers, discard);
 	mailbox_free(&mailbox, discard);
@@ -503,6 +509,37 @@ Test(catalogue, a_tenant_costs_a_few_hundred_bytes)
 	catalogue_facts(catalogue, &f);
 	cr_assert_eq(f.known, 2000, "%zu are known: %s", (size_t)f.known, f.last_error);
 	cr_assert_lt(f.memory / f.known, 300, "%zu bytes", f.memory / f.known);
+}
+
+static bool
+is_kept_waiting(void *unused)
+{
+	struct catalogue_facts f;
+
+	(void)unused;
+	catalogue_facts(catalogue, &f);
+	return strstr(f.last_error, "max_connections") != NULL;
+}
+
+/* What it is granted does not stay unused until it would try again. */
+Test(catalogue_host, it_waits_for_a_place, .timeout = 240)
+{
+	static const struct courier_pace rare = {
+		.connect = PATIENCE,
+		.answer = PATIENCE,
+		.quiet = PATIENCE,
+		.retry = 10 * PATIENCE,
+		.retry_most = 10 * PATIENCE,
+	};
+	struct claim c = { .seat = NULL };
+
+	open_with("[hosts]\n* = max_connections=1\n");
+	catalogue_set_pace(catalogue, &rare, PATIENCE);
+	cr_assert(hosts_want_side(hosts, &c, CLAIM_ORDINARY, "127.0.0.1", port));
+	cr_assert(until_within(loop, is_kept_waiting, NULL, PATIENCE));
+	hosts_give_side(hosts, "127.0.0.1", port);
+	be_connected(true);
+	close_catalogue();
 }
 
 Test(catalogue, what_is_saved_is_known_when_that_is_told)
