@@ -56,6 +56,7 @@ struct host {
 	int used, side;
 	int cancels;			/* of side: cancel requests */
 	int leaving;			/* of used: on their way back */
+	int cancels_leaving;		/* of cancels, and of leaving */
 	int asked;			/* idle ones that workers were asked to close */
 	int tenants;
 	struct share *shares;		/* by tenant */
@@ -142,6 +143,9 @@ bool host_has_room(const struct host *h, enum claim_kind kind);
  * are taken: cancel requests stand apart, as long as they fit there. */
 int host_limit(const struct host *h, enum claim_kind kind);
 int host_taken(const struct host *h);
+
+/* The same, once those that are leaving have left. */
+int host_taken_soon(const struct host *h);
 
 struct seat *host_seat(struct host *h, const struct wish *w, bool cancels);
 

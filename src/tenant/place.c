@@ -232,6 +232,7 @@ void
 seat_leave(struct seat *seat)
 {
 	seat->leaving++;
+	seat->share->host->cancels_leaving += seat->cancels;
 	change(seat->share, 0, 1);
 }
 
@@ -239,6 +240,7 @@ void
 seat_stay(struct seat *seat)
 {
 	seat->leaving--;
+	seat->share->host->cancels_leaving -= seat->cancels;
 	change(seat->share, 0, -1);
 }
 
@@ -259,12 +261,24 @@ cancels_apart(const struct host *h)
 	return h->reserve > 1 ? h->reserve : 1;
 }
 
-int
-host_taken(const struct host *h)
+static int
+count_taken(const struct host *h, int used, int cancels)
 {
 	int apart = cancels_apart(h);
 
-	return h->used - (h->cancels < apart ? h->cancels : apart);
+	return used - (cancels < apart ? cancels : apart);
+}
+
+int
+host_taken(const struct host *h)
+{
+	return count_taken(h, h->used, h->cancels);
+}
+
+int
+host_taken_soon(const struct host *h)
+{
+	return count_taken(h, h->used - h->leaving, h->cancels - h->cancels_leaving);
 }
 
 bool
@@ -491,6 +505,7 @@ unuse(struct seat *seat, bool leaving)
 	seat->leaving -= leaving;
 	s->host->side -= seat->side;
 	s->host->cancels -= seat->cancels;
+	s->host->cancels_leaving -= seat->cancels && leaving;
 	change(s, -1, leaving ? -1 : 0);
 }
 

@@ -28,7 +28,7 @@ has_bare_claim(const struct share *s)
 static bool
 find_need(struct host *h, struct need *n)
 {
-	int expected = host_taken(h) - h->leaving - h->asked;
+	int expected = host_taken_soon(h) - h->asked;
 	int first = h->nexpress[CLAIM_ADMIN] + (h->max == 1 ? h->nexpress[CLAIM_CANCEL] : 0);
 	int room;
 	struct share *s;

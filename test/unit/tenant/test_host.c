@@ -522,6 +522,27 @@ Test(host, an_only_place_is_everybodys)
 }
 
 /* What takes its time to end serves nobody: an idle one is closed instead. */
+/* Cancel requests have a place that tenants do not get. */
+Test(host, who_waits_does_not_count_on_a_cancel_request_that_leaves)
+{
+	struct actor *a, *b, *request;
+
+	open_stage("pg = max_connections=3 min_lease=0");
+	a = actor("a", 1, 0);
+	request = actor("a", 1, 0);
+	b = actor("b", 1, 1);
+	cr_assert(claim(a, CLAIM_ORDINARY));
+	cr_assert(claim(a, CLAIM_ORDINARY));
+	cr_assert(claim(request, CLAIM_CANCEL));
+	set_idle(a, 0, true);
+	hosts_leave(stage.hosts, request->held[0]);
+	cr_assert_not(claim(b, CLAIM_ORDINARY));
+	deliver();
+	cr_assert_eq(a->nheld, 1);
+	cr_assert_eq(b->nheld, 1);
+	give(request, 0, true);
+}
+
 Test(host, who_waits_does_not_count_on_one_that_lingers)
 {
 	struct actor *a, *b, *c;
