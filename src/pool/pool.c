@@ -695,6 +695,9 @@ pool_settle(struct server *s)
 		return;
 	}
 	if (pool_role_is_lost(s)) {
+		/* It has served nobody: the next one may be no better. */
+		if (!s->used)
+			p->retry_at = now + LOST_PAUSE;
 		server_close(s, NULL, "it is not what target_session_attrs wants any more");
 		return;
 	}
@@ -709,9 +712,6 @@ pool_settle(struct server *s)
 		server_close(s, NULL, of_reserve);
 		return;
 	}
-		/* It has served nobody: the next one may be no better. */
-		if (!s->used)
-			p->retry_at = now + LOST_PAUSE;
 	s->free_since = now;
 	note_idle(s, now);
 	pool_place(s, PLACE_IDLE);
