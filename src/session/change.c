@@ -177,6 +177,16 @@ verb_of(const struct session *s, const struct request *rq, char target[TENANT_NA
 	return is_about_all(verb) && !is_away(s) ? SETTING_NONE : verb;
 }
 
+/* It may be bound when the session is away. */
+static void
+note_prepared(struct session *s, const struct request *rq)
+{
+	char target[TENANT_NAME];
+
+	if (rq->frame.type == FE_PARSE && is_about_all(read_verb(s, rq, target)))
+		s->changes_prepared = true;
+}
+
 /* --- answers --- */
 
 static void
@@ -774,8 +784,6 @@ may_be_meant(const struct session *s, const struct request *rq)
 		return s->changes_prepared;
 	if (!is_text(rq))
 		return false;
-	if (rq->here < rq->frame.size && rq->frame.size <= CHANGE_MESSAGE_MAX)
-		return true;
 	text = text_of(rq, &n);
 	return text == NULL || setting_may_begin(text, n, rq->here == rq->frame.size);
 }
@@ -800,17 +808,22 @@ change_take(struct batch *b, struct request *rq)
 	enum setting_verb verb;
 	enum change_step step;
 
-	if (s->change == NULL && !may_be_meant(s, rq))
+	/* Of a Query, a statement that has not come yet may be meant. */
+	if (s->change == NULL && rq->frame.type != FE_QUERY && !may_be_meant(s, rq))
 		return CHANGE_NONE;
 	if (change_is_under_way(s) || is_awaited(s, rq))
 		return CHANGE_STOP;
+	if (s->change == NULL && !may_be_meant(s, rq))
+		return CHANGE_NONE;
 	if (s->change != NULL) {
 		go_on(s, rq);
 		return CHANGE_TAKEN;
 	}
 	verb = verb_of(s, rq, target);
-	if (verb == SETTING_NONE)
+	if (verb == SETTING_NONE) {
+		note_prepared(s, rq);
 		return CHANGE_NONE;
+	}
 	if (is_too_long(rq))
 		return CHANGE_FAIL;
 	step = find_step(b, verb, rq);

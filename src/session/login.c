@@ -162,6 +162,12 @@ struct wished {
 };
 
 static bool
+is_same_name(const struct config *c, const char *a, const char *b)
+{
+	return (c->tenant_case == TENANT_CASE_LOWER ? strcasecmp(a, b) : strcmp(a, b)) == 0;
+}
+
+static bool
 note_tenant(void *arg, const char *name, const char *value)
 {
 	struct wished *w = arg;
@@ -171,7 +177,7 @@ note_tenant(void *arg, const char *name, const char *value)
 	if (w->tenant == NULL)
 		w->tenant = memory_strdup(value);
 	else
-		w->twice = w->twice || strcmp(w->tenant, value) != 0;
+		w->twice = w->twice || !is_same_name(w->config, w->tenant, value);
 	return true;
 }
 

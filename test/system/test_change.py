@@ -170,10 +170,11 @@ def test_only_by_itself(house, text, simple):
         assert w.until_ready()[1].row == ["shop"]
 
 
-def test_hidden_in_pieces(house):
+@pytest.mark.parametrize("length,piece", [(0, 1), (1500, 300), (10000, 4000)])
+def test_hidden_in_pieces(house, length, piece):
     with house.wire() as w:
         w.login("shop", "app")
-        w.send(wire.query("SELECT 1; SET pgusher.tenant = 'mill'"), piece=1, pause=0.002)
+        w.send(wire.query(f"SELECT 1 /* {'x' * length} */; SET pgusher.tenant = 'mill'"), piece=piece, pause=0.002)
         assert w.until_ready()[0].code == "0A000"
 
 
@@ -205,6 +206,16 @@ def test_an_application_s_pool_takes_it_back(pgusher, mode, text, tag, simple):
             forgotten = w.ask(wire.bind("", "mine"), wire.execute(), wire.SYNC)
             assert mode == "session" or ("E" in wire.kinds(forgotten)) == (tag == "DISCARD ALL")
             w.ask(wire.close("S", "mine"), wire.SYNC)
+
+
+def test_all_is_reset_by_what_was_prepared_at_home(house):
+    with house.wire() as w:
+        w.login("shop", "app")
+        w.ask(wire.parse("reset", "RESET ALL"), wire.SYNC)
+        for _ in range(2):
+            assert wire.kinds(w.ask(wire.bind("", "reset"), wire.execute(), wire.SYNC)) == "2CZ"
+            assert w.query("SELECT current_database()") == [["shop"]]
+            w.query("SET pgusher.tenant = 'mill'")
 
 
 def test_all_is_reset_in_a_transaction_or_among_others(house):

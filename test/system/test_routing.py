@@ -86,9 +86,12 @@ def test_startup_parameters_that_differ(routed):
 
 def test_names_in_lower_case(pgusher):
     """With tenant_case = lower the console takes names as clients' are taken."""
-    p = pgusher(tenant_case="lower", databases={"shop": None, "mill": None, "Forge": "{pg} dbname=forge"},
+    p = pgusher(tenant_case="lower", tenant_route=ALL, databases={"shop": None, "mill": None, "Forge": "{pg} dbname=forge"},
                 sections={"tenants": {"*": "{pg} dbname={tenant}"}})
     assert p.value("SELECT 1", "SHOP") == 1
+    with p.wire() as c:
+        c.send(wire.startup({"user": "app", "database": "shop", "tenant": "SHOP", "options": "-c pgusher.tenant=Shop"}))
+        assert c.receive().kind == "R"
     p.console("DISABLE Shop")
     assert "disabled" in str(p.refused(dbname="SHOP")) and p.console("SHOW TENANT SHOP")[0]["state"] == "disabled"
     p.console("ENABLE TENANT SHOP")
