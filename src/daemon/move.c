@@ -15,6 +15,7 @@
 #include "tenant/catalogue.h"
 
 #define LOOK_AGAIN (10 * USEC_PER_MSEC)
+#define HOST 256
 
 /* What one worker tells. */
 struct part {
@@ -29,7 +30,11 @@ struct move {
 	struct move_tools tools;
 	char *name, *to;
 	char *old, *line;	/* what the catalogue says; what it is to say */
-	struct probe *probe;	/* under way */
+	struct probe *probe;	/* waits for its places, or is under way */
+	int nplaces;		/* of its hosts, from the first on */
+	struct claim claim;	/* to the next one */
+	usec_t place_until;
+	bool probing;
 	bool held;		/* workers hold it, or are about to */
 	usec_t held_at;
 	struct error error;	/* of one that has failed */
@@ -179,11 +184,26 @@ move_line(const char *old, const char *to, struct error *e)
 
 /* --- the end --- */
 
+static void
+give_places(struct move *m)
+{
+	char host[HOST];
+
+	hosts_withdraw(m->tools.hosts, &m->claim, false);
+	while (m->nplaces > 0 && probe_host(m->probe, --m->nplaces, host, sizeof(host)))
+		hosts_give_side(m->tools.hosts, host, m->probe->port);
+}
+
 void
 move_stop(struct move *m)
 {
-	if (m->probe != NULL)
+	if (m->probe == NULL)
+		return;
+	give_places(m);
+	if (m->probing)
 		m->probe->job.owner = NULL;
+	else
+		probe_free(&m->probe);
 	m->probe = NULL;
 }
 
@@ -464,6 +484,8 @@ on_probed(struct helper_job *job)
 	if (m != NULL && p->unsure)
 		log_warning("tenant %s: its new server answers, but whether it has the database \"%s\" nobody here can log "
 			    "in to see", m->name, p->dbname);
+	if (m != NULL)
+		give_places(m);
 	probe_free(&p);
 	if (m == NULL)
 		return;
@@ -472,6 +494,42 @@ on_probed(struct helper_job *job)
 		fail(m, &e);
 	else
 		hold(m);
+}
+
+static void
+refuse_place(struct move *m, const char *host)
+{
+	struct error e;
+
+	error_set(&e, SEVERITY_ERROR, SQLSTATE_TOO_MANY_CONNECTIONS,
+		  "the new place can't be used: all connections that \"%s\" may have are in use", host);
+	error_hint(&e, "SHOW HOSTS tells by whom; raise its max_connections in [hosts], or try again.");
+	give_places(m);
+	probe_free(&m->probe);
+	fail(m, &e);
+}
+
+static void
+take_places(void *arg)
+{
+	struct move *m = arg;
+	const struct inquirer *inquirer = m->tools.inquirer;
+	char host[HOST];
+
+	while (probe_host(m->probe, m->nplaces, host, sizeof(host))) {
+		if (hosts_want_side(m->tools.hosts, &m->claim, CLAIM_ADMIN, host, m->probe->port)) {
+			m->nplaces++;
+			continue;
+		}
+		hosts_look_again(m->tools.hosts);
+		if (clock_now() > m->place_until)
+			refuse_place(m, host);
+		else
+			inquirer->later(inquirer->daemon, LOOK_AGAIN, take_places, m);
+		return;
+	}
+	m->probing = true;
+	helpers_submit(m->tools.askers, &m->probe->job);
 }
 
 static void
@@ -490,14 +548,15 @@ probe(struct move *m)
 		fail(m, &e);
 		return;
 	}
-	p = probe_new(c, m->tools.hosts, db, user);
+	p = probe_new(c, db, user);
 	config_free_line(db);
 	p->job.mail.kind = m->tools.job_mail;
 	p->job.reply = m->tools.mailbox;
 	p->job.done = on_probed;
 	p->job.owner = m;
 	m->probe = p;
-	helpers_submit(m->tools.askers, &p->job);
+	m->place_until = clock_now() + PROBE_PATIENCE;
+	take_places(m);
 }
 
 /* --- LOOK --- */

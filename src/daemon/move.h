@@ -6,7 +6,8 @@
  *	  └────────┴────────┴──────────┴──> (RELEASE) ──> failed: it is where it was
  *
  *	LOOK     who uses it? (on the workers)
- *	PROBE    is the database at the new place? (daemon/probe.h)  Nobody is held yet.
+ *	PROBE    is the database at the new place? (daemon/probe.h)  It has a place among those that
+ *	         [hosts] allows, as an administrator's connection has.  Nobody is held yet.
  *	HOLD     no server is lent or opened for it (tenant->moving), idle ones are closed, until
  *	         none is left; tenant_move_timeout at most
  *	SAVE     the catalogue gets the new line; if nobody knows whether it did, it is asked
@@ -27,6 +28,7 @@
 
 #include "daemon/desk.h"
 #include "net/helpers.h"
+#include "tenant/host.h"
 
 struct move;
 

@@ -2,11 +2,11 @@
 
 #include <fcntl.h>
 #include <libpq-fe.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -127,6 +127,7 @@ close_and_wait(PGconn *conn, usec_t until)
 	PQfinish(conn);
 	if (fd.fd < 0)
 		return;
+	shutdown(fd.fd, SHUT_WR);	/* who waits for a password was told nothing */
 	while (poll(&fd, 1, FAREWELL_STEP) >= 0 && clock_now() < until) {
 		if ((fd.revents & POLLIN) != 0 && read(fd.fd, rest, sizeof(rest)) <= 0)
 			break;
@@ -157,62 +158,10 @@ connect_and_look(struct probe *p, usec_t until)
 		p->error = (struct error){ .sqlstate = "" };
 }
 
-/* The next of host=a,b; "" of none is the Unix socket's. */
-static bool
-next_host(const char **list, char *host, size_t size)
-{
-	size_t n;
-
-	if (*list == NULL)
-		return false;
-	n = strcspn(*list, ",");
-	snprintf(host, size, "%.*s", (int)n, *list);
-	*list = (*list)[n] == ',' ? *list + n + 1 : NULL;
-	return true;
-}
-
-/* Those of the first n. */
-static void
-give_places(struct probe *p, int n)
-{
-	const char *list = p->options[HOST];
-	char host[256];
-
-	while (n-- > 0 && next_host(&list, host, sizeof(host)))
-		hosts_give_side(p->hosts, host, p->port);
-}
-
-/* Of each host that libpq may try: it does not say which it is at.  false: one has none; its name is in host. */
-static bool
-take_places(struct probe *p, usec_t until, char *host, size_t size)
-{
-	const char *list = p->options[HOST];
-	int n = 0;
-
-	for (; next_host(&list, host, size); n++) {
-		if (hosts_wait_side(p->hosts, host, p->port, until))
-			continue;
-		give_places(p, n);
-		return false;
-	}
-	return true;
-}
-
 static void
 work(struct helper_job *job)
 {
-	struct probe *p = container_of(job, struct probe, job);
-	usec_t until = clock_now() + PROBE_PATIENCE;
-	char host[256];
-
-	if (!take_places(p, until, host, sizeof(host))) {
-		error_set(&p->error, SEVERITY_ERROR, SQLSTATE_TOO_MANY_CONNECTIONS,
-			  "the new place can't be used: all connections that \"%s\" may have are in use", host);
-		error_hint(&p->error, "SHOW HOSTS tells by whom; raise its max_connections in [hosts], or try again.");
-		return;
-	}
-	connect_and_look(p, until);
-	give_places(p, INT_MAX);
+	connect_and_look(container_of(job, struct probe, job), clock_now() + PROBE_PATIENCE);
 }
 
 /* --- on the submitter's thread --- */
@@ -265,13 +214,12 @@ put_security(struct probe *p, const struct config *c, const struct config_databa
 }
 
 struct probe *
-probe_new(const struct config *c, struct hosts *hosts, const struct config_database *db, const char *user)
+probe_new(const struct config *c, const struct config_database *db, const char *user)
 {
 	struct probe *p = memory_zalloc(sizeof(*p));
 	char number[16];
 
 	p->job.work = work;
-	p->hosts = hosts;
 	p->port = db->port;
 	p->dbname = memory_strdup(db->dbname != NULL ? db->dbname : db->name);
 	snprintf(number, sizeof(number), "%d", db->port);
@@ -297,4 +245,19 @@ probe_free(struct probe **pp)
 		memory_free_secret(p->options[i]);
 	free(p->dbname);
 	free(p);
+}
+
+bool
+probe_host(const struct probe *p, int n, char *host, size_t size)
+{
+	const char *list = p->options[HOST];
+
+	for (; n > 0 && list != NULL; n--) {
+		list = strchr(list, ',');
+		list = list != NULL ? list + 1 : NULL;
+	}
+	if (list == NULL)
+		return false;
+	snprintf(host, size, "%.*s", (int)strcspn(list, ","), list);
+	return true;
 }

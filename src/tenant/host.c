@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -256,8 +255,6 @@ hosts_index(const struct seat *seat)
 
 /* --- side connections --- */
 
-#define LOOK_EVERY 10000	/* us */
-
 static struct wish
 side_wish(const char *host, int port)
 {
@@ -275,22 +272,6 @@ hosts_want_side(struct hosts *hs, struct claim *c, enum claim_kind kind, const c
 	if (state != CLAIM_GRANTED)
 		return false;
 	hosts_take(hs, c);
-	return true;
-}
-
-bool
-hosts_wait_side(struct hosts *hs, const char *host, int port, usec_t until)
-{
-	struct claim c = { .seat = NULL };
-
-	while (!hosts_want_side(hs, &c, CLAIM_ADMIN, host, port)) {
-		if (clock_now() > until) {
-			hosts_withdraw(hs, &c, true);
-			return false;
-		}
-		usleep(LOOK_EVERY);
-		hosts_look_again(hs);
-	}
 	return true;
 }
 

@@ -229,10 +229,6 @@ void hosts_look_again(struct hosts *h);
  * Any thread.  false: the host is full, and c waits as a claim of a tenant's does: idle ones are evicted for it, but
  * nobody is told.  Ask again with the same c, or hosts_withdraw it. */
 bool hosts_want_side(struct hosts *h, struct claim *c, enum claim_kind kind, const char *host, int port);
-
-/* The same for an administrator's question, on a thread that may block.  false: there was none until then (clock_now). */
-bool hosts_wait_side(struct hosts *h, const char *host, int port, usec_t until);
-
 void hosts_give_side(struct hosts *h, const char *host, int port);
 
 /* --- health --- */
