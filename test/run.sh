@@ -235,7 +235,7 @@ build() {                       # build NAME CONFIGURE_ARG...
 check() {                       # check NAME
 	local dir=$out/$1 status
 	find "$dir" -name '*.trs' -delete
-	timeout -k 10 600 make -C "$dir" -k -j "$(nproc)" check VERBOSE= >"$dir/check.log" 2>&1
+	timeout -k 10 1500 make -C "$dir" -k -j "$(nproc)" check VERBOSE= >"$dir/check.log" 2>&1
 	status=$?
 	count_check "make check ($1)" "$dir" "$status"
 }
