@@ -8,11 +8,11 @@
  *	guarded		what the guard knows of statements whose names are the server's (session/guarded.h)
  *	backlog		replies that the client has not taken yet; one read of its server's at most
  *
- * All else passes in pieces, but for the first 16 KB of a Query (session/change.c).  A client's budget is for held, names and guarded; a tenant's for held,
- * guarded, its texts and names (once, however many clients share a text), and backlogs as of the last
- * tick.  What would go beyond is refused before it is kept (54000: it could never be kept, or
- * 53400), and its bytes are thrown away as they come; the session lives on.  When a tenant's
- * clients together do not take their replies, those who take nothing are closed.
+ * All else passes in pieces, but for the first 16 KB of a Query (session/change.c).  A client's budget
+ * is for held, names and guarded; a tenant's for held, guarded, its texts and names (once, however many
+ * clients share a text), and backlogs as of the last tick.  What would go beyond is refused before it is
+ * kept (54000: it could never be kept, or 53400), and its bytes are thrown away as they come; the session
+ * lives on.  When a tenant's clients together do not take their replies, those who take nothing are closed.
  */
 #ifndef SESSION_MEMORY_H
 #define SESSION_MEMORY_H
