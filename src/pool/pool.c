@@ -673,6 +673,15 @@ next_cleaning(struct server *s)
 	return connect_query(s);
 }
 
+/* For no fault of its own: if it has just logged in, that has not failed. */
+static void
+close_welcomed(struct server *s, const char *why)
+{
+	if (s->place == PLACE_LOGIN)
+		pool_place(s, PLACE_IDLE);
+	server_close(s, NULL, why);
+}
+
 void
 pool_settle(struct server *s)
 {
@@ -703,13 +712,11 @@ pool_settle(struct server *s)
 	}
 	if (pool_yields(s)) {
 		s->leaving = true;
-		server_close(s, NULL, "given up for another tenant");
+		close_welcomed(s, "given up for another tenant");
 		return;
 	}
 	if (holds_reserve(s)) {
-		if (s->place == PLACE_LOGIN)
-			pool_place(s, PLACE_IDLE);	/* its login has not failed */
-		server_close(s, NULL, of_reserve);
+		close_welcomed(s, of_reserve);
 		return;
 	}
 	s->free_since = now;

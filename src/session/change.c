@@ -691,7 +691,7 @@ find_step(struct batch *b, enum setting_verb verb, const struct request *rq)
 		request_send(b);
 		session_answer(s);
 	}
-	if (k->pipeline.open || k->pipeline.skipping)
+	if (k->pipeline.open || k->pipeline.skipping || k->pipeline.in_copy)
 		return CHANGE_FAIL;
 	if (!session_is_quiet(s))
 		return CHANGE_STOP;

@@ -405,18 +405,28 @@ limit_warn(struct limit_set *set, usec_t now, struct error *notice)
 
 /* --- sizes and lengths --- */
 
-int64_t
-limit_least(const struct limit_set *set, enum limit_kind kind)
+static int64_t
+least_of(const struct limit_set *set, enum limit_kind kind, bool shadow)
 {
 	int64_t least = 0;
 
 	for (int i = 0; i < LIMIT_SCOPES; i++) {
-		int64_t n = set->of[i] == NULL ? 0 : limited_limit(set->of[i], kind);
+		const struct limited *l = set->of[i];
+		int64_t n = l == NULL || limited_is_shadow(l) != shadow ? 0 : limited_limit(l, kind);
 
 		if (n > 0 && (least == 0 || n < least))
 			least = n;
 	}
 	return least;
+}
+
+/* It is looked at once: one that only counts must not keep a larger one from being seen. */
+int64_t
+limit_least(const struct limit_set *set, enum limit_kind kind)
+{
+	int64_t enforced = least_of(set, kind, false);
+
+	return enforced > 0 ? enforced : least_of(set, kind, true);
 }
 
 bool

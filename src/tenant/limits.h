@@ -125,7 +125,8 @@ bool limit_is_over(const struct limit_set *set, usec_t now);
  * (SEVERITY_NOTICE). */
 bool limit_warn(struct limit_set *set, usec_t now, struct error *notice);
 
-/* RESULT_SIZE, QUERY_LENGTH, TRANSACTION (microseconds): the smallest there is; 0: none. */
+/* RESULT_SIZE, QUERY_LENGTH, TRANSACTION (microseconds): the smallest that is enforced, or of those in shadow mode if
+ * none is; 0: there is none. */
 int64_t limit_least(const struct limit_set *set, enum limit_kind kind);
 
 /* n is over the limit of this kind: true, and e (54000 or 25P04) tells whose.  In shadow mode it is counted, and false. */

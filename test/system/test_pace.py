@@ -213,6 +213,7 @@ def test_the_place_of_a_server_that_dies_is_the_next_ones(pgusher, pg):
                                 " WHERE query = 'SELECT pg_sleep(60)'") == 1
                 while (result := c.pgconn.get_result()) is not None:
                     assert result.error_message == b""
+            wait_until(lambda: not pg.backends("shop", where="query = 'SELECT pg_sleep(60)'"), 10, "it has ended")
             if waited == 5:
                 return
     pytest.skip(f"it had to wait {waited} times only: the machine is slow")

@@ -566,7 +566,7 @@ Test(pool, a_cancel_that_waited_for_room_has_its_time_to_connect)
 	uint8_t body[100];
 	size_t n;
 
-	house_open(1, "one = PG user=pooler pool_size=1", "cancel_wait_timeout = 0\nserver_connect_timeout = 1");
+	house_open(1, "one = PG user=pooler pool_size=1", "cancel_wait_timeout = 0\nserver_connect_timeout = 4");
 	open_clients(&c, 1, &s);
 	ask(c, 0);
 	expect_asked(s, 0);
