@@ -611,7 +611,7 @@ def test_one_attempt_in_flight(pgusher, fake_server):
         c = p.wire()
         c.start("slow", "app")
         clients.append(c)
-    wait_until(lambda: len(p.clients("slow")) == 20)
+    wait_until(lambda: len(p.clients("slow")) == 20 and server.connections)
     assert len(server.connections) == 1
     server.release.set()
     for c in clients:
