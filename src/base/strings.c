@@ -1,5 +1,6 @@
 #include "base/strings.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -101,6 +102,20 @@ char_size(unsigned char lead)
 	if (lead >= 0xe0)
 		return 3;
 	return lead >= 0xc0 ? 2 : 1;
+}
+
+bool
+string_nth(const char *list, int n, char *buf, size_t size)
+{
+	for (; n > 0 && list != NULL; n--) {
+		list = strchr(list, ',');
+		list = list != NULL ? list + 1 : NULL;
+	}
+	buf[0] = '\0';
+	if (list == NULL)
+		return false;
+	snprintf(buf, size, "%.*s", (int)strcspn(list, ","), list);
+	return true;
 }
 
 size_t

@@ -25,6 +25,10 @@ bool string_equal_nocase(const char *a, const char *b);
 bool string_in_list(const char *list, const char *name);
 bool string_in_list_nocase(const char *list, const char *name);
 
+/* The n-th, from 0, of a list without blanks like "a,b,c", cut to size.  false: there is none, and buf
+ * is "".  list may be NULL. */
+bool string_nth(const char *list, int n, char *buf, size_t size);
+
 /* How many of the first n bytes of s are left when a UTF-8 character that was cut at their end is
  * dropped: n, or up to three less.  Other encodings lose nothing but bytes that look like one. */
 size_t string_whole_chars(const char *s, size_t n);

@@ -11,6 +11,7 @@
 
 #include "base/memory.h"
 #include "base/sqlstate.h"
+#include "base/strings.h"
 #include "config/keys.h"
 
 /* The names of probe->options. */
@@ -250,14 +251,5 @@ probe_free(struct probe **pp)
 bool
 probe_host(const struct probe *p, int n, char *host, size_t size)
 {
-	const char *list = p->options[HOST];
-
-	for (; n > 0 && list != NULL; n--) {
-		list = strchr(list, ',');
-		list = list != NULL ? list + 1 : NULL;
-	}
-	if (list == NULL)
-		return false;
-	snprintf(host, size, "%.*s", (int)strcspn(list, ","), list);
-	return true;
+	return string_nth(p->options[HOST], n, host, size);
 }

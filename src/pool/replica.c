@@ -8,7 +8,6 @@
  * PostgreSQL 14 and newer report what they are (in_hot_standby, default_transaction_read_only), and when that changes,
  * with the answer to the next query; older ones are asked when the connection is opened.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/sqlstate.h"
@@ -40,17 +39,6 @@ pool_count_hosts(const struct pool *p)
 	return n < HOSTS_MAX ? n : HOSTS_MAX;
 }
 
-static void
-copy_host(const char *list, int i, char *buf, size_t size)
-{
-	const char *comma;
-
-	while (i-- > 0)
-		list = strchr(list, ',') + 1;
-	comma = strchr(list, ',');
-	snprintf(buf, size, "%.*s", comma != NULL ? (int)(comma - list) : (int)strlen(list), list);
-}
-
 /* However each is spelled. */
 static bool
 is_same_host(const char *a, const char *b)
@@ -69,7 +57,7 @@ pool_names_host(const struct pool *p, const char *host)
 	if (list == NULL)
 		return is_same_host(pool_config(p)->unix_socket_dir, host);
 	for (int i = 0; i < pool_count_hosts(p); i++) {
-		copy_host(list, i, one, sizeof(one));
+		string_nth(list, i, one, sizeof(one));
 		if (is_same_host(one, host))
 			return true;
 	}
@@ -131,7 +119,7 @@ pool_choose_host(struct pool *p, char *buf, size_t size)
 	for (int i = 0; i < n && least > 0; i++) {
 		int badness;
 
-		copy_host(list, (p->next_host + i) % n, buf, size);
+		string_nth(list, (p->next_host + i) % n, buf, size);
 		badness = rate(p, buf);
 		if (badness < least) {
 			least = badness;
@@ -139,7 +127,7 @@ pool_choose_host(struct pool *p, char *buf, size_t size)
 		}
 	}
 	p->next_host = (uint8_t)best;
-	copy_host(list, best, buf, size);
+	string_nth(list, best, buf, size);
 	return buf;
 }
 
@@ -162,7 +150,7 @@ pool_has_open_host(struct pool *p)
 	char one[256];
 
 	for (int i = 0; n > 1 && i < n; i++) {
-		copy_host(list_of(p), i, one, sizeof(one));
+		string_nth(list_of(p), i, one, sizeof(one));
 		if (is_open(p, one))
 			return true;
 	}

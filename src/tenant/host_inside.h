@@ -168,8 +168,6 @@ void host_serve(struct host *h);
 /* For those who wait and to whom nothing is on its way: ask for idle ones, or mark the busy. */
 void host_seek(struct host *h);
 
-
-
 void hosts_tell(struct hosts *h, int worker);
 
 #endif

@@ -8,8 +8,6 @@
 #include "base/memory.h"
 #include "tenant/host_inside.h"
 
-
-
 static int
 compare_shares(const struct share *a, const struct share *b)
 {

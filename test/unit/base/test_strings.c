@@ -117,3 +117,17 @@ Test(strings, copy_cuts_and_ends)
 	}
 	cr_assert_str_eq(string_copy(dst, "ab\xe2\x82\xac", 5), "ab");
 }
+
+Test(strings, nth_of_a_list)
+{
+	static const char *const parts[] = { "a", "", "long" };
+	char buf[4];
+
+	for (int i = 0; i < 3; i++) {
+		cr_assert(string_nth("a,,longer", i, buf, i == 2 ? sizeof(buf) : 2));
+		cr_expect(strncmp(buf, parts[i], 3) == 0, "%s", buf);
+	}
+	cr_assert_not(string_nth("a,,longer", 3, buf, sizeof(buf)));
+	cr_expect_str_eq(buf, "");
+	cr_assert_not(string_nth(NULL, 0, buf, sizeof(buf)));
+}
