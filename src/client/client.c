@@ -375,13 +375,16 @@ client_resume(struct client *c)
 }
 
 void
+client_leave_logins(struct client *c)
+{
+	login_leave(c->login);
+}
+
+void
 client_detach(struct client *c)
 {
 	stream_detach(&c->stream);
-	if (c->login != NULL && !c->login->proven) {
-		TAILQ_REMOVE(&c->env->logins, c->login, link);
-		c->env->nlogins--;
-	}
+	login_leave(c->login);
 	c->env = NULL;
 }
 
@@ -390,10 +393,7 @@ client_attach(struct client *c, struct client_env *env, const struct client_ops 
 {
 	c->env = env;
 	c->ops = ops;
-	if (c->login != NULL && !c->login->proven) {
-		TAILQ_INSERT_TAIL(&env->logins, c->login, link);
-		env->nlogins++;
-	}
+	login_arrive(c->login);
 	stream_attach(&c->stream, env->loop);
 }
 

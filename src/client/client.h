@@ -112,7 +112,8 @@ struct client_env {
 /* Only while logging in. */
 struct login {
 	TAILQ_ENTRY(login) link;
-	bool proven;			/* who it is; in env->logins no more: neither quota nor deadline of logins are for it */
+	bool listed;			/* in env->logins: quota and deadline of logins are for it */
+	bool proven;			/* who it is */
 	struct client *client;
 	uint8_t *packet;		/* the startup packet that `startup` reads */
 	struct startup startup;
@@ -207,6 +208,9 @@ void client_reject(struct client *c, const char *sqlstate, const char *fmt, ...)
 
 /* Offer kept bytes to ops->input again, and read on. */
 void client_resume(struct client *c);
+
+/* It is to leave the thread at the end of the turn: neither quota nor deadline of logins count it from now on. */
+void client_leave_logins(struct client *c);
 
 /* Leave the thread / join another one with the same or another owner.  Nothing of c may be referred to in between. */
 void client_detach(struct client *c);

@@ -25,25 +25,50 @@ static const struct dialogue dialogues[] = {
 
 /* --- life --- */
 
+static void
+join_logins(struct login *l)
+{
+	struct client_env *env = l->client->env;
+
+	TAILQ_INSERT_TAIL(&env->logins, l, link);
+	env->nlogins++;
+	l->listed = true;
+}
+
+static void
+leave_logins(struct login *l)
+{
+	struct client_env *env = l->client->env;
+
+	if (!l->listed)
+		return;
+	l->listed = false;
+	TAILQ_REMOVE(&env->logins, l, link);
+	env->nlogins--;
+}
+
+void
+login_leave(struct login *l)
+{
+	if (l != NULL)
+		leave_logins(l);
+}
+
+void
+login_arrive(struct login *l)
+{
+	if (l != NULL && !l->proven)
+		join_logins(l);
+}
+
 struct login *
 login_new(struct client *c)
 {
 	struct login *l = memory_zalloc(sizeof(*l));
 
 	l->client = c;
-	TAILQ_INSERT_TAIL(&c->env->logins, l, link);
-	c->env->nlogins++;
+	join_logins(l);
 	return l;
-}
-
-static void
-leave_logins(struct login *l)
-{
-	if (l->proven)
-		return;
-	l->proven = true;
-	TAILQ_REMOVE(&l->client->env->logins, l, link);
-	l->client->env->nlogins--;
 }
 
 static void
@@ -125,6 +150,7 @@ login_accept(struct client *c)
 	if (l->method != LOGIN_TRUST)
 		note_success(c);
 	login_ask(c, AUTHENTICATION_OK, NULL, 0);
+	l->proven = true;
 	leave_logins(l);
 	client_enter(c, CLIENT_HELD);
 	c->ops->authenticated(c);

@@ -51,7 +51,7 @@ post_client(struct deferred *d)
 		return;
 	}
 	shard_give_up(m->from, m->client);
-	mailbox_post(m->to < 0 ? ws->control : ws->list[m->to]->mailbox, &m->mail);
+	mailbox_post(m->to == CONSOLE ? ws->control : ws->list[m->to]->mailbox, &m->mail);
 }
 
 static void
@@ -64,12 +64,6 @@ move(struct shard *s, struct client *c, int to)
 	m->to = to;
 	m->from = s;
 	loop_defer(s->loop, &m->deferred, post_client);
-}
-
-static void
-move_to_console(struct shard *s, struct client *c)
-{
-	move(s, c, -1);
 }
 
 /* --- lookups --- */
@@ -153,7 +147,6 @@ tell_threat(struct shard *s, struct threat *t)
 
 static const struct shard_ops shard_ops = {
 	.move = move,
-	.move_to_console = move_to_console,
 	.look_up = look_up,
 	.found = give_back_lookup,
 	.slow = tell_slow,

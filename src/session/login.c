@@ -347,12 +347,12 @@ login_route(struct client *c)
 	if (!l->routed && (!find_route(s, c) || !is_listened_to(c)))
 		return;
 	if (config_is_reserved(l->database)) {
-		s->ops->move_to_console(s, c);
+		shard_move_client(s, c, CONSOLE);
 		return;
 	}
 	owner = parts_route(s, l->database, sent);
 	if (owner != s->index) {
-		s->ops->move(s, c, owner);
+		shard_move_client(s, c, owner);
 		return;
 	}
 	if (tenants_must_ask(s->tenants, l->database))

@@ -207,6 +207,15 @@ shard_give_up(struct shard *s, struct client *c)
 	client_detach(c);
 }
 
+/* It leaves at the end of the turn, but counts here no more at once: of hundreds that a single turn passes on (cancel
+ * requests with wrong keys, say), none may push out who logs in. */
+void
+shard_move_client(struct shard *s, struct client *c, int to)
+{
+	client_leave_logins(c);
+	s->ops->move(s, c, to);
+}
+
 void
 shard_join(struct shard *s, struct client *c)
 {
@@ -233,9 +242,9 @@ shard_route_cancel(struct shard *s, struct client *c)
 
 	if (target == NULL) {
 		if (++c->cancel_hops < s->nworkers)
-			s->ops->move(s, c, (s->index + 1) % s->nworkers);
+			shard_move_client(s, c, (s->index + 1) % s->nworkers);
 		else
-			s->ops->move_to_console(s, c);
+			shard_move_client(s, c, CONSOLE);
 		return;
 	}
 	/* A short key is the beginning of the long one: it must not do for who was given that. */

@@ -56,10 +56,11 @@ struct commons {
 	atomic_ullong threats_lost;	/* too many of them were */
 };
 
+#define CONSOLE (-1)			/* the control thread, where a worker's number could stand */
+
 /* What the daemon does for a shard; all take the client, at the end of the turn at the earliest. */
 struct shard_ops {
-	void (*move)(struct shard *s, struct client *c, int worker);	/* its tenant, or its cancel key, is there */
-	void (*move_to_console)(struct shard *s, struct client *c);
+	void (*move)(struct shard *s, struct client *c, int to);	/* its tenant, or its cancel key, is there */
 	/* Take k to the shard that owns its database (lookup_serve), or its answer to who asked (k->found). */
 	void (*look_up)(struct shard *s, struct lookup *k);
 	void (*found)(struct shard *s, struct lookup *k);
@@ -135,6 +136,9 @@ void shard_accept(struct shard *s, int fd);
 
 /* A cancel request: to the client whose key it has, on this shard or the next; the last stop is the console. */
 void shard_route_cancel(struct shard *s, struct client *c);
+
+/* Send a client in login, or one that cancels, to another worker, or the CONSOLE. */
+void shard_move_client(struct shard *s, struct client *c, int to);
 
 /* Take a client out of this shard, to be posted to another thread.  Not from within one of its callbacks. */
 void shard_give_up(struct shard *s, struct client *c);

@@ -165,20 +165,18 @@ post_client(struct deferred *d)
 static void
 move(struct shard *s, struct client *c, int to)
 {
-	struct parcel *p = memory_zalloc(sizeof(*p));
+	struct parcel *p;
 
+	if (to == CONSOLE) {
+		client_close(c, NULL, "there is no console here");
+		return;
+	}
+	p = memory_zalloc(sizeof(*p));
 	p->mail.kind = MAIL_CLIENT;
 	p->from = s;
 	p->to = to;
 	p->client = c;
 	loop_defer(s->loop, &p->deferred, post_client);
-}
-
-static void
-move_to_console(struct shard *s, struct client *c)
-{
-	(void)s;
-	client_close(c, NULL, "there is no console here");
 }
 
 static void
@@ -208,7 +206,6 @@ keep_slow(struct shard *s, struct slow_query *q)
 
 static const struct shard_ops shard_ops = {
 	.move = move,
-	.move_to_console = move_to_console,
 	.look_up = look_up,
 	.found = give_back,
 	.slow = keep_slow,

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "harness.h"
 #include "pg/cancel.h"
@@ -228,6 +230,45 @@ Test(outstanding, moved_clients_in_login_have_a_quota)
 	house_settle();
 	house_until(owner, too_many_logins, &n);
 	cr_assert_eq(n, 2, "%d logins", n);
+}
+
+#define MANY 10
+
+/* What a worker that was kept from its work finds in its mailbox: cancel requests, one behind the other. */
+static void
+adopt_cancels(struct shard *s, void *arg)
+{
+	int *ends = arg;
+
+	for (int i = 0; i < MANY; i++) {
+		struct client *c;
+		int fds[2];
+
+		cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+		ends[i] = fds[0];
+		shard_accept(s, fds[1]);
+		c = shard_find_client(s, atomic_load(&s->commons->next_id) - 1);
+		cr_assert_not_null(c);
+		shard_give_up(s, c);
+		c->login->startup.kind = STARTUP_CANCEL;
+		shard_adopt(s, c);
+	}
+}
+
+/* Those that a worker passes on push nobody out, however many come at once. */
+Test(outstanding, cancel_requests_on_their_way_take_no_room_of_logins)
+{
+	int owner = tenant_worker("one", 2), ends[MANY];
+	struct peer *c;
+
+	house_open(2, ONE, "max_login_clients = 4");
+	c = client_connect(owner);
+	house_call(owner, adopt_cancels, ends);
+	say_startup(c, "user=alice,database=one");
+	backend_open();
+	client_welcome(c);
+	for (int i = 0; i < MANY; i++)
+		close(ends[i]);
 }
 
 /* Who has a long cancel key can't be cancelled with the beginning of it. */
