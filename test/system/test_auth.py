@@ -608,7 +608,6 @@ def test_hba_with_auth_query(pgusher, certs, roles):
 def test_time_tells_nothing(pgusher, auth_type):
     """A wrong password and an unknown name take the same time, and so does a name that was looked up."""
     p = pgusher(auth_type=auth_type, auth_user=SUPERUSER, userlist={**NOT_IN_FILE, "app": PASSWORDS["app"]})
-    tries = 15
 
     def refusal(user):
         with p.wire() as c:
@@ -616,14 +615,20 @@ def test_time_tells_nothing(pgusher, auth_type):
             assert c.login("shop", user, "wrong").kind == "E"
             return time.monotonic() - start
     took = {"in the file": [], "looked up": [], "unknown": []}
-    for i in range(tries):
+
+    def spread():
+        """Others on the machine only ever add to it."""
+        best = [min(v) for v in took.values()]
+        return max(best) - min(best)
+    for i in range(100):
         took["in the file"].append(refusal("app"))
         assert let_in(p, "shop", "app", PASSWORDS["app"])  # forgets the failure, or the next try would be delayed
         took["looked up"].append(refusal("scramuser"))
         assert let_in(p, "shop", "scramuser", PASSWORDS["scramuser"])
         took["unknown"].append(refusal(f"ghost{i}"))
-    best = {k: min(v) for k, v in took.items()}     # others on the machine only ever add to it
-    assert max(best.values()) - min(best.values()) < 0.05 * SLOW, took
+        if i >= 14 and spread() < 0.05 * SLOW:
+            break
+    assert spread() < 0.05 * SLOW, took
 
 
 @pytest.mark.ours("no delay")

@@ -1,8 +1,10 @@
 """The dashboard, in a real Chromium: what it shows is what the API says, it can be used without a mouse and read in
 the dark, what peers send stays text, and nothing is asked of anybody else."""
 
+import decimal
 import hashlib
 import json
+import math
 import re
 import signal
 import threading
@@ -144,16 +146,25 @@ def verdict(page):
 
 # ---- words for numbers, as the page has them, written down a second time ----
 
+def rounded(x, digits):
+    """As the browser does it: of 8.125 it makes 8.13."""
+    return float(decimal.Decimal(x).quantize(decimal.Decimal(10) ** -digits, decimal.ROUND_HALF_UP))
+
+
+def three_digits(x):
+    return f"{rounded(x, 2 - math.floor(math.log10(max(x, 1)))):.3g}"
+
+
 def as_duration(ms):
     if ms is None:
         return "–"
     if 0 < ms < 1:
-        return f"{round(ms * 1000)} µs"
-    return f"{ms:.3g} ms" if ms < 999.5 else f"{ms / 1000:.3g} s"
+        return f"{rounded(ms * 1000, 0):g} µs"
+    return f"{three_digits(ms)} ms" if ms < 999.5 else f"{three_digits(ms / 1000)} s"
 
 
 def as_percent(x):
-    return "<0.1 %" if 0 < x < 0.1 else f"{round(x, 1) if x < 10 else round(x):g} %"
+    return "<0.1 %" if 0 < x < 0.1 else f"{rounded(x, 1 if x < 10 else 0):g} %"
 
 
 # ---- the files ----
