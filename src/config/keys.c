@@ -293,7 +293,7 @@ static const struct key keys_limits[] = {
 	{ INT(max_client_conn, "100", 0, INT_MAX),
 		.help = "Clients that may be connected at a time, over all databases. The "
 			"limit on open files must leave room for them and for the server "
-			"connections." },
+			"connections; a line in the log tells if it may not." },
 	{ INT(max_login_clients, "1000", 1, INT_MAX),
 		.help = "Connections that may be in login at a time. They have this quota of "
 			"their own, so that a flood of half-open connections doesn't use up "

@@ -24,6 +24,7 @@
 
 #define UPKEEP_PERIOD (200 * USEC_PER_MSEC)
 #define HTTP_RETRY 5			/* seconds */
+#define OWN_FILES 100			/* logs, event loops, HTTP, dialogues with the catalogue */
 #define DRAIN_PERIOD (50 * USEC_PER_MSEC)
 
 struct drain;
@@ -126,6 +127,17 @@ open_http(struct control *k, const struct config *c)
 	k->http_retry_at = 0;
 }
 
+/* Descriptors that configuration c may need. Hosts without a cap count nothing: how many they take is not known. */
+static int64_t
+files_of(const struct config *c)
+{
+	int64_t n = OWN_FILES + c->max_client_conn + (int64_t)c->max_login_clients;
+
+	for (size_t i = 0; i < c->nhosts; i++)
+		n += c->hosts[i].max_connections;
+	return n;
+}
+
 static void
 apply_finish(struct inquiry *q)
 {
@@ -141,6 +153,8 @@ apply_finish(struct inquiry *q)
 	monitor_set_config(a->control->monitor, a->control->config);
 	a->control->http_retry_at = 0;	/* another address may have another fault */
 	open_http(a->control, a->control->config);
+	if (files_of(a->config) > files_of(a->before))
+		process_warn_of_files(files_of(a->config));
 	config_unref(&a->config);
 	config_unref(&a->before);
 	a->done(a->arg, NULL);
@@ -638,6 +652,7 @@ control_new(const struct config *c, const char *path, struct listener_set *tcp, 
 	struct control *k = memory_zalloc(sizeof(*k));
 	int n = count_workers(c);
 
+	process_warn_of_files(files_of(c));
 	block_signals(SIG_BLOCK);
 	k->config = c;
 	k->path = memory_strdup(path);

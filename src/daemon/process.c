@@ -120,6 +120,18 @@ process_raise_limits(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+void
+process_warn_of_files(int64_t files)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY || (int64_t)limit.rlim_cur >= files)
+		return;
+	log_warning("the limit of open files, %lld, may not do: max_client_conn, max_login_clients and [hosts] allow for %lld "
+		    "connections and files; raise it (LimitNOFILE in the service's unit, or ulimit -n), or lower those",
+		    (long long)limit.rlim_cur, (long long)files);
+}
+
 #ifdef HAVE_SYSTEMD
 int
 process_inherited_sockets(int *first)

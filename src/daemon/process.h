@@ -1,12 +1,13 @@
 /*
  * process: what makes a program a well-behaved service.
  *
- * Called before threads start, except process_notify.
+ * Called before threads start, except process_notify and process_warn_of_files.
  */
 #ifndef DAEMON_PROCESS_H
 #define DAEMON_PROCESS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/error.h"
 
@@ -22,6 +23,9 @@ void process_remove_pid(const char *path);
 
 /* As many descriptors as the system lets us have. */
 void process_raise_limits(void);
+
+/* Log it if we may not have so many at a time. */
+void process_warn_of_files(int64_t files);
 
 /* Sockets that the service manager hands over: the first and how many; 0: none. */
 int process_inherited_sockets(int *first);

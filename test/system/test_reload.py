@@ -1,6 +1,7 @@
 """RELOAD and SIGHUP: what changes, what stays, and that a broken file does nothing."""
 
 import re
+import resource
 import signal
 import subprocess
 import threading
@@ -270,6 +271,22 @@ def test_start_without_a_file():
 
 def many(p, n=2000):
     return {f"tenant_{i:04}": "{pg} dbname=" + ("shop", "mill", "forge")[i % 3] for i in range(n)}
+
+
+@pytest.mark.ours("a line in the log at every start")
+def test_more_clients_than_open_files(pgusher):
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # a limit that is less is raised to it
+    if most == resource.RLIM_INFINITY:
+        pytest.skip("any number of files may be open here")
+    p = pgusher(max_client_conn=100, max_login_clients=10)
+    assert "the limit of open files" not in p.log()
+    with p.logs(f"the limit of open files, {most}, may not do: .* allow for {most + 210} "):
+        p.change(max_client_conn=most + 100)
+    since = len(p.log())
+    p.change(max_client_conn=50)
+    assert "the limit of open files" not in p.log()[since:]
+    p = pgusher(max_client_conn=most)
+    assert "LimitNOFILE" in p.log()
 
 
 def test_two_thousand_databases(pgusher):
