@@ -13,7 +13,7 @@ usage() {
 	  --quick           leave out the sanitizers
 	  --full            the slowest system tests under ASan and UBSan, too
 	  --no-install      never call apt-get
-	  --jobs N          pytest processes (default: the CPUs, 2 to 4)
+	  --jobs N          pytest processes (default: twice the CPUs, up to 8)
 	  --build-dir DIR   where to build (default: build/test)
 	  --help
 
@@ -42,9 +42,8 @@ while [ $# -gt 0 ]; do
 	shift
 done
 if [ -z "$jobs" ]; then
-	jobs=$(nproc)
-	[ "$jobs" -ge 2 ] || jobs=2
-	[ "$jobs" -le 4 ] || jobs=4
+	jobs=$((2 * $(nproc)))		# half of the time they wait for something
+	[ "$jobs" -le 8 ] || jobs=8
 fi
 python=/usr/bin/python3
 
