@@ -40,6 +40,7 @@ static atomic_bool file_on;
 static atomic_bool stderr_on = true;
 static atomic_bool syslog_on;
 static atomic_int highest_level = LOG_INFO; /* that is written anywhere; -1: none */
+static atomic_int lost_by_file, lost_by_stderr; /* lines that were not taken, and have not been told of */
 
 /* The control thread's own. */
 static char file_path[PATH_MAX];
@@ -196,7 +197,7 @@ start_line(struct line *l, enum log_level level)
 }
 
 /* An operator's full disk, or a pipe that nobody reads, must not stop traffic: what can't be written is lost. */
-static void
+static bool
 write_line(int fd, const struct line *l)
 {
 	ssize_t n;
@@ -204,6 +205,13 @@ write_line(int fd, const struct line *l)
 	do
 		n = write(fd, l->text, l->len);
 	while (n < 0 && errno == EINTR);
+	return n == (ssize_t)l->len;
+}
+
+static bool
+write_to_file(const struct line *l)
+{
+	return write_line(file_fd, l);
 }
 
 /* A reader that is only slow is waited for, once; it has to take a line then before it is waited for again. */
@@ -222,15 +230,23 @@ takes_a_line(int fd)
 }
 
 /* It is shared with others, who want it to block.  One thread at a time: where there is room for a line, one is written. */
-static void
+static bool
 write_to_stderr(const struct line *l)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	bool written;
 
 	pthread_mutex_lock(&lock);
-	if (takes_a_line(STDERR_FILENO))
-		write_line(STDERR_FILENO, l);
+	written = takes_a_line(STDERR_FILENO) && write_line(STDERR_FILENO, l);
 	pthread_mutex_unlock(&lock);
+	return written;
+}
+
+static void
+count_lost(atomic_int *lost, bool written)
+{
+	if (!written)
+		atomic_fetch_add_explicit(lost, 1, memory_order_relaxed);
 }
 
 static void
@@ -242,9 +258,9 @@ emit_line(struct line *l, enum log_level level)
 	}
 	l->text[l->len++] = '\n';
 	if (file_on)
-		write_line(file_fd, l);
+		count_lost(&lost_by_file, write_to_file(l));
 	if (stderr_on)
-		write_to_stderr(l);
+		count_lost(&lost_by_stderr, write_to_stderr(l));
 }
 
 static void
@@ -271,11 +287,31 @@ tell_more(struct kind *k, int n)
 	write_message((enum log_level)atomic_load(&k->level), NULL, message);
 }
 
+/* Where lines were lost, as soon as it takes one again. */
+static void
+tell_lost(atomic_int *lost, bool (*write_to)(const struct line *l))
+{
+	int n = atomic_load_explicit(lost, memory_order_relaxed);
+	struct line l;
+
+	if (n == 0)
+		return;
+	start_line(&l, LOG_WARNING);
+	l.len += (size_t)snprintf(l.text + l.len, sizeof(l.text) - l.len,
+				  "%d lines could not be written here and are lost\n", n);
+	if (write_to(&l))
+		atomic_fetch_sub(lost, n);
+}
+
 void
 log_tell_more(void)
 {
 	long long second = this_second();
 
+	if (file_on)
+		tell_lost(&lost_by_file, write_to_file);
+	if (stderr_on)
+		tell_lost(&lost_by_stderr, write_to_stderr);
 	if (atomic_load(&rate) == 0)
 		return;
 	for (size_t i = 0; i < KINDS; i++) {

@@ -68,7 +68,8 @@ bool log_open_syslog(const char *ident, const char *facility, struct error *e);
 void log_set_verbose(int verbose);	/* 0: up to LOG_INFO */
 void log_set_rate(int lines);		/* of one kind a second; 0: no bound */
 
-/* Several times a second: tell of lines that were left out in a second that is over, and have not been told of. */
+/* Several times a second: tell of lines that were left out in a second that is over, or that the file or stderr has not
+ * taken, and that have not been told of. */
 void log_tell_more(void);
 void log_set_stderr(bool on);
 

@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <regex.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/log_syslog.h"
+#include "base/memory.h"
 
 static char dir[] = "/tmp/pgusher-log-XXXXXX";
 static char path[64];
@@ -299,6 +301,43 @@ write_many(void *arg)
 }
 
 /* Lines of several threads stay whole while the control thread reopens the file. */
+/* A pipe stands for a full disk that is emptied. */
+Test(log, what_is_lost_is_told_where_it_was_lost)
+{
+	enum { LINES = 3000 };
+	char *text = memory_alloc(1 << 20);
+	char fifo[300];
+	int pipe, lost = 0, n = 0;
+	ssize_t size;
+	struct error e;
+
+	snprintf(fifo, sizeof(fifo), "%s.fifo", path);
+	cr_assert_eq(mkfifo(fifo, 0600), 0);
+	pipe = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	cr_assert(log_open_file(fifo, &e));
+	for (int i = 0; i < LINES; i++)
+		log_info("a line among others, to fill a pipe");
+	log_tell_more();	/* it does not take that, either */
+	size = read(pipe, text, (1 << 20) - 1);
+	cr_assert_gt(size, 0);
+	text[size] = '\0';
+	cr_assert_null(strstr(text, "are lost"));
+	for (const char *p = text; (p = strchr(p, '\n')) != NULL; p++)
+		n++;
+	cr_assert(n > 0 && n < LINES, "%d", n);
+	log_tell_more();
+	log_tell_more();	/* once is enough */
+	size = read(pipe, text, (1 << 20) - 1);
+	cr_assert_gt(size, 0);
+	text[size] = '\0';
+	cr_assert_eq(sscanf(strstr(text, "WARNING"), "WARNING %d lines could not be written", &lost), 1, "%s", text);
+	cr_assert_eq(n + lost, LINES);
+	cr_assert_eq(strchr(text, '\n')[1], '\0');
+	close(pipe);
+	unlink(fifo);
+	free(text);
+}
+
 Test(log, threads_do_not_mix)
 {
 	static char names[THREADS][2] = { "a", "b", "c", "d" };
