@@ -25,40 +25,30 @@ static const struct dialogue dialogues[] = {
 
 /* --- life --- */
 
-static void
-join_logins(struct login *l)
+void
+login_arrive(struct login *l)
 {
-	struct client_env *env = l->client->env;
+	struct client_env *env;
 
+	if (l == NULL || l->proven)
+		return;
+	env = l->client->env;
 	TAILQ_INSERT_TAIL(&env->logins, l, link);
 	env->nlogins++;
 	l->listed = true;
 }
 
-static void
-leave_logins(struct login *l)
-{
-	struct client_env *env = l->client->env;
-
-	if (!l->listed)
-		return;
-	l->listed = false;
-	TAILQ_REMOVE(&env->logins, l, link);
-	env->nlogins--;
-}
-
 void
 login_leave(struct login *l)
 {
-	if (l != NULL)
-		leave_logins(l);
-}
+	struct client_env *env;
 
-void
-login_arrive(struct login *l)
-{
-	if (l != NULL && !l->proven)
-		join_logins(l);
+	if (l == NULL || !l->listed)
+		return;
+	env = l->client->env;
+	TAILQ_REMOVE(&env->logins, l, link);
+	env->nlogins--;
+	l->listed = false;
 }
 
 struct login *
@@ -67,7 +57,7 @@ login_new(struct client *c)
 	struct login *l = memory_zalloc(sizeof(*l));
 
 	l->client = c;
-	join_logins(l);
+	login_arrive(l);
 	return l;
 }
 
@@ -94,7 +84,7 @@ login_free(struct login **lp)
 	*lp = NULL;
 	/* Else it is between two threads: in no list, and nobody works for it. */
 	if (l->client->env != NULL) {
-		leave_logins(l);
+		login_leave(l);
 		let_job_go(l);
 		verifiers_leave(l->client->env->verifiers, &l->verifier);
 	}
@@ -151,7 +141,7 @@ login_accept(struct client *c)
 		note_success(c);
 	login_ask(c, AUTHENTICATION_OK, NULL, 0);
 	l->proven = true;
-	leave_logins(l);
+	login_leave(l);
 	client_enter(c, CLIENT_HELD);
 	c->ops->authenticated(c);
 }

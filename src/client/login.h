@@ -26,9 +26,9 @@ struct login *login_new(struct client *c);
 /* Wipe and free; NULL is fine. Whoever works for it is let go of. */
 void login_free(struct login **l);
 
-/* Out of env->logins, on the way to another thread; into the list of the env where it arrives.  NULL is fine. */
-void login_leave(struct login *l);
+/* Into env->logins, unless it is proven, and out of them; out twice, and NULL, are fine. */
 void login_arrive(struct login *l);
+void login_leave(struct login *l);
 
 /* Do what is due at `now`. */
 void login_tick(struct client *c, usec_t now);

@@ -6,6 +6,7 @@
 #include <xxhash.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/sqlstate.h"
 #include "base/strings.h"
 #include "config/keys.h"
@@ -228,7 +229,7 @@ own_settings(struct tls_settings *s, struct config_arena *arena)
 	const char **texts[] = { &s->ca_file, &s->cert_file, &s->key_file, &s->protocols, &s->ciphers,
 		&s->ciphers13 };
 
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+	for (size_t i = 0; i < lengthof(texts); i++)
 		*texts[i] = arena_strdup(arena, *texts[i]);
 }
 
@@ -471,7 +472,7 @@ config_hash_security(uint64_t hash, const struct config *c, const struct config_
 	if (s->mode == TLS_DISABLE)
 		return XXH3_64bits_withSeed(numbers, sizeof(numbers[0]), hash);
 	hash = XXH3_64bits_withSeed(numbers, sizeof(numbers), hash);
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+	for (size_t i = 0; i < lengthof(texts); i++)
 		hash = XXH3_64bits_withSeed(texts[i], is_set(texts[i]) ? strlen(texts[i]) : 0, hash);
 	return hash;
 }

@@ -41,7 +41,7 @@ enum message_kind {
 struct client_message {
 	struct mail mail;
 	struct client *client;
-	int to;				/* worker, or -1: the console */
+	int to;				/* worker, or CONSOLE */
 	struct deferred deferred;
 	struct shard *from;
 };

@@ -300,7 +300,6 @@ write_many(void *arg)
 	return NULL;
 }
 
-/* Lines of several threads stay whole while the control thread reopens the file. */
 /* A pipe stands for a full disk that is emptied. */
 Test(log, what_is_lost_is_told_where_it_was_lost)
 {
@@ -338,6 +337,7 @@ Test(log, what_is_lost_is_told_where_it_was_lost)
 	free(text);
 }
 
+/* Lines of several threads stay whole while the control thread reopens the file. */
 Test(log, threads_do_not_mix)
 {
 	static char names[THREADS][2] = { "a", "b", "c", "d" };

@@ -58,15 +58,6 @@ hear_cancel(struct peer *carrier)
 	cr_assert_eq(n, 8);
 }
 
-static struct peer *
-cancel(const struct peer *whom)
-{
-	struct peer *by = client_connect(0);
-
-	say_cancel(by, whom->pid, whom->key, whom->key_size);
-	return by;
-}
-
 /* A client whose query runs on a server with TLS. */
 static void
 open_secure_pair(const char *settings, struct peer **c, struct peer **s)
@@ -93,7 +84,7 @@ Test(pool_cancel, over_tls)
 	struct peer *c, *s, *by, *carrier;
 
 	open_secure_pair("server_tls_sslmode = require", &c, &s);
-	by = cancel(c);
+	by = client_cancel(0, c);
 	carrier = accept_asking();
 	secure(carrier, &of_cancel);
 	hear_cancel(carrier);
@@ -110,7 +101,7 @@ Test(pool_cancel, never_in_plain_where_its_target_has_tls)
 	struct peer *c, *s, *by, *carrier;
 
 	open_secure_pair("server_tls_sslmode = prefer", &c, &s);
-	by = cancel(c);
+	by = client_cancel(0, c);
 	carrier = accept_asking();
 	say_bytes(carrier, "N", 1);
 	hear_end(carrier);
@@ -130,7 +121,7 @@ Test(pool_cancel, directly_over_tls)
 	client_welcome(c);
 	say(c, "Q(select 1)");
 	hear(s, "Q(select 1)");
-	by = cancel(c);
+	by = client_cancel(0, c);
 	carrier = backend_accept();
 	carrier->fd = front_serve(&of_cancel, carrier->fd);
 	hear_cancel(carrier);
@@ -153,7 +144,7 @@ Test(pool_cancel, in_plain_where_its_target_is)
 	client_welcome(c);
 	say(c, "Q(select 1)");
 	hear(s, "Q(select 1)");
-	by = cancel(c);
+	by = client_cancel(0, c);
 	carrier = backend_accept();
 	hear_cancel(carrier);
 	hang_up(carrier);
@@ -167,7 +158,7 @@ Test(pool_cancel, that_fails_at_tls)
 	struct peer *c, *s, *by, *carrier;
 
 	open_secure_pair("server_tls_sslmode = require", &c, &s);
-	by = cancel(c);
+	by = client_cancel(0, c);
 	carrier = accept_asking();
 	say(s, "C(A) Z(I)");
 	hear(c, "C(A) Z(I)");
@@ -177,11 +168,11 @@ Test(pool_cancel, that_fails_at_tls)
 	hear(s, "Q(b)");
 	say(s, "C(B) Z(I)");
 	hear(c, "C(B) Z(I)");
-	by = cancel(c);
+	by = client_cancel(0, c);
 	hear_end(by);
 	say(c, "Q(c)");
 	hear(s, "Q(c)");
-	by = cancel(c);
+	by = client_cancel(0, c);
 	carrier = accept_asking();
 	say_bytes(carrier, "S", 1);
 	hang_up(carrier);
@@ -195,7 +186,7 @@ Test(pool_cancel, that_is_too_late_when_tls_stands)
 	struct peer *c, *s, *by, *carrier;
 
 	open_secure_pair("server_tls_sslmode = require", &c, &s);
-	by = cancel(c);
+	by = client_cancel(0, c);
 	carrier = accept_asking();
 	say(s, "C(A) Z(I)");
 	hear(c, "C(A) Z(I)");
@@ -215,7 +206,7 @@ Test(pool_cancel, one_after_the_other)
 	say(c, "Q(a)");
 	hear(s, "Q(a)");
 	for (int i = 0; i < MANY; i++)
-		by[i] = cancel(c);
+		by[i] = client_cancel(0, c);
 	for (int i = 0; i < MANY; i++) {
 		struct peer *carrier = backend_accept();
 

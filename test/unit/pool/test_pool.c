@@ -504,6 +504,16 @@ Test(pool, what_must_be_closed_is_given_to_nobody)
 
 /* --- cancel requests --- */
 
+/* One request behind the other. */
+static void
+cancel_often(const struct peer *whom, struct peer **by, int n)
+{
+	for (int i = 0; i < n; i++) {
+		by[i] = client_cancel(0, whom);
+		house_settle();
+	}
+}
+
 /* They may use as many connections again as the pool has; more of them wait. */
 Test(pool, cancels_wait_for_room)
 {
@@ -515,11 +525,7 @@ Test(pool, cancels_wait_for_room)
 	open_clients(c, 1, &s);
 	ask(c[0], 0);
 	expect_asked(s, 0);
-	for (int i = 0; i < 3; i++) {
-		by[i] = client_connect(0);
-		say_cancel(by[i], c[0]->pid, c[0]->key, c[0]->key_size);
-		house_settle();
-	}
+	cancel_often(c[0], by, 3);
 	for (int i = 0; i < 3; i++) {
 		carrier[i] = backend_accept();
 		cr_assert(backend_is_unwanted());
@@ -544,11 +550,7 @@ Test(pool, cancels_that_came_too_late_for_room)
 	open_clients(&c, 1, &s);
 	ask(c, 0);
 	expect_asked(s, 0);
-	for (int i = 0; i < 2; i++) {
-		by[i] = client_connect(0);
-		say_cancel(by[i], c->pid, c->key, c->key_size);
-		house_settle();
-	}
+	cancel_often(c, by, 2);
 	carrier = backend_accept();
 	answer(s, c);
 	hear_end(by[1]);
@@ -570,11 +572,7 @@ Test(pool, a_cancel_that_waited_for_room_has_its_time_to_connect)
 	open_clients(&c, 1, &s);
 	ask(c, 0);
 	expect_asked(s, 0);
-	for (int i = 0; i < 2; i++) {
-		by[i] = client_connect(0);
-		say_cancel(by[i], c->pid, c->key, c->key_size);
-		house_settle();
-	}
+	cancel_often(c, by, 2);
 	backend_accept();
 	hear_end(by[0]);
 	carrier = backend_accept();

@@ -522,6 +522,15 @@ client_open(int worker, const char *parameters)
 	return c;
 }
 
+struct peer *
+client_cancel(int worker, const struct peer *whom)
+{
+	struct peer *c = client_connect(worker);
+
+	say_cancel(c, whom->pid, whom->key, whom->key_size);
+	return c;
+}
+
 static bool
 somebody_knocks(int patience)
 {

@@ -52,6 +52,9 @@ struct peer *client_connect(int worker);
 /* Likewise, with a startup packet. */
 struct peer *client_open(int worker, const char *parameters);
 
+/* A connection with a request to cancel what a client runs. */
+struct peer *client_cancel(int worker, const struct peer *whom);
+
 /* Read what a client is told when it is logged in. */
 #define client_welcome(c) hear_until(c, 'Z')
 

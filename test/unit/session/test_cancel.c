@@ -29,15 +29,6 @@ hear_cancel(void)
 	return s;
 }
 
-static struct peer *
-cancel(int worker, const struct peer *whom)
-{
-	struct peer *c = client_connect(worker);
-
-	say_cancel(c, whom->pid, whom->key, whom->key_size);
-	return c;
-}
-
 Test(cancel_request, of_a_running_query)
 {
 	struct peer *c, *s, *by, *carrier;
@@ -46,7 +37,7 @@ Test(cancel_request, of_a_running_query)
 	pair_open(&c, &s);
 	say(c, "Q(select pg_sleep(1000))");
 	hear(s, "Q(select pg_sleep(1000))");
-	by = cancel(0, c);
+	by = client_cancel(0, c);
 	carrier = hear_cancel();
 	house_settle();
 	cr_assert(hears_nothing(by));
@@ -67,7 +58,7 @@ Test(cancel_request, where_pool_size_is_found_out)
 	pair_open(&c, &s);
 	say(c, "Q(select pg_sleep(1000))");
 	hear(s, "Q(select pg_sleep(1000))");
-	by = cancel(0, c);
+	by = client_cancel(0, c);
 	carrier = hear_cancel();
 	hang_up(carrier);
 	hear_end(by);
@@ -85,7 +76,7 @@ Test(cancel_request, of_a_query_that_waits)
 	hear(s, "Q(a)");
 	say(b, "P(x,select 1) B(,x) E S Q(b)");
 	house_settle();
-	by = cancel(0, b);
+	by = client_cancel(0, b);
 	hear(b, "E(57014) Z(I)");
 	hear_end(by);
 	cr_assert(backend_is_unwanted());
@@ -117,7 +108,7 @@ Test(cancel_request, of_half_a_query_that_waits)
 	writer_end(&q, mark);
 	say_bytes(b, q.data, q.len - 6);
 	house_settle();
-	by = cancel(0, b);
+	by = client_cancel(0, b);
 	hear(b, "E(57014)");
 	hear_end(by);
 	say_bytes(b, q.data + q.len - 6, 6);
@@ -139,7 +130,7 @@ Test(cancel_request, that_comes_late_hits_nobody)
 	client_welcome(b);
 	say(a, "Q(a)");
 	hear(s, "Q(a)");
-	by = cancel(0, a);
+	by = client_cancel(0, a);
 	carrier = hear_cancel();
 	say(s, "C(A) Z(I)");
 	hear(a, "C(A) Z(I)");
@@ -162,11 +153,11 @@ Test(cancel_request, with_a_wrong_key)
 	hear(s, "Q(select 1)");
 	wrong = *c;
 	wrong.key[3] ^= 1;
-	by = cancel(0, &wrong);
+	by = client_cancel(0, &wrong);
 	hear_end(by);
 	wrong = *c;
 	wrong.pid += 1000;
-	by = cancel(0, &wrong);
+	by = client_cancel(0, &wrong);
 	hear_end(by);
 	cr_assert(backend_is_unwanted());
 }
@@ -177,14 +168,14 @@ Test(cancel_request, of_a_client_that_does_nothing)
 
 	house_open(1, ONE, "");
 	pair_open(&c, &s);
-	by = cancel(0, c);
+	by = client_cancel(0, c);
 	hear_end(by);
 	cr_assert(backend_is_unwanted());
 	say(c, "Q(begin)");
 	hear(s, "Q(begin)");
 	say(s, "C(BEGIN) Z(T)");
 	hear(c, "C(BEGIN) Z(T)");
-	by = cancel(0, c);
+	by = client_cancel(0, c);
 	hear_end(by);
 	cr_assert(backend_is_unwanted());
 }
@@ -201,7 +192,7 @@ Test(cancel_request, on_another_worker)
 	say(c, "Q(select 1)");
 	hear(s, "Q(select 1)");
 	for (int worker = 0; worker < 2; worker++) {
-		by = cancel(worker, c);
+		by = client_cancel(worker, c);
 		carrier = hear_cancel();
 		hang_up(carrier);
 		hear_end(by);
@@ -216,7 +207,7 @@ Test(cancel_request, whose_sender_does_not_wait)
 	pair_open(&c, &s);
 	say(c, "Q(select 1)");
 	hear(s, "Q(select 1)");
-	by = cancel(0, c);
+	by = client_cancel(0, c);
 	hang_up(by);
 	hang_up(hear_cancel());
 	say(s, "E(57014) Z(I)");

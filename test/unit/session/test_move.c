@@ -311,8 +311,7 @@ Test(move, cancel_finds_it)
 	say(c, "Q(select 1)");
 	hear(s, "Q(select 1)");
 	for (int worker = 0; worker < 2; worker++) {
-		by = client_connect(worker);
-		say_cancel(by, c->pid, c->key, c->key_size);
+		by = client_cancel(worker, c);
 		s = backend_accept();
 		hear_startup(s, body, sizeof(body), &n);
 		hang_up(s);

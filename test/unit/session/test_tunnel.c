@@ -845,15 +845,6 @@ Test(tunnel, one_that_waits_may_leave)
 	until_pools(0);
 }
 
-static struct peer *
-cancel(const struct peer *whom)
-{
-	struct peer *by = client_connect(0);
-
-	say_cancel(by, whom->pid, whom->key, whom->key_size);
-	return by;
-}
-
 /* Whether something runs there is not known: PostgreSQL will know. */
 Test(tunnel, a_cancel_request)
 {
@@ -865,7 +856,7 @@ Test(tunnel, a_cancel_request)
 	tunnel_open(&c, &s);
 	say(c, "Q(select pg_sleep(1000))");
 	hear(s, "Q(select pg_sleep(1000))");
-	by = cancel(c);
+	by = client_cancel(0, c);
 	carrier = backend_accept();
 	cr_assert_eq(hear_startup(carrier, body, sizeof(body), &n), STARTUP_CODE_CANCEL);
 	hang_up(carrier);
@@ -888,7 +879,7 @@ Test(tunnel, a_cancel_request_for_one_that_waits)
 	client_welcome(c);
 	say(c, "Q(IDENTIFY_SYSTEM)");
 	until_waiting(1);
-	by = cancel(c);
+	by = client_cancel(0, c);
 	hear_end(by);
 	house_call(0, resume_all, NULL);
 	s = backend_open();
