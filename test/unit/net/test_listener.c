@@ -169,19 +169,23 @@ Test(listener, a_port_in_use)
 	listener_close(&set);
 }
 
-/* The first address could be opened, the second not. */
+/* The first address could be opened, the second not.  Others on the machine may have the port at the first one. */
 Test(listener, all_or_nothing)
 {
 	struct listener_set set;
-	int port, fd;
+	struct error e;
+	bool opened = false;
 
-	open_set(&set, "127.0.0.2", 0, "");
-	port = port_of(set.fds[0]);
-	expect_failure("127.0.0.1, 127.0.0.2", port, "", "Address already in use");
-	fd = socket(AF_INET, SOCK_STREAM, 0);
-	close(fd);
-	listener_close(&set);
-	open_set(&set, "127.0.0.1, 127.0.0.2", port, "");
+	for (int tries = 0; tries < 100 && !opened; tries++) {
+		int port;
+
+		open_set(&set, "127.0.0.2", 0, "");
+		port = port_of(set.fds[0]);
+		expect_failure("127.0.0.1, 127.0.0.2", port, "", "Address already in use");
+		listener_close(&set);
+		opened = listener_open(&set, "127.0.0.1, 127.0.0.2", port, "", &options, &e);
+	}
+	cr_assert(opened, "%s", e.message);
 	cr_assert_eq(set.n, 2);
 	listener_close(&set);
 }
